@@ -1,0 +1,217 @@
+"""The network: lightness in, chroma out, at a quarter of the resolution.
+
+An EfficientNet-Lite encoder looks at the photograph; a U-Net decoder says, for every 4x4 block of
+pixels, how likely each bin of ab colours is. One head serves every recipe: the mean of the bins is
+a colour to regress on (L1), the bins themselves are classes (cross-entropy), and a temperature
+below 1 moves the mean towards the most likely bin, from safe to vivid.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colour_space import MAX_LIGHTNESS, ab_bin_centres
+
+BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
+STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
+
+# (kernel, stride, expansion, channels, repeats) of EfficientNet-Lite0: Tan and Le, ICML 2019,
+# table 1, without squeeze-excitation and with ReLU6 for swish.
+_LITE0_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+# encoder name -> (channels of each stage, repeats of each stage)
+ENCODERS = {
+    "lite0": ((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
+    "lite1": ((16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1)),
+    "lite2": ((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)),
+}
+_SKIPS = (1, 2, 4, 6)  # the last stage at each of the strides 4, 8, 16, 32
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What it takes to build the network; saved in every checkpoint."""
+
+    encoder: str = "lite0"
+    decoder_channels: tuple[int, int, int] = (256, 160, 96)  # at strides 16, 8, 4
+
+
+class ConvBNReLU(nn.Sequential):
+    """Convolution, batch normalization, ReLU6; at stride 2 padded as TensorFlow's "SAME"."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        relu: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = []
+        if stride == 2:  # on even sizes "SAME" pads one pixel less before than after
+            before, after = (kernel - 2) // 2, (kernel - 1) // 2
+            layers.append(nn.ZeroPad2d((before, after, before, after)))
+        padding = kernel // 2 if stride == 1 else 0
+        layers.append(nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False))
+        layers.append(nn.BatchNorm2d(c_out, eps=BN_EPS))
+        if relu:
+            layers.append(nn.ReLU6(inplace=True))
+        super().__init__(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand 1x1, depthwise, project 1x1; a shortcut where shapes allow."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        c_mid = c_in * expansion
+        self.shortcut = stride == 1 and c_in == c_out
+        self.layers = nn.Sequential(
+            *([ConvBNReLU(c_in, c_mid, 1)] if expansion > 1 else []),
+            ConvBNReLU(c_mid, c_mid, kernel, stride, groups=c_mid),
+            ConvBNReLU(c_mid, c_out, 1, relu=False),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, c_in, H, W) to (B, c_out, H/stride, W/stride)."""
+        out = self.layers(features)
+        return features + out if self.shortcut else out
+
+
+class Encoder(nn.Module):
+    """EfficientNet-Lite without its classifier, for one channel of lightness."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        channels, repeats = ENCODERS[name]
+        self.channels = tuple(channels[i] for i in _SKIPS)  # at strides 4, 8, 16, 32
+        self.stem = ConvBNReLU(1, 32, kernel=3, stride=2)
+        stages, c_in = [], 32
+        for (kernel, stride, expansion, _, _), c_out, n in zip(
+            _LITE0_STAGES, channels, repeats, strict=True
+        ):
+            blocks = []
+            for i in range(n):
+                blocks.append(
+                    InvertedResidual(c_in, c_out, kernel, stride if i == 0 else 1, expansion)
+                )
+                c_in = c_out
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, lightness: Tensor) -> list[Tensor]:
+        """Return the features at strides 4, 8, 16 and 32 of lightness (B, 1, H, W) in [0, 100]."""
+        features = self.stem(lightness / (MAX_LIGHTNESS / 2) - 1)  # (B, 32, H/2, W/2)
+        skips = []
+        for i, stage in enumerate(self.stages):
+            features = stage(features)
+            if i in _SKIPS:
+                skips.append(features)
+        return skips
+
+
+class DecoderStep(nn.Module):
+    """Double the resolution, join the encoder's features of that size, mix."""
+
+    def __init__(self, c_in: int, c_skip: int, c_out: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(ConvBNReLU(c_in + c_skip, c_out, 3), ConvBNReLU(c_out, c_out, 3))
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Map (B, c_in, H, W) and the skip (B, c_skip, 2H, 2W) to (B, c_out, 2H, 2W)."""
+        features = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.mix(torch.cat((features, skip), dim=1))
+
+
+class Model_CNN(nn.Module):
+    """The colourizing network; see `forward`."""
+
+    bin_centres: Tensor
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ModelConfig()
+        self._frozen: list[nn.Module] = []  # see `freeze_encoder`
+        self.encoder = Encoder(self.config.encoder)
+        c4, c8, c16, c32 = self.encoder.channels
+        d16, d8, d4 = self.config.decoder_channels
+        self.deepest = ConvBNReLU(c32, d16, 1)
+        self.context = nn.Linear(c32, d16)  # what the whole scene says to every pixel
+        self.steps = nn.ModuleList(
+            [DecoderStep(d16, c16, d16), DecoderStep(d16, c8, d8), DecoderStep(d8, c4, d4)]
+        )
+        self.register_buffer("bin_centres", ab_bin_centres())  # (K, 2), ab in Lab units
+        self.head = nn.Conv2d(d4, len(self.bin_centres), 1)
+        # Both start as nothing: the scene adds nothing, every bin is as likely as the next.
+        for parameter in (*self.context.parameters(), *self.head.parameters()):
+            nn.init.zeros_(parameter)
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Say how likely each bin of colours is.
+
+        Args:
+            lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
+
+        Returns:
+            logits (B, K, ceil(H/4), ceil(W/4)), one for each of the K bins.
+        """
+        height, width = lightness.shape[-2:]
+        padding = (0, -width % STRIDE, 0, -height % STRIDE)
+        lightness = F.pad(lightness, padding, mode="replicate")
+        *skips, deepest = self.encoder(lightness)  # strides 4, 8, 16 and 32
+        scene = self.context(deepest.mean(dim=(2, 3)))  # (B, d16)
+        features = self.deepest(deepest) + scene[:, :, None, None]  # (B, d16, H/32, W/32)
+        for step, skip in zip(self.steps, reversed(skips), strict=True):
+            features = step(features, skip)  # (B, d4, H/4, W/4) in the end
+        logits = self.head(features)
+        return logits[..., : -(-height // 4), : -(-width // 4)]
+
+    def mean_ab(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
+        """Read one colour out of the bins: their annealed mean (Zhang et al., ECCV 2016, eq. 5).
+
+        Args:
+            logits: (B, K, H, W).
+            temperature: 1 takes the mean as it is; towards 0, the most likely bin.
+
+        Returns:
+            ab (B, 2, H, W) in Lab units, float32.
+        """
+        # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
+        scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
+        return (torch.softmax(scores, dim=-1) @ self.bin_centres).movedim(-1, 1)
+
+    def predict_ab(self, lightness: Tensor, temperature: float = 1.0) -> Tensor:
+        """Predict chroma: `forward`, then `mean_ab`.
+
+        Args:
+            lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
+            temperature: see `mean_ab`.
+
+        Returns:
+            ab (B, 2, ceil(H/4), ceil(W/4)) in Lab units.
+        """
+        return self.mean_ab(self(lightness), temperature)
+
+    def freeze_encoder(self, stages: int) -> None:
+        """Keep the stem and the first stages as they are: no gradients, batch norm in eval mode."""
+        self._frozen = [self.encoder.stem, *self.encoder.stages[:stages]] if stages else []
+        for part in self._frozen:
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Model_CNN":
+        """As nn.Module's, but frozen parts stay in eval mode."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self

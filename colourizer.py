@@ -1,0 +1,116 @@
+"""Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from checkpoint import BUNDLED, Network, build_model, load_checkpoint
+from colour_space import fit_to_gamut, grey_to_lightness, rgb_to_lab
+from device import pick_device
+from Model_CNN import STRIDE
+
+# The network looks at every photograph at about this many pixels, whatever its own size, so that
+# a scan and its thumbnail get the same colours.
+WORKING_PIXELS = 256 * 256
+STRIP_PIXELS = 1 << 20  # full-resolution pixels that are converted at a time: bounds the memory
+
+
+def photo_lightness(pixels: np.ndarray) -> Tensor:
+    """Measure the lightness of every pixel.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
+
+    Returns:
+        lightness (1, H, W) in [0, 100].
+    """
+    full = 255 if pixels.dtype == np.uint8 else 65535
+    if pixels.ndim == 2:  # one value per grey level, looked up
+        table = grey_to_lightness(torch.linspace(0, 1, full + 1))
+        return torch.from_numpy(table.numpy()[pixels])[None]
+    rows = max(1, STRIP_PIXELS // pixels.shape[1])
+    strips = [
+        rgb_to_lab(torch.from_numpy(pixels[y : y + rows].astype(np.float32) / full).movedim(-1, 0))[
+            :1
+        ]
+        for y in range(0, len(pixels), rows)
+    ]
+    return torch.cat(strips, dim=1)
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """Choose the size at which the network sees a photograph.
+
+    Returns:
+        (height, width), multiples of the network's stride, about WORKING_PIXELS in all, of nearly
+        the photograph's own aspect; beyond 4:1 the long side is squeezed.
+    """
+    aspect = min(4.0, max(0.25, height / width))
+    rows = math.sqrt(WORKING_PIXELS * aspect)
+    return (
+        max(STRIDE, round(rows / STRIDE) * STRIDE),
+        max(STRIDE, round(rows / aspect / STRIDE) * STRIDE),
+    )
+
+
+class Colourizer:
+    """Puts colour into photographs with one network; see `load` and `colourize`."""
+
+    def __init__(self, model: Network, device: torch.device, temperature: float) -> None:
+        self.model = model.to(device).to(memory_format=torch.channels_last).eval()
+        self.device = device
+        self.temperature = temperature
+
+    @classmethod
+    def load(cls, checkpoint: Path | str = BUNDLED, device: str = "auto") -> "Colourizer":
+        """Load a checkpoint; without a name, the one that lies in the repository.
+
+        Raises:
+            CheckpointError: it cannot be used.
+        """
+        path = Path(checkpoint)
+        content = load_checkpoint(path)
+        temperature = float(content.get("about", {}).get("temperature", 1.0))
+        return cls(build_model(content, path), pick_device(device), temperature)
+
+    @torch.inference_mode()
+    def predict_ab(self, lightness: Tensor) -> Tensor:
+        """Predict a photograph's chroma at its full resolution.
+
+        Args:
+            lightness: (1, H, W) in [0, 100].
+
+        Returns:
+            ab (2, H, W) in Lab units, on the CPU.
+        """
+        height, width = lightness.shape[-2:]
+        small = F.interpolate(
+            lightness[None], working_size(height, width), mode="bilinear", antialias=True
+        )
+        small = small.to(self.device).contiguous(memory_format=torch.channels_last)
+        ab = self.model.predict_ab(small, self.temperature).float().cpu()  # (1, 2, h/4, w/4)
+        return F.interpolate(ab, (height, width), mode="bicubic", align_corners=False)[0]
+
+    @torch.inference_mode()
+    def colourize(self, pixels: np.ndarray) -> np.ndarray:
+        """Colour a photograph; every pixel keeps its lightness.
+
+        Args:
+            pixels: (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
+
+        Returns:
+            rgb (H, W, 3) uint8.
+        """
+        lightness = photo_lightness(pixels)
+        ab = self.predict_ab(lightness)
+        height, width = lightness.shape[-2:]
+        rgb = np.empty((height, width, 3), dtype=np.uint8)
+        rows = max(1, STRIP_PIXELS // width)
+        for y in range(0, height, rows):
+            strip = fit_to_gamut(lightness[:, y : y + rows], ab[:, y : y + rows])
+            rgb[y : y + rows] = (strip * 255).round().byte().movedim(0, -1).numpy()
+        return rgb

@@ -1,0 +1,23 @@
+"""Where the network runs, and in which precision."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn one of DEVICES into a device; auto takes the fastest that is there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """Compute convolutions in bf16 where the hardware is fast at it, elsewhere in fp32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False):
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,53 @@
+"""The picture of a training run: how the figures went, and what the network sees."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from photo import write_whole
+
+mpl.use("agg")  # draws to files only; needs no screen
+from matplotlib import pyplot as plt
+
+
+def draw_progress(
+    path: Path, log: list[dict[str, Any]], pictures: list[tuple[np.ndarray, ...]]
+) -> None:
+    """Draw progress.png: curves above, validation photographs as grey, predicted, true below.
+
+    Args:
+        path: the file to write.
+        log: a dict per epoch: epoch, loss, ab_error, grey_ab_error, colourfulness_ratio.
+        pictures: (grey, predicted, true) per photograph, each (H, W, 3) uint8.
+    """
+    epochs = [row["epoch"] for row in log]
+    figure = plt.figure(figsize=(12, 3.4 + 5.6 * bool(pictures)), layout="constrained")
+    upper, *lower = figure.subfigures(2 if pictures else 1, 1, squeeze=False, hspace=0.04)[:, 0]
+    curves, error, colour = upper.subplots(1, 3)
+    marker = "o" if len(log) < 30 else ""
+    curves.plot(epochs, [row["loss"] for row in log], marker=marker, ms=3)
+    curves.set(title="training loss", xlabel="epoch")
+    error.plot(epochs, [row["ab_error"] for row in log], marker=marker, ms=3, label="network")
+    error.axhline(log[-1]["grey_ab_error"], color="grey", ls="--", label="grey photograph")
+    error.set(title="validation: ab error (Lab units)", xlabel="epoch")
+    error.legend(frameon=False)
+    ratio = [row["colourfulness_ratio"] for row in log]
+    colour.plot(epochs, ratio, marker=marker, ms=3, color="tab:orange", label="network")
+    colour.axhline(1, color="grey", ls="--", label="true photograph")
+    colour.set(title="validation: colourfulness ratio", xlabel="epoch", ylim=(0, None))
+    colour.legend(frameon=False)
+    for axes in (curves, error, colour):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    if pictures:
+        axes = lower[0].subplots(3, len(pictures), squeeze=False)
+        for row, name in enumerate(("grey", "predicted", "true")):
+            for column, triple in enumerate(pictures):
+                axes[row, column].imshow(triple[row])
+                axes[row, column].set(xticks=[], yticks=[])
+                axes[row, column].spines[:].set_visible(False)
+            axes[row, 0].set_ylabel(name)
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=90))
+    plt.close(figure)

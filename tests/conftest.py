@@ -1,0 +1,49 @@
+"""Small photographs and networks that several tests use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+# Commands under test run in this process or in children; two cores serve one of them at a time.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "data" / "samples"
+
+
+def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
+    """Paint a colourful picture: smooth, with blue above and green below."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    sky, grass = np.array([90, 150, 230]), np.array([70, 140, 40])
+    rgb = np.where(y[..., None] < 0.3 + 0.4 * rng.random(), sky, grass)
+    rgb = rgb * (0.6 + 0.4 * np.sin(6 * x + rng.random() * 6) ** 2)[..., None]
+    return Image.fromarray((rgb + rng.normal(0, 4, rgb.shape)).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder of twelve colourful photographs, two of them in a subfolder."""
+    folder = tmp_path / "album"
+    (folder / "sub").mkdir(parents=True)
+    for i in range(12):
+        scene(i).save(folder / ("sub" if i > 9 else "") / f"photo{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of an untrained network whose head says something."""
+    from checkpoint import model_content, save_checkpoint
+    from Model_CNN import Model_CNN
+
+    torch.manual_seed(0)
+    model = Model_CNN()
+    torch.nn.init.normal_(model.head.weight, std=0.3)
+    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
+    save_checkpoint(path, model_content(model, half=True))
+    return path

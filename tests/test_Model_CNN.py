@@ -1,0 +1,79 @@
+"""The network: any size, one head for all recipes, frozen parts that stay."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from Model_CNN import ENCODERS, Model_CNN, ModelConfig
+
+
+@pytest.fixture(scope="module")
+def model() -> Model_CNN:
+    torch.manual_seed(0)
+    return Model_CNN().eval()
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (1, 1), (33, 70), (31, 64), (100, 2)])
+def test_any_size_gives_chroma_at_a_quarter_of_it(model, height, width):
+    ab = model.predict_ab(torch.rand(2, 1, height, width) * 100)
+    assert ab.shape == (2, 2, -(-height // 4), -(-width // 4))
+
+
+def test_every_convolution_of_the_encoder_is_followed_by_batch_normalization(model):
+    layers = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    assert [type(layer) for layer in layers] == [nn.Conv2d, nn.BatchNorm2d] * (len(layers) // 2)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_has_features_at_four_strides(encoder):
+    model = Model_CNN(ModelConfig(encoder=encoder)).eval()
+    features = model.encoder(torch.rand(1, 1, 64, 96) * 100)
+    assert [f.shape[1] for f in features] == list(model.encoder.channels)
+    assert [64 // f.shape[2] for f in features] == [4, 8, 16, 32]
+
+
+def test_an_untrained_network_says_that_every_colour_is_as_likely(model):
+    logits = model(torch.rand(1, 1, 64, 64) * 100)
+    assert (logits == 0).all()
+
+
+def test_a_low_temperature_moves_the_mean_to_the_most_likely_bin(model):
+    logits = torch.randn(1, len(model.bin_centres), 3, 3)
+    likeliest = model.bin_centres[logits.argmax(dim=1)].movedim(-1, 1)
+    assert torch.allclose(model.mean_ab(logits, temperature=1e-3), likeliest, atol=0.1)
+    plain = torch.einsum("bkhw,kc->bchw", torch.softmax(logits, 1), model.bin_centres)
+    assert torch.allclose(model.mean_ab(logits), plain, atol=1e-4)
+
+
+def test_frozen_stages_stay_as_they_are_and_the_rest_learns():
+    torch.manual_seed(0)
+    model = Model_CNN()
+    nn.init.normal_(model.head.weight, std=0.1)
+    model.freeze_encoder(2)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    model.predict_ab(torch.rand(2, 1, 64, 64) * 100).square().mean().backward()
+    optimizer.step()
+    changed = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
+    frozen = ("encoder.stem.", "encoder.stages.0.", "encoder.stages.1.")
+    assert not [name for name in changed if name.startswith(frozen)]
+    assert any(name.startswith("encoder.stages.2.") for name in changed)
+    assert any(name.startswith("steps.2.") for name in changed)
+
+
+def test_a_batch_is_learnt():
+    torch.manual_seed(0)
+    model = Model_CNN(ModelConfig(decoder_channels=(32, 24, 16)))
+    lightness = torch.rand(4, 1, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3) * 100
+    ab = torch.stack((lightness[:, 0, ::4, ::4] - 50, 50 - lightness[:, 0, ::4, ::4]), dim=1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = F.l1_loss(model.predict_ab(lightness), ab)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]

@@ -1,0 +1,82 @@
+"""colour_space.py against scikit-image, and its own promises."""
+
+import numpy as np
+import pytest
+import skimage.color
+import torch
+
+from colour_space import (
+    AB_BIN_SIZE,
+    ab_bin_centres,
+    fit_to_gamut,
+    grey_to_lightness,
+    lab_to_rgb,
+    lightness_to_grey,
+    rgb_to_lab,
+)
+
+
+@pytest.fixture
+def rgb() -> torch.Tensor:
+    """(3, 64, 64) in [0, 1]: random colours, and rows of greys, blacks and primaries."""
+    rgb = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rgb[:, 0] = torch.linspace(0, 1, 64, dtype=torch.float64)
+    rgb[:, 1] *= 0.02
+    rgb[:, 2] = rgb[:, 2].round()
+    return rgb
+
+
+def test_lab_is_that_of_scikit_image(rgb):
+    expected = skimage.color.rgb2lab(rgb.movedim(0, -1).numpy())
+    np.testing.assert_allclose(rgb_to_lab(rgb).movedim(0, -1).numpy(), expected, atol=1e-3)
+
+
+def test_lab_to_rgb_is_that_of_scikit_image(rgb):
+    lab = rgb_to_lab(rgb)
+    expected = skimage.color.lab2rgb(lab.movedim(0, -1).numpy())
+    np.testing.assert_allclose(lab_to_rgb(lab).movedim(0, -1).numpy(), expected, atol=1e-4)
+
+
+def test_single_precision_comes_back_within_a_tenth_of_an_8_bit_step(rgb):
+    rgb = rgb.float()
+    assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 0.1 / 255
+
+
+def test_any_leading_dimensions_are_allowed(rgb):
+    stacked = rgb.expand(2, 5, 3, 64, 64)
+    assert torch.equal(rgb_to_lab(stacked)[1, 3], rgb_to_lab(rgb))
+
+
+def test_grey_and_lightness_are_inverse_and_agree_with_lab():
+    grey = torch.linspace(0, 1, 256).view(1, 1, 256)
+    lightness = grey_to_lightness(grey)
+    assert torch.allclose(lightness, rgb_to_lab(grey.expand(3, 1, 256))[:1], atol=1e-3)
+    assert (lightness_to_grey(lightness) - grey).abs().max() < 1e-5
+
+
+def test_a_colour_outside_srgb_loses_chroma_and_keeps_lightness_and_hue():
+    generator = torch.Generator().manual_seed(1)
+    lightness = torch.rand(1, 50, 50, generator=generator) * 100
+    ab = torch.randn(2, 50, 50, generator=generator) * 60
+    rgb = fit_to_gamut(lightness, ab)
+    lab = rgb_to_lab(rgb)
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+    assert (lab[:1] - lightness).abs().max() < 0.2
+    chroma, asked = lab[1:].norm(dim=0), ab.norm(dim=0)
+    assert (chroma <= asked + 0.2).all()
+    cosine = (lab[1:] * ab).sum(dim=0) / (chroma * asked)
+    assert cosine[chroma > 5].min() > 0.999
+
+
+def test_a_colour_inside_srgb_is_left_alone(rgb):
+    lab = rgb_to_lab(rgb)
+    assert (fit_to_gamut(lab[:1], lab[1:]) - rgb).abs().max() < 1e-4
+
+
+def test_the_bins_cover_every_srgb_colour_within_half_a_cell(rgb):
+    centres = ab_bin_centres().double()
+    ab = rgb_to_lab(rgb)[1:].flatten(1).T
+    nearest = centres[torch.cdist(ab, centres).argmin(dim=1)]
+    assert (nearest - ab).abs().max() <= AB_BIN_SIZE / 2 + 1e-6
+    assert len(torch.unique(centres, dim=0)) == len(centres)

@@ -1,0 +1,168 @@
+"""colourize.py as a user meets it: files, streams, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, scene
+from PIL import Image
+
+import colourize
+from classic_cnn import ClassicCNN
+from colourizer import photo_lightness
+
+
+@pytest.fixture
+def run(checkpoint_file, capsys):
+    """Call the command with the small checkpoint; return (exit code, stdout lines, stderr)."""
+
+    def call(*args):
+        code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+def test_a_folder_comes_back_in_colour_with_its_subfolders(album, tmp_path, run):
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert code == 0
+    assert len(out) == 12
+    assert all((tmp_path / "out" / p.relative_to(album)).exists() for p in album.rglob("*.png"))
+    assert err.startswith("12 colourized, 0 skipped, 0 failed (")
+    with Image.open(tmp_path / "out" / "photo0.png") as image:
+        assert (image.mode, image.size) == ("RGB", (64, 48))
+
+
+def test_one_bad_file_never_stops_a_folder(album, tmp_path, run):
+    (album / "letter.jpg").write_text("dear aunt Mary")
+    scene(0).save(album / "torn.jpg")
+    data = (album / "torn.jpg").read_bytes()
+    (album / "torn.jpg").write_bytes(data[: len(data) // 2])
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert code == 1
+    assert len(out) == 12
+    assert f"error: {album / 'letter.jpg'}: not an image" in err
+    assert f"error: {album / 'torn.jpg'}: cannot be decoded" in err
+    assert "12 colourized, 0 skipped, 2 failed" in err
+    assert "Traceback" not in err
+    assert len(list((tmp_path / "out").rglob("*.*"))) == 12
+
+
+def test_what_is_done_is_skipped_and_nothing_is_overwritten(album, tmp_path, run):
+    run(album / "photo0.png", "-o", tmp_path / "out")
+    (tmp_path / "out" / "photo0.png").write_bytes(b"retouched by hand")
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 11)
+    assert "11 colourized, 1 skipped, 0 failed" in err
+    assert (tmp_path / "out" / "photo0.png").read_bytes() == b"retouched by hand"
+    code, out, _ = run(album / "photo0.png", "-o", tmp_path / "out", "--overwrite")
+    assert (code, len(out)) == (0, 1)
+    assert Image.open(tmp_path / "out" / "photo0.png").size == (64, 48)
+
+
+def test_a_photo_is_never_written_over_itself(album, run):
+    before = {p: p.read_bytes() for p in album.rglob("*.png")}
+    for extra in ((), ("--overwrite",)):
+        run(album, "-o", album, *extra)
+        assert {p: p.read_bytes() for p in album.rglob("*.png")} == before
+
+
+def test_clashing_names_all_come_out(tmp_path, run):
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for i, name in enumerate(("a.jpg", "a.png", "a.JPG", "a.gif", "a.gif.png", "sub/a.jpg")):
+        scene(i).save(folder / name)
+    code, out, _ = run(folder, "-o", tmp_path / "out")
+    assert code == 0
+    assert len({line.casefold() for line in out}) == 6
+
+
+def test_several_folders_keep_their_names(album, tmp_path, run):
+    other = tmp_path / "other"
+    other.mkdir()
+    scene(50).save(other / "photo0.png")
+    code, _, _ = run(album, other, "-o", tmp_path / "out")
+    assert code == 0
+    assert (tmp_path / "out" / "album" / "photo0.png").exists()
+    assert (tmp_path / "out" / "other" / "photo0.png").exists()
+
+
+def test_an_output_folder_inside_the_input_is_not_colourized_again(album, run):
+    assert len(run(album, "-o", album / "colour")[1]) == 12
+    assert run(album, "-o", album / "colour")[1] == []
+
+
+def test_a_missing_path_is_named_and_the_rest_is_done(album, tmp_path, run):
+    code, out, err = run(tmp_path / "nowhere", album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (1, 12)
+    assert f"error: {tmp_path / 'nowhere'}: no such file or folder" in err
+    assert run(tmp_path / "nowhere", "-o", tmp_path / "out")[0] == 2
+
+
+def test_an_empty_folder_is_bad_usage(tmp_path, run):
+    (tmp_path / "empty").mkdir()
+    code, out, err = run(tmp_path / "empty", "-o", tmp_path / "out")
+    assert (code, out) == (2, [])
+    assert "no photographs there" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_that_is_none_is_bad_usage(album, tmp_path, capsys):
+    (tmp_path / "bad.pt").write_text("hello")
+    assert (
+        colourize.main(
+            [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(tmp_path / "bad.pt")]
+        )
+        == 2
+    )
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tmp_path / 'bad.pt'}: not a checkpoint")
+    assert "hint: " in err
+
+
+def test_a_checkpoint_of_the_original_simply_works(album, tmp_path, capsys):
+    original = {
+        "epoch": 91,
+        "model_state_dict": ClassicCNN().state_dict(),
+        "optimizer_state_dict": {},
+    }
+    torch.save(original, tmp_path / "old.pth")
+    args = [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(tmp_path / "old.pth")]
+    assert colourize.main(args) == 0
+    before, after = (
+        photo_lightness(np.asarray(Image.open(folder / "photo1.png")))
+        for folder in (album, tmp_path / "out")
+    )
+    assert (before - after).abs().mean() < 100 / 255  # not the lightness that it redrew
+
+
+def test_an_unwritable_output_is_named_and_leaves_nothing(album, tmp_path, run):
+    (tmp_path / "out").write_text("a file, not a folder")
+    code, out, err = run(album / "photo0.png", "-o", tmp_path / "out")
+    assert (code, out) == (1, [])
+    assert "error: " in err
+    assert (tmp_path / "out").read_text() == "a file, not a folder"
+
+
+def test_ctrl_c_ends_with_130_and_whole_files_only(album, tmp_path, checkpoint_file):
+    for i in range(3000):
+        (album / f"more{i}.png").hardlink_to(album / "photo0.png")
+    options = ["-o", tmp_path / "out", "--checkpoint", checkpoint_file]
+    process = subprocess.Popen(
+        [sys.executable, "colourize.py", album, *options],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process.stdout.readline()
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    for path in (tmp_path / "out").iterdir():
+        Image.open(path).load()

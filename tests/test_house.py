@@ -1,0 +1,64 @@
+"""The house: which file may import which, and what the texts say."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# A file imports only from floors below its own. Commands stand on the top floor.
+FLOORS = (
+    ("queries_for_download", "colour_space", "metrics", "console", "device", "photo"),
+    ("Model_CNN", "classic_cnn", "losses", "progress"),
+    ("checkpoint", "training_data"),
+    ("colourizer",),
+    ("dataset", "data_transformer", "train", "colourize", "evaluate"),
+)
+FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+FILES = sorted(ROOT.glob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """List the modules that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+def test_every_file_stands_on_a_floor():
+    assert {path.stem for path in FILES} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_imports_run_strictly_downhill(path):
+    ours = imports(path) & set(FLOOR_OF)
+    assert all(FLOOR_OF[name] < FLOOR_OF[path.stem] for name in ours), ours
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_says_its_job_in_its_first_line(path):
+    first = path.read_text().splitlines()[0]
+    assert re.fullmatch(r'""".{20,}[.?](""")?', first), first
+
+
+def test_inference_needs_no_torchvision():
+    reached, todo = set(), {"colourize", "evaluate"}
+    while todo:
+        name = todo.pop()
+        found = imports(ROOT / f"{name}.py")
+        reached |= found
+        todo |= (found & set(FLOOR_OF)) - reached
+        todo |= {n for n in found & set(FLOOR_OF) if not n.startswith("_")} - reached
+    assert "torchvision" not in reached
+
+
+def test_every_file_of_the_readme_tree_exists():
+    readme = (ROOT / "README.md").read_text()
+    named = re.findall(r"^([\w./]+\.(?:py|txt|md|toml|pt))\s", readme, flags=re.M)
+    assert len(named) > 12
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,0 +1,189 @@
+"""train.py: it learns, it leaves a run folder, and a stopped run goes on as if it had not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+
+import train
+from checkpoint import build_model, load_checkpoint
+from classic_cnn import ClassicCNN
+from Model_CNN import Model_CNN
+
+SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
+
+
+def run_train(*args: object) -> int:
+    return train.main([str(a) for a in args])
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path)["model"]
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_defaults_are_the_users():
+    args = train.parse_args([])
+    assert (args.loss, args.batch_size, args.size, args.weight_decay) == ("l1", 30, 256, 0)
+    assert args.photos == ["data/transformed"]
+
+
+def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert run_train(album, "-o", run, "--epochs", 2, *SMALL) == 0
+    assert {p.name for p in run.iterdir()} == {
+        "last.pt", "best.pt", "log.jsonl", "settings.json", "progress.png",
+    }  # fmt: skip
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == [1, 2]
+    assert {"loss", "ab_error", "grey_ab_error", "rgb_psnr", "images_per_s"} <= log[0].keys()
+    assert json.loads((run / "settings.json").read_text())["options"]["size"] == 32
+    with Image.open(run / "progress.png") as picture:
+        assert picture.width > 800
+    best = load_checkpoint(run / "best.pt")
+    assert best["about"]["options"]["epochs"] == 2
+    assert isinstance(build_model(best, run), Model_CNN)
+    captured = capsys.readouterr()
+    assert "11 photographs to train on, 1 held out" in captured.out
+    assert f"--checkpoint {run / 'best.pt'}" in captured.out
+    assert captured.err == ""
+
+
+def test_the_network_learns_what_it_sees(album, tmp_path):
+    run_train(album, "-o", tmp_path / "run", "--epochs", 12, "--learning-rate", 3e-3, *SMALL)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    assert log[-1]["ab_error"] < 0.8 * log[-1]["grey_ab_error"]
+
+
+def test_the_originals_network_is_trained_by_name(album, tmp_path):
+    assert (
+        run_train(album, "-o", tmp_path / "run", "--model", "classic", "--epochs", 1, *SMALL) == 0
+    )
+    content = load_checkpoint(tmp_path / "run" / "best.pt")
+    assert isinstance(build_model(content, tmp_path), ClassicCNN)
+
+
+@pytest.mark.parametrize("loss", ["l1", "bins"])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(album, tmp_path, monkeypatch, loss):
+    options = [album, "--epochs", 3, "--loss", loss, *SMALL]
+    run_train(*options, "-o", tmp_path / "unbroken")
+
+    class StopsInTheMiddle(train.Interrupt):
+        steps = 0
+
+        @property
+        def exit_code(self):
+            StopsInTheMiddle.steps += 1
+            return 130 if StopsInTheMiddle.steps >= 5 else 0
+
+        @exit_code.setter
+        def exit_code(self, value):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Interrupt", StopsInTheMiddle)
+        assert run_train(*options, "-o", tmp_path / "stopped") == 130
+    state = load_checkpoint(tmp_path / "stopped" / "last.pt")["state"]
+    assert state["batch"] > 0  # in the middle of an epoch
+    assert run_train("--resume", tmp_path / "stopped") == 0
+    for name in ("last.pt", "best.pt"):
+        assert same(weights(tmp_path / "unbroken" / name), weights(tmp_path / "stopped" / name))
+    ema = [load_checkpoint(tmp_path / run / "last.pt")["ema"] for run in ("unbroken", "stopped")]
+    assert same(*ema)
+
+
+def test_ctrl_c_saves_and_exits_130(album, tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "train.py", album, "-o", run, "--epochs", "100000", *SMALL],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (run / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert f"--resume {run}" in errors
+    assert "Traceback" not in errors
+    assert load_checkpoint(run / "last.pt")["state"]["step"] > 0
+
+
+def test_minutes_end_a_run_in_time(album, tmp_path):
+    begun = time.monotonic()
+    code = run_train(album, "-o", tmp_path / "run", "--minutes", 0.03, "--epochs", 10_000, *SMALL)
+    assert code == 0
+    assert time.monotonic() - begun < 15
+    assert (tmp_path / "run" / "best.pt").exists()
+
+
+def test_a_run_starts_from_a_checkpoint(album, tmp_path, checkpoint_file):
+    start = ["--start-from", checkpoint_file, "--learning-rate", 0]
+    assert run_train(album, "-o", tmp_path / "run", "--epochs", 1, *start, *SMALL) == 0
+    ours, theirs = weights(tmp_path / "run" / "best.pt"), weights(checkpoint_file)
+    assert torch.equal(ours["head.weight"], theirs["head.weight"])
+
+
+def test_a_run_is_never_overwritten(album, tmp_path, capsys):
+    run = tmp_path / "run"
+    run_train(album, "-o", run, "--epochs", 1, *SMALL)
+    before = (run / "last.pt").read_bytes()
+    assert run_train(album, "-o", run, "--epochs", 1, *SMALL) == 2
+    assert (run / "last.pt").read_bytes() == before
+    assert f"--resume {run} goes on with it" in capsys.readouterr().err
+
+
+def test_a_resumed_run_refuses_other_options(album, tmp_path, capsys):
+    run = tmp_path / "run"
+    run_train(album, "-o", run, "--epochs", 1, *SMALL)
+    with pytest.raises(SystemExit) as exit_info:
+        train.parse_args(["--resume", str(run), "--size", "64"])
+    assert exit_info.value.code == 2
+    assert "--size: cannot be changed in a resumed run" in capsys.readouterr().err
+    assert train.parse_args(["--resume", str(run), "--epochs", "5"]).epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["no_such_folder"], "no_such_folder: no such folder"),
+        (["--resume", "no_such_run"], "no readable settings.json"),
+        (["--init-encoder", "no_such_package"], "neither a file nor an installed package"),
+        (["--start-from", "no_such.pt"], "no_such.pt: no such file"),
+    ],
+)
+def test_a_slip_gets_one_clear_line(album, tmp_path, capsys, args, message):
+    positional = [] if args[0] in ("no_such_folder", "--resume") else [album]
+    try:
+        code = run_train(*positional, *args, "-o", tmp_path / "run", *SMALL)
+    except SystemExit as error:
+        code = error.code
+    assert code in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_too_few_photos_are_said_to_be_so(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run_train(tmp_path / "empty", "-o", tmp_path / "run", *SMALL) == 1
+    assert "too few photographs" in capsys.readouterr().err
+
+
+def test_the_rate_rises_then_falls_to_a_hundredth():
+    rates = [train.learning_rate(1.0, done / 1000) for done in range(1100)]
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01)

@@ -1,0 +1,405 @@
+"""Command: train the network on colour photographs; writes checkpoints, a log and progress.png."""
+
+import argparse
+import copy
+import json
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from checkpoint import (
+    NETWORKS,
+    CheckpointError,
+    Network,
+    build_model,
+    load_checkpoint,
+    load_encoder_weights,
+    model_content,
+    save_checkpoint,
+)
+from classic_cnn import ClassicCNN
+from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
+from console import print_error, progress
+from device import DEVICES, autocast, pick_device
+from losses import LOSSES
+from metrics import ab_error, colourfulness, psnr
+from Model_CNN import ENCODERS, Model_CNN, ModelConfig
+from photo import write_whole
+from progress import draw_progress
+from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
+
+EMA_DECAY = 0.999  # of the averaged weights, per step
+WARM_UP = 0.03  # share of the run in which the learning rate rises
+CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
+PICTURES = 6  # validation photographs that progress.png shows
+LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
+# Options that may change when a run is resumed; all others are the run's own.
+FREE_ON_RESUME = {"output", "resume", "epochs", "minutes", "device"}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the command line; every default stands here and nowhere else."""
+    parser = argparse.ArgumentParser(
+        description="Train the colourizing network on folders of colour photographs.",
+        epilog="Ctrl-C saves and stops; --resume goes on as if nothing had happened.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+    def option(group: Any, *names: str, **settings: Any) -> None:
+        group.add_argument(*names, **settings)
+
+    run = parser.add_argument_group("run")
+    folders = "folders of colour photographs of any size; subfolders too"
+    option(run, "photos", nargs="*", default=["data/transformed"], metavar="FOLDER", help=folders)
+    option(run, "-o", "--output", default="runs/latest", metavar="DIR", help="the run's folder")
+    option(run, "--epochs", type=int, default=90, metavar="N", help="passes over the photographs")
+    minutes = "stop after so many minutes; the schedule is fitted to them"
+    option(run, "--minutes", type=float, metavar="M", help=minutes)
+    resume = "go on with the run in this folder, with its own options"
+    option(run, "--resume", metavar="DIR", help=resume)
+    option(run, "--device", choices=DEVICES, default="auto", help="what to compute on")
+
+    data = parser.add_argument_group("data")
+    validation = "photographs to validate on; without it, one in twenty is held out"
+    option(data, "--validation", metavar="FOLDER", help=validation)
+    option(data, "--size", type=int, default=256, metavar="PIXELS", help="side of the crops")
+    option(data, "--batch-size", type=int, default=30, metavar="N", help="crops per step")
+
+    network = parser.add_argument_group("network")
+    model = "unet: Model_CNN; classic: the original project's network"
+    option(network, "--model", choices=tuple(NETWORKS), default="unet", help=model)
+    encoder = "size of unet's EfficientNet-Lite"
+    option(network, "--encoder", choices=tuple(ENCODERS), default="lite0", help=encoder)
+    init = "ImageNet weights for the encoder: a .pth file, or an installed package"
+    option(network, "--init-encoder", metavar="FILE_OR_PACKAGE", help=init)
+    freeze = "leave the encoder's stem and first N stages as they are, which is faster"
+    option(network, "--freeze-encoder", type=int, default=0, metavar="N", help=freeze)
+    start = "start from the weights of a checkpoint"
+    option(network, "--start-from", metavar="CHECKPOINT", help=start)
+
+    optimization = parser.add_argument_group("optimization")
+    loss = "l1: the mean colour; bins: also how likely each colour is"
+    option(optimization, "--loss", choices=tuple(LOSSES), default="l1", help=loss)
+    rate = "Adam's, at its highest"
+    option(optimization, "--learning-rate", type=float, default=5e-4, metavar="RATE", help=rate)
+    decay = "L2 penalty on the weights"
+    option(optimization, "--weight-decay", type=float, default=0.0, metavar="LAMBDA", help=decay)
+    seed = "decides every random choice"
+    option(optimization, "--seed", type=int, default=0, metavar="N", help=seed)
+    return parser
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; a resumed run takes what is not said from its settings.json."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.resume:
+        run = Path(args.resume)
+        try:
+            saved = json.loads((run / "settings.json").read_text())["options"]
+        except (OSError, ValueError, KeyError):
+            parser.error(f"--resume {run}: no readable settings.json there")
+        parser.set_defaults(**saved)
+        args = parser.parse_args(argv)
+        args.output = args.resume
+        for name in saved.keys() - FREE_ON_RESUME:
+            if saved[name] != getattr(args, name):
+                option = "--" + name.replace("_", "-")
+                hint = f"begin a run with --start-from {run / 'best.pt'}"
+                parser.error(f"{option}: cannot be changed in a resumed run; {hint}")
+    for name, least in (("size", 32), ("batch_size", 2), ("epochs", 1), ("freeze_encoder", 0)):
+        if getattr(args, name) < least:
+            parser.error(f"--{name.replace('_', '-')}: at least {least}")
+    return args
+
+
+def build_network(args: argparse.Namespace) -> Network:
+    """Make the network that the options ask for, with the weights that it starts from."""
+    torch.manual_seed(args.seed)
+    model: Network
+    if args.start_from:
+        path = Path(args.start_from)
+        model = build_model(load_checkpoint(path), path)
+    elif args.model == "classic":
+        model = ClassicCNN()
+    else:
+        model = Model_CNN(ModelConfig(encoder=args.encoder))
+        if args.init_encoder:
+            load_encoder_weights(model, args.init_encoder)
+    if isinstance(model, Model_CNN):
+        model.freeze_encoder(args.freeze_encoder)
+    return model
+
+
+def learning_rate(peak: float, done: float) -> float:
+    """Cosine schedule with warm-up.
+
+    Args:
+        peak: the highest rate.
+        done: share of the run that is over, [0, 1].
+    """
+    # 1) it rises in a straight line
+    if done < WARM_UP:
+        return peak * max(done / WARM_UP, 0.01)
+    # 2) it falls along half a cosine wave, to a hundredth
+    if done < 1:
+        wave = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        return peak * (0.01 + 0.99 * wave)
+    # 3) after the planned end it stays there
+    return peak * 0.01
+
+
+def lightness_and_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """Split photographs into what the network sees and what it should say.
+
+    Args:
+        rgb: (B, 3, H, W) uint8.
+
+    Returns:
+        lightness (B, 1, H, W) in [0, 100], in channels_last memory; ab (B, 2, H, W) in Lab units.
+    """
+    lab = rgb_to_lab(rgb.float() / 255)
+    return lab[:, :1].contiguous(memory_format=torch.channels_last), lab[:, 1:]
+
+
+def training_loss(model: Network, rgb: Tensor, loss_name: str) -> Tensor:
+    """Run the network on a batch, rgb (B, 3, H, W) uint8, and say how wrong it is."""
+    lightness, ab = lightness_and_ab(rgb)
+    if isinstance(model, ClassicCNN):  # the original's loss: L1 between RGB and RGB
+        with autocast(rgb.device):
+            predicted = model(lightness_to_grey(lightness))
+        return F.l1_loss(predicted.float(), rgb.float() / 255)
+    with autocast(rgb.device):
+        logits = model(lightness)  # (B, K, H/4, W/4)
+    ab = F.adaptive_avg_pool2d(ab, logits.shape[-2:])  # (B, 2, H/4, W/4)
+    return LOSSES[loss_name](logits, ab, model.bin_centres)
+
+
+@torch.no_grad()
+def update_ema(ema: Network, model: Network, step: int) -> None:
+    """Move the averaged weights towards the current ones; quickly in the first steps."""
+    decay = min(EMA_DECAY, (1 + step) / (10 + step))
+    averaged = ema.state_dict()
+    for name, value in model.state_dict().items():
+        if value.dtype.is_floating_point:
+            averaged[name].lerp_(value, 1 - decay)
+        else:  # batch norm's counter
+            averaged[name].copy_(value)
+
+
+@torch.inference_mode()
+def validate(
+    model: Network, photos: Tensor, device: torch.device
+) -> tuple[dict[str, float], list[tuple[np.ndarray, ...]]]:
+    """Colourize the validation photographs.
+
+    Args:
+        model: in eval mode.
+        photos: (N, 3, H, W) uint8.
+        device: what to compute on.
+
+    Returns:
+        Mean figures, those of the untouched grey photographs among them; and of the first few
+        (grey, predicted, true), each (H, W, 3) uint8.
+    """
+    totals: dict[str, float] = {}
+    pictures: list[tuple[np.ndarray, ...]] = []
+    for batch in photos.split(10):
+        rgb = batch.to(device)
+        lightness, ab = lightness_and_ab(rgb)
+        with autocast(device):
+            predicted_ab = model.predict_ab(lightness)
+        predicted_ab = F.interpolate(predicted_ab, ab.shape[-2:], mode="bicubic")
+        predicted = fit_to_gamut(lightness, predicted_ab)
+        grey = lightness_to_grey(lightness).expand_as(predicted)
+        for i, true in enumerate(rgb.float() / 255):
+            figures = {
+                "ab_error": ab_error(predicted_ab[i], ab[i]),
+                "grey_ab_error": ab_error(torch.zeros_like(ab[i]), ab[i]),
+                "rgb_psnr": psnr(predicted[i], true, 1),
+                "grey_rgb_psnr": psnr(grey[i], true, 1),
+                "colourfulness": colourfulness(predicted[i]),
+                "true_colourfulness": colourfulness(true),
+            }
+            for name, value in figures.items():
+                totals[name] = totals.get(name, 0.0) + value / len(photos)
+            if len(pictures) < PICTURES:
+                triple = (grey[i], predicted[i], true)
+                pictures.append(tuple(to_pixels(image) for image in triple))
+    ratio = totals.pop("colourfulness") / max(totals.pop("true_colourfulness"), 1e-6)
+    totals["colourfulness_ratio"] = ratio
+    return {name: round(value, 4) for name, value in totals.items()}, pictures
+
+
+def to_pixels(rgb: Tensor) -> np.ndarray:
+    """Turn rgb (3, H, W) in [0, 1] into (H, W, 3) uint8 for a picture."""
+    return (rgb * 255).round().byte().movedim(0, -1).cpu().numpy()
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM are noted, not obeyed at once, so that a step is never cut in two."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        signal.signal(signal.SIGINT, self._note)
+        signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, signum: int, _frame: object) -> None:
+        self.exit_code = 128 + signum
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Say in a line how an epoch went."""
+    return (
+        f"epoch {row['epoch']}: loss {row['loss']:.4f}, "
+        f"ab error {row['ab_error']:.2f} (grey {row['grey_ab_error']:.2f}), "
+        f"RGB-PSNR {row['rgb_psnr']:.2f} (grey {row['grey_rgb_psnr']:.2f}), "
+        f"colourfulness ratio {row['colourfulness_ratio']:.2f}, "
+        f"{row['images_per_s']:.0f} images/s"
+    )
+
+
+def train(args: argparse.Namespace, run: Path, data: Gathered) -> int:
+    """Train, epoch by epoch; return the exit code."""
+    device = pick_device(args.device)
+    interrupt = Interrupt()
+
+    # The network, its averaged copy, the optimizer, and how far they are.
+    model = build_network(args).to(device).to(memory_format=torch.channels_last)
+    ema = copy.deepcopy(model).requires_grad_(False).eval()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, weight_decay=args.weight_decay)
+    state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
+    state |= {"loss_sum": 0.0, "best": math.inf, "log": []}
+    if args.resume:
+        saved = load_checkpoint(run / "last.pt")
+        model.load_state_dict(saved["model"])
+        ema.load_state_dict(saved["ema"])
+        optimizer.load_state_dict(saved["optimizer"])
+        state = saved["state"]
+
+    def save_last() -> None:
+        content = model_content(model, half=False) | {"ema": ema.state_dict()}
+        content |= {"optimizer": optimizer.state_dict(), "state": state}
+        save_checkpoint(run / "last.pt", content)
+
+    photos = Crops(data.train, args.size)
+    workers = 0 if device.type == "cpu" else LOADER_PROCESSES
+    all_steps = args.epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
+    all_seconds = args.minutes * 60 if args.minutes else math.inf
+    begun = time.monotonic() - state["seconds"]
+
+    while state["epoch"] < args.epochs and state["seconds"] < all_seconds:
+        epoch = state["epoch"]
+        batches = Batches(len(data.train), args.batch_size, args.seed, epoch, state["batch"])
+        loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
+        bar = progress(loader, f"epoch {epoch + 1}/{args.epochs}", unit="batch")
+        epoch_seconds, epoch_images = state["seconds"], state["images"]
+        model.train()
+        for rgb in bar:  # (B, 3, size, size) uint8
+            done = max(state["step"] / all_steps, state["seconds"] / all_seconds)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(args.learning_rate, done)
+
+            loss = training_loss(model, rgb.to(device), args.loss)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            update_ema(ema, model, state["step"])
+
+            loss_value = loss.item()
+            if not math.isfinite(loss_value):
+                bar.close()
+                hint = f"try a lower --learning-rate, and --start-from {run / 'best.pt'}"
+                print_error(f"{run}: the loss is no number any more", hint)
+                return 1
+            state["batch"] += 1
+            state["step"] += 1
+            state["images"] += len(rgb)
+            state["loss_sum"] += loss_value
+            state["seconds"] = time.monotonic() - begun
+            rate = (state["images"] - epoch_images) / (state["seconds"] - epoch_seconds)
+            left = min(all_seconds, state["seconds"] / max(done, 1e-9)) - state["seconds"]
+            bar.set_postfix_str(
+                f"loss {loss_value:.3f}, {rate:.0f} images/s, {left / 60:.0f} min left"
+            )
+            if interrupt.exit_code:
+                bar.close()
+                save_last()
+                print(f"stopped in epoch {epoch + 1}, saved", file=sys.stderr)
+                print(f"hint: python train.py --resume {run} goes on with it", file=sys.stderr)
+                return interrupt.exit_code
+            if state["seconds"] > all_seconds:
+                bar.close()
+                break
+
+        # The end of an epoch: how good is it, and what does it look like?
+        figures, pictures = validate(ema, data.validation, device)
+        row = {"epoch": epoch + 1, "images": state["images"], "seconds": round(state["seconds"])}
+        row |= {"loss": round(state["loss_sum"] / max(1, state["batch"]), 5)}
+        row |= {"images_per_s": round(rate, 1), "learning_rate": optimizer.param_groups[0]["lr"]}
+        row |= figures
+        state["log"].append(row)
+        state |= {"epoch": epoch + 1, "batch": 0, "loss_sum": 0.0}
+        if row["ab_error"] < state["best"]:
+            state["best"] = row["ab_error"]
+            about = {"options": vars(args), "photographs": len(data.train), "scores": row}
+            save_checkpoint(run / "best.pt", model_content(ema, half=True) | {"about": about})
+        save_last()
+        write_text(run / "log.jsonl", "".join(json.dumps(r) + "\n" for r in state["log"]))
+        draw_progress(run / "progress.png", state["log"], pictures)
+        print(describe(row), flush=True)
+    best = run / "best.pt"
+    print(f"done: {best}\ntry it: python colourize.py PHOTOS --checkpoint {best}")
+    return 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    args = parse_args(argv)
+    run = Path(args.output)
+    validation = Path(args.validation) if args.validation else None
+    folders = [Path(folder) for folder in args.photos]
+    for folder in [*folders, *([validation] if validation else [])]:
+        if not folder.is_dir():
+            print_error(f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS")
+            return 2
+    if not args.resume and (run / "last.pt").exists():
+        hint = f"--resume {run} goes on with it, -o DIR begins another"
+        print_error(f"{run}: holds a run already; nothing was overwritten", hint)
+        return 2
+    data = gather(folders, validation, max(VALIDATION_SIDE, round(CROP_ROOM * args.size)))
+    left_out = ", ".join(f"{n} {why}" for why, n in sorted(data.rejected.items())) or "none"
+    counts = f"{len(data.train)} photographs to train on, {len(data.validation)} held out"
+    print(f"{counts}; left out: {left_out}", flush=True)
+    if len(data.train) < 2 or not len(data.validation):
+        print_error("too few photographs: it takes 2 to train on and 1 to validate on")
+        return 1
+    settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        write_text(run / "settings.json", json.dumps(settings, indent=2) + "\n")
+        return train(args, run, data)
+    except CheckpointError as error:
+        print_error(error)
+    except OSError as error:
+        print_error(f"{run}: {error.strerror or error}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
