@@ -12,22 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colour_space import MAX_LIGHTNESS, ab_bin_centres
+from colour_space import MAX_LIGHTNESS, ab_bin_centres, mean_of_bins
 
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
 
-# (kernel, stride, expansion, channels, repeats) of EfficientNet-Lite0: Tan and Le, ICML 2019,
-# table 1, without squeeze-excitation and with ReLU6 for swish.
-_LITE0_STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-)
+# (kernel, stride, expansion) of the seven stages of EfficientNet: Tan and Le, ICML 2019, table 1.
+# The Lite variants leave out squeeze-and-excitation, and have ReLU6 for swish.
+_SHAPES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
+STAGES = len(_SHAPES)
 # encoder name -> (channels of each stage, repeats of each stage)
 ENCODERS = {
     "lite0": ((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
@@ -97,9 +90,8 @@ class Encoder(nn.Module):
         self.channels = tuple(channels[i] for i in _SKIPS)  # at strides 4, 8, 16, 32
         self.stem = ConvBNReLU(1, 32, kernel=3, stride=2)
         stages, c_in = [], 32
-        for (kernel, stride, expansion, _, _), c_out, n in zip(
-            _LITE0_STAGES, channels, repeats, strict=True
-        ):
+        shapes = zip(_SHAPES, channels, repeats, strict=True)
+        for (kernel, stride, expansion), c_out, n in shapes:
             blocks = []
             for i in range(n):
                 blocks.append(
@@ -176,31 +168,17 @@ class Model_CNN(nn.Module):
         logits = self.head(features)
         return logits[..., : -(-height // 4), : -(-width // 4)]
 
-    def mean_ab(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
-        """Read one colour out of the bins: their annealed mean (Zhang et al., ECCV 2016, eq. 5).
-
-        Args:
-            logits: (B, K, H, W).
-            temperature: 1 takes the mean as it is; towards 0, the most likely bin.
-
-        Returns:
-            ab (B, 2, H, W) in Lab units, float32.
-        """
-        # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
-        scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
-        return (torch.softmax(scores, dim=-1) @ self.bin_centres).movedim(-1, 1)
-
     def predict_ab(self, lightness: Tensor, temperature: float = 1.0) -> Tensor:
-        """Predict chroma: `forward`, then `mean_ab`.
+        """Predict chroma: `forward`, then the mean of the bins.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
-            temperature: see `mean_ab`.
+            temperature: 1 is the safe mean; towards 0 colours get more vivid, and more daring.
 
         Returns:
             ab (B, 2, ceil(H/4), ceil(W/4)) in Lab units.
         """
-        return self.mean_ab(self(lightness), temperature)
+        return mean_of_bins(self(lightness), self.bin_centres, temperature)
 
     def freeze_encoder(self, stages: int) -> None:
         """Keep the stem and the first stages as they are: no gradients, batch norm in eval mode."""

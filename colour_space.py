@@ -37,7 +37,8 @@ _DARK_OFFSET = 4 / 29
 def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
     """Multiply the channels by a 3x3 matrix; planes: (..., 3, H, W)."""
     matrix = matrix.to(planes.dtype).to(planes.device)
-    return torch.einsum("ij,...jhw->...ihw", matrix, planes)
+    with torch.autocast(planes.device.type, enabled=False):  # bf16 is too coarse for colours
+        return torch.einsum("ij,...jhw->...ihw", matrix, planes)
 
 
 def srgb_to_linear(value: Tensor) -> Tensor:
@@ -147,3 +148,22 @@ def ab_bin_centres() -> Tensor:
     cube = torch.cartesian_prod(ramp, ramp, ramp).T[:, :, None]  # (3, 65^3, 1)
     cells = torch.round(rgb_to_lab(cube)[1:, :, 0].T / AB_BIN_SIZE)
     return (torch.unique(cells, dim=0) * AB_BIN_SIZE).float()
+
+
+def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> Tensor:
+    """Read one colour out of the likelihoods of the bins: their annealed mean.
+
+    Zhang, Isola, Efros: ECCV 2016, equation 5.
+
+    Args:
+        logits: (B, K, H, W).
+        centres: (K, 2), the bins' ab in Lab units.
+        temperature: 1 takes the mean as it is; towards 0, the most likely bin.
+
+    Returns:
+        ab (B, 2, H, W) in Lab units, float32.
+    """
+    # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
+    scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
+    with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
+        return (torch.softmax(scores, dim=-1) @ centres).movedim(-1, 1)

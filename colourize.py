@@ -8,9 +8,11 @@ from pathlib import Path
 
 from checkpoint import BUNDLED, CheckpointError
 from colourizer import Colourizer
-from console import print_error, progress
-from device import DEVICES
+from console import print_error, print_result, progress, run_command
+from device import DEVICES_TEXT, device_name
 from photo import SUFFIXES, PhotoError, find_photos, read_photo, write_photo, written_name
+
+DEFAULT_OUTPUT = "colourized"
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "-o",
         "--output",
         type=Path,
-        default=Path("colourized"),
         metavar="DIR",
-        help="where the coloured photographs go, in the same subfolders (default: %(default)s)",
+        help="where the coloured photographs go, in the same subfolders "
+        f"(default: {DEFAULT_OUTPUT}/ and the folder's name)",
     )
     add(
         "--checkpoint",
@@ -47,24 +49,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
     add(
         "--device",
-        choices=DEVICES,
+        type=device_name,
         default="auto",
-        help="what to compute on (default: %(default)s)",
+        metavar="NAME",
+        help=f"what to compute on: {DEVICES_TEXT} (default: %(default)s)",
     )
     return parser.parse_args(argv)
 
 
-def plan(paths: list[Path], output: Path) -> list[Job]:
+def plan(paths: list[Path], output: Path, keep_names: bool) -> list[Job]:
     """Pair every photograph with the file that it goes to, before anything is written.
 
-    A folder's photographs keep their subfolders; with several folders, each keeps its name too.
     Two photographs never share a target: the later one gets a number.
+
+    Args:
+        paths: photographs and folders, all there.
+        output: where the targets lie; never searched for photographs.
+        keep_names: put a folder's photographs into a folder of its name below output.
     """
-    folders = [p for p in paths if p.is_dir()]
     found: list[tuple[Path, Path]] = []  # source, path below output
     for path in paths:
         if path.is_dir():
-            root = Path(path.resolve().name) if len(folders) > 1 else Path()
+            root = Path(path.resolve().name if keep_names else "")
             found += [(p, root / p.relative_to(path)) for p in find_photos(path, without=output)]
         else:
             found.append((path, Path(path.name)))
@@ -83,18 +89,41 @@ def plan(paths: list[Path], output: Path) -> list[Job]:
     return jobs
 
 
+def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> bool:
+    """Colourize one photograph; return False if that was done before."""
+    there = job.target.exists()
+    if there and job.source.samefile(job.target):
+        raise PhotoError("would be written over itself; name another folder with -o")
+    if there and not overwrite:
+        return False
+    photo = read_photo(job.source)
+    rgb = colourizer.colourize(photo.pixels)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    write_photo(job.target, rgb, like=photo)
+    return True
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    missing = [p for p in args.paths if not p.exists()]
-    for path in missing:
-        print_error(f"{path}: no such file or folder")
-    jobs = plan([p for p in args.paths if p not in missing], args.output)
+    output = args.output or Path(DEFAULT_OUTPUT)
+    try:
+        missing = [path for path in args.paths if not path.exists()]
+        for path in missing:
+            print_error(f"{path}: no such file or folder")
+        folders = [path for path in args.paths if path.is_dir()]
+        if any(path.resolve() == output.resolve() for path in folders):
+            print_error(f"{output}: is where the photographs are", "name another folder with -o")
+            return 2
+        keep_names = args.output is None or len(folders) > 1
+        jobs = plan([path for path in args.paths if path not in missing], output, keep_names)
+    except OSError as error:
+        print_error(f"{error.filename}: {error.strerror}")
+        return 2
     if not jobs:
         if not missing:
-            print_error(
-                f"{args.paths[0]}: no photographs there", "looked for " + " ".join(sorted(SUFFIXES))
-            )
+            hint = "looked for " + " ".join(sorted(SUFFIXES))
+            print_error(f"{args.paths[0]}: no photographs there", hint)
         return 2
     try:
         colourizer = Colourizer.load(args.checkpoint, args.device)
@@ -108,39 +137,29 @@ def main(argv: list[str] | None = None) -> int:
     bar = progress(jobs, "colourizing")
     try:
         for job in bar:
-            if job.target.exists() and not args.overwrite:
-                skipped += 1
-                continue
             try:
-                if job.target.exists() and job.source.samefile(job.target):
-                    raise PhotoError("would be written over itself; choose another --output")
-                photo = read_photo(job.source)
-                rgb = colourizer.colourize(photo.pixels)
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-                write_photo(job.target, rgb, like=photo)
+                is_new = colourize(job, colourizer, args.overwrite)
             except Exception as error:  # one bad photograph never stops a folder
                 failed += 1
                 print_error(f"{job.source}: {error or type(error).__name__}")
-            else:
-                done += 1
-                print(job.target, flush=True)
+                continue
+            done += is_new
+            skipped += not is_new
+            if is_new:
+                print_result(job.target)
     except KeyboardInterrupt:
         interrupted = True
     bar.close()
     rate = done / max(time.monotonic() - begun, 1e-9)
-    print(
-        f"{done} colourized, {skipped} skipped, {failed} failed ({rate:.1f} photos/s)",
-        file=sys.stderr,
-    )
+    counts = f"{done} colourized, {skipped} skipped, {failed} failed ({rate:.1f} photos/s)"
+    print(counts, file=sys.stderr)
     if skipped:
-        print(
-            f"hint: skipped ones are in {args.output} already; --overwrite does them again",
-            file=sys.stderr,
-        )
+        hint = f"skipped: there already in {output}; --overwrite does them again"
+        print(f"hint: {hint}", file=sys.stderr)
     if interrupted:
         return 130
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

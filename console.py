@@ -1,14 +1,41 @@
-"""What the commands say on stderr: errors with hints, and progress bars."""
+"""What all commands share: how they read numbers, print results and errors, and end."""
 
+import argparse
+import os
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 
+def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
+    """Make an argparse type: a number of the given kind, not below the smallest."""
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not value >= smallest:
+            raise argparse.ArgumentTypeError(f"{text}: at least {smallest}")
+        return value
+
+    number.__name__ = kind.__name__  # argparse says "invalid int value"
+    return number
+
+
+def print_result(result: object) -> None:
+    """Write a line to stdout at once, above any progress bar."""
+    if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        tqdm.write(str(result), file=sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads any more, as in "| head"; the work goes on
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+
+
 def print_error(error: object, *hints: str) -> None:
-    """Write an error and what helps against it, above any progress bar.
+    """Write an error and what helps against it to stderr, above any progress bar.
 
     Args:
         error: a message, or an exception; the notes of an exception are hints too.
@@ -22,3 +49,12 @@ def print_error(error: object, *hints: str) -> None:
 def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
     """Show a progress bar over the items, on a terminal only; options are tqdm's."""
     return tqdm(items, what, total, disable=not sys.stderr.isatty(), **{"unit": "photo"} | options)
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Run a command's main and end with its exit code; Ctrl-C ends it with 130, no traceback."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,10 +1,22 @@
 """Where the network runs, and in which precision."""
 
+import argparse
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES_TEXT = ", ".join(DEVICES)
+
+
+def device_name(text: str) -> str:
+    """Be an argparse type: one of DEVICES, and one that is there."""
+    if text not in DEVICES:
+        raise argparse.ArgumentTypeError(f"{text}: choose from {DEVICES_TEXT}")
+    missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.mps.is_available()}
+    if missing.get(text):
+        raise argparse.ArgumentTypeError(f"{text}: there is none here; leave --device out")
+    return text
 
 
 def pick_device(name: str) -> torch.device:

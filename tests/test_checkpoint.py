@@ -2,8 +2,6 @@
 
 import os
 import pickle
-import sys
-import types
 
 import pytest
 import torch
@@ -20,8 +18,17 @@ from classic_cnn import ClassicCNN
 from Model_CNN import Model_CNN, ModelConfig
 
 
-@pytest.mark.parametrize("model", [Model_CNN(ModelConfig("lite2", (24, 16, 8))), ClassicCNN()])
-def test_a_network_comes_back_as_it_was(tmp_path, model):
+def speaking(config: ModelConfig | None = None) -> Model_CNN:
+    """A network whose head says something, unlike an untrained one's."""
+    torch.manual_seed(0)
+    model = Model_CNN(config)
+    torch.nn.init.normal_(model.head.weight, std=0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", ["unet", "classic"])
+def test_a_network_comes_back_as_it_was(tmp_path, name):
+    model = speaking(ModelConfig("lite2", (24, 16, 8))) if name == "unet" else ClassicCNN()
     path = tmp_path / "a.pt"
     save_checkpoint(path, model_content(model, half=False) | {"about": {"epoch": 3}})
     content = load_checkpoint(path)
@@ -32,8 +39,8 @@ def test_a_network_comes_back_as_it_was(tmp_path, model):
     assert torch.equal(again.predict_ab(lightness), model.eval().predict_ab(lightness))
 
 
-def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path, checkpoint_file):
-    model = build_model(load_checkpoint(checkpoint_file), checkpoint_file)
+def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path):
+    model = speaking()
     save_checkpoint(tmp_path / "full.pt", model_content(model, half=False))
     save_checkpoint(tmp_path / "half.pt", model_content(model, half=True))
     assert (tmp_path / "half.pt").stat().st_size < 0.52 * (tmp_path / "full.pt").stat().st_size
@@ -142,11 +149,10 @@ def test_the_encoder_starts_from_a_file_and_grey_looks_as_it_did_in_rgb(tmp_path
 
 
 def test_the_encoder_starts_from_an_installed_package(tmp_path, monkeypatch):
-    (tmp_path / "models").mkdir()
-    torch.save(imagenet_weights("lite1"), tmp_path / "models" / "lite1.pth")
-    package = types.ModuleType("lite1_package")
-    package.__path__ = [str(tmp_path)]
-    monkeypatch.setitem(sys.modules, "lite1_package", package)
+    (tmp_path / "lite1_package" / "models").mkdir(parents=True)
+    (tmp_path / "lite1_package" / "__init__.py").touch()
+    torch.save(imagenet_weights("lite1"), tmp_path / "lite1_package" / "models" / "lite1.pth")
+    monkeypatch.syspath_prepend(tmp_path)
     model = Model_CNN(ModelConfig("lite1"))
     load_encoder_weights(model, "lite1_package")
     ours = list(model.encoder.state_dict().values())
@@ -160,6 +166,12 @@ def test_weights_of_another_encoder_or_none_are_refused(tmp_path):
         load_encoder_weights(model, str(tmp_path / "lite1.pth"))
     with pytest.raises(CheckpointError, match="neither a file nor an installed package"):
         load_encoder_weights(model, "no_such_package")
+    for source in ("os", "./typo.pth", "../typo.pth"):
+        with pytest.raises(CheckpointError, match="neither a file nor an installed package"):
+            load_encoder_weights(model, source)
+    torch.save({"epoch": 3, "model": {}}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match="not a file of ImageNet weights"):
+        load_encoder_weights(model, str(tmp_path / "other.pth"))
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(CheckpointError, match="not a file of weights"):
         load_encoder_weights(model, str(tmp_path / "text.pth"))

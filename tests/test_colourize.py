@@ -68,8 +68,11 @@ def test_what_is_done_is_skipped_and_nothing_is_overwritten(album, tmp_path, run
 
 def test_a_photo_is_never_written_over_itself(album, run):
     before = {p: p.read_bytes() for p in album.rglob("*.png")}
-    for extra in ((), ("--overwrite",)):
-        run(album, "-o", album, *extra)
+    for paths in ([album], [album, "--overwrite"], [album / "photo0.png", "--overwrite"]):
+        code, out, err = run(*paths, "-o", album)
+        assert code != 0
+        assert out == []
+        assert "-o" in err
         assert {p: p.read_bytes() for p in album.rglob("*.png")} == before
 
 
@@ -81,6 +84,42 @@ def test_clashing_names_all_come_out(tmp_path, run):
     code, out, _ = run(folder, "-o", tmp_path / "out")
     assert code == 0
     assert len({line.casefold() for line in out}) == 6
+
+
+def test_without_an_output_folder_two_albums_never_mix(album, tmp_path, run, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    scene(50).save(other / "photo0.png")
+    monkeypatch.chdir(tmp_path)
+    assert run(album)[0] == run(other)[0] == 0
+    assert (tmp_path / "colourized" / "album" / "sub" / "photo10.png").exists()
+    assert (tmp_path / "colourized" / "other" / "photo0.png").exists()
+
+
+def test_names_that_are_no_text_or_too_long_are_no_trouble(tmp_path, run, checkpoint_file):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [os.fsdecode(b"gro\xdf.png"), "-o.png", "two words\n.png", "😀.png", "n" * 251 + ".gif"]
+    for name in names:
+        scene(0).save(folder / "plain.tmp", "GIF" if name.endswith("gif") else "PNG")
+        (folder / "plain.tmp").rename(folder / name)
+    command = [sys.executable, "colourize.py", folder, "-o", tmp_path / "out"]
+    done = subprocess.run(
+        [*command, "--checkpoint", checkpoint_file], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 1  # the longest has no room for ".png"
+    assert b"Traceback" not in done.stderr
+    assert b"4 colourized, 0 skipped, 1 failed" in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_a_device_that_is_not_there_is_bad_usage(album, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is one here")
+    with pytest.raises(SystemExit) as exit_info:
+        colourize.main([str(album), "--device", "cuda"])
+    assert exit_info.value.code == 2
+    assert "cuda: there is none here" in capsys.readouterr().err
 
 
 def test_several_folders_keep_their_names(album, tmp_path, run):

@@ -60,7 +60,7 @@ def test_the_sheet_shows_grey_prediction_and_truth(album, tmp_path, checkpoint_f
     args = [album, "--checkpoint", checkpoint_file, "--sheet", sheet, "--limit", 3]
     assert evaluate.main([*map(str, args)]) == 0
     with Image.open(sheet) as image:
-        assert image.size == (3 * evaluate.TILE, evaluate.HEADER + 3 * evaluate.TILE)
+        assert image.size == (6 * evaluate.TILE + evaluate.GAP, evaluate.HEADER + 2 * evaluate.TILE)
         left = image.crop((0, evaluate.HEADER, evaluate.TILE, image.height)).convert("RGB")
         assert all(r == g == b for r, g, b in left.get_flattened_data())
 

@@ -116,7 +116,7 @@ def test_a_truncated_jpeg_raises_photo_error(tmp_path):
     scene(5).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(PhotoError, match="(?i)truncated"):
+    with pytest.raises(PhotoError, match=r"(?i)truncated"):
         read_photo(tmp_path / "a.jpg")
 
 
@@ -152,3 +152,21 @@ def test_a_large_photo_is_reduced_and_a_small_one_left_alone(tmp_path):
     assert read_rgb(tmp_path / "a.jpg", shortest_side=60).size == (100, 60)
     assert read_rgb(tmp_path / "a.jpg", shortest_side=400).size == (500, 300)
     assert square(scene(6, 30, 50), 20).size == (20, 20)
+
+
+def test_broken_exif_does_not_cost_the_photo(tmp_path):
+    scene(7).save(tmp_path / "a.webp", exif=b"Exif\0\0no EXIF at all")
+    assert read_photo(tmp_path / "a.webp").pixels.shape == (48, 64, 3)
+    assert read_rgb(tmp_path / "a.webp").size == (64, 48)
+
+
+def test_what_is_transparent_is_white_to_the_training(tmp_path):
+    image = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
+    image.save(tmp_path / "a.png")
+    assert read_rgb(tmp_path / "a.png").getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_hidden_folders_are_left_alone(album):
+    (album / ".thumbnails").mkdir()
+    scene(0).save(album / ".thumbnails" / "a.png")
+    assert len(find_photos(album)) == 12

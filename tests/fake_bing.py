@@ -1,0 +1,126 @@
+"""A stand-in for Bing and for the hosts of the pictures that it finds, on 127.0.0.1.
+
+It is an HTTP proxy. Searches go to it as HTTPS, with a certificate that the client is told to
+trust; pictures as plain HTTP. A result page lists the server's links, with the markup that
+bing_image_downloader looks for; a picture is whatever bytes the server was given for its link.
+"""
+
+import html
+import json
+import socketserver
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+SEARCH_HOST = "www.bing.com"
+DRIP_SECONDS = 0.05  # between the bytes of a slow body
+
+
+@dataclass
+class Web:
+    """What the server answers, and what it was asked.
+
+    bodies: a link and its content; links that are not in it are answered with 404.
+    listed: the links of the result page, in order; None lists all bodies.
+    search: "ok", "error 500", "error 500 from the second page on", "silent" (never answers) or
+        "captcha" (a page without pictures).
+    slow: links whose bodies come byte by byte.
+    searches, fetched: the queries and the links that it was asked for; asked: whether it was yet.
+    """
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    listed: list[str] | None = None
+    search: str = "ok"
+    slow: frozenset[str] = frozenset()
+    searches: list[str] = field(default_factory=list)
+    asked: threading.Event = field(default_factory=threading.Event)
+    fetched: list[str] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "FakeBing"
+
+    def log_message(self, *args):
+        pass
+
+    def do_CONNECT(self):
+        """Speak TLS from here on, and answer one request in it."""
+        self.send_response(200)
+        self.end_headers()
+        tls = self.server.tls.wrap_socket(self.connection, server_side=True)
+        self.connection = self.request = tls
+        self.rfile, self.wfile = tls.makefile("rb"), socketserver._SocketWriter(tls)
+        self.handle_one_request()
+        self.close_connection = True
+
+    def do_GET(self):
+        web, url = self.server.web, urlsplit(self.path)
+        if url.path == "/images/async":
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            web.searches.append(query["q"])
+            web.asked.set()
+            self.answer_search(int(query["first"]))
+        elif self.path in web.bodies:
+            web.fetched.append(self.path)
+            self.answer(200, web.bodies[self.path], slowly=self.path in web.slow)
+        else:
+            self.answer(404, b"")
+
+    def answer_search(self, first: int):
+        web = self.server.web
+        if web.search == "silent":
+            web.closing.wait()
+        if web.search == "error 500" or (first and web.search.startswith("error 500 from")):
+            return self.answer(500, b"oops")
+        links = list(web.bodies) if web.listed is None else web.listed
+        if web.search == "captcha":
+            links = []
+        found = [
+            json.dumps({"murl": link, "t": "a title"}, separators=(",", ":")) for link in links
+        ]
+        page = "".join(f'<a class="iusc" m="{html.escape(one)}"></a>' for one in found[first:])
+        return self.answer(200, f"<ul>{page}</ul>".encode())
+
+    def answer(self, code: int, body: bytes, slowly: bool = False):
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for i in range(len(body) if slowly else 0):
+            self.wfile.write(body[i : i + 1])
+            time.sleep(DRIP_SECONDS)
+        if not slowly:
+            self.wfile.write(body)
+        self.close_connection = True
+
+
+class FakeBing(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, web: Web, certificate: Path, key: Path):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.web = web
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(certificate, key)
+
+    def handle_error(self, *args):
+        """Clients that hang up are part of the tests."""
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
+        return self
+
+    def __exit__(self, *args):
+        self.web.closing.set()
+        self.shutdown()
+        self.server_close()
