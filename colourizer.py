@@ -16,6 +16,8 @@ from Model_CNN import STRIDE
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
 # a scan and its thumbnail get the same colours.
 WORKING_PIXELS = 256 * 256
+# 1 takes the mean of all colours that are likely, the safest; below, the likeliest count for more.
+TEMPERATURE = 1.0
 STRIP_PIXELS = 1 << 20  # full-resolution pixels that are converted at a time: bounds the memory
 
 
@@ -60,7 +62,9 @@ def working_size(height: int, width: int) -> tuple[int, int]:
 class Colourizer:
     """Puts colour into photographs with one network; see `load` and `colourize`."""
 
-    def __init__(self, model: Network, device: torch.device, temperature: float) -> None:
+    def __init__(
+        self, model: Network, device: torch.device, temperature: float = TEMPERATURE
+    ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.device = device
         self.temperature = temperature
@@ -74,8 +78,7 @@ class Colourizer:
         """
         path = Path(checkpoint)
         content = load_checkpoint(path)
-        temperature = float(content.get("about", {}).get("temperature", 1.0))
-        return cls(build_model(content, path), pick_device(device), temperature)
+        return cls(build_model(content, path), pick_device(device))
 
     @torch.inference_mode()
     def predict_ab(self, lightness: Tensor) -> Tensor:

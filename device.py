@@ -1,6 +1,7 @@
 """Where the network runs, and in which precision."""
 
 import argparse
+import ctypes
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -24,6 +25,20 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
     return torch.device(name)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed; a training step on the CPU needs it again at once.
+
+    Without it glibc gives every large tensor back to the system, which has to find and clear
+    gigabytes of pages for the next step. Elsewhere than on Linux with glibc nothing is done.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD, bytes
+    mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD, bytes
 
 
 def autocast(device: torch.device) -> AbstractContextManager:

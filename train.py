@@ -29,7 +29,7 @@ from checkpoint import (
 from classic_cnn import ClassicCNN
 from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
 from console import at_least, print_error, print_result, progress, run_command
-from device import DEVICES_TEXT, autocast, device_name, pick_device
+from device import DEVICES_TEXT, autocast, device_name, keep_freed_memory, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
 from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
@@ -40,6 +40,8 @@ from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
 EMA_DECAY = 0.999  # of the averaged weights, per step
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
+# Between two looks at the validation photographs; an epoch of few photographs has fewer steps.
+REPORT_STEPS = 50
 SAVE_SECONDS = 300  # between two saves of last.pt; a killed run loses no more
 PICTURES = 6  # validation photographs that progress.png shows
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
@@ -290,6 +292,13 @@ def shareable(args: argparse.Namespace) -> dict[str, Any]:
     return options | {"photos": [Path(folder).resolve().name for folder in args.photos]}
 
 
+def diverged(run: Path) -> int:
+    """Say that training has failed; return the exit code."""
+    hint = "begin anew with a lower --learning-rate; last.pt is from before"
+    print_error(f"{run}: the loss is no number any more", hint)
+    return 1
+
+
 def describe(row: dict[str, Any]) -> str:
     """Say in a line how an epoch went."""
     return (
@@ -322,6 +331,8 @@ def train(
     """
     run = Path(args.output)
     device = pick_device(args.device)
+    if device.type == "cpu":
+        keep_freed_memory()
 
     # The network, its averaged copy, the optimizer, and how far they are.
     model = model.to(device).to(memory_format=torch.channels_last)
@@ -329,7 +340,7 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, weight_decay=args.weight_decay)
     state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
-    state |= {"loss_sum": 0.0, "best": math.inf, "log": [], "photographs": data.fingerprint()}
+    state |= {"losses": [], "best": math.inf, "log": [], "photographs": data.fingerprint()}
     if args.resume:
         if saved["state"]["photographs"] != state["photographs"]:
             hint = f"for other photographs begin a run with --start-from {run / 'best.pt'}"
@@ -369,9 +380,7 @@ def train(
             loss_value = loss.item()
             if not math.isfinite(loss_value):
                 bar.close()
-                hint = "begin anew with a lower --learning-rate; last.pt is from before"
-                print_error(f"{run}: the loss is no number any more", hint)
-                return 1
+                return diverged(run)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -380,7 +389,7 @@ def train(
             state["batch"] += 1
             state["step"] += 1
             state["images"] += len(rgb)
-            state["loss_sum"] += loss_value
+            state["losses"].append(loss_value)
             state["seconds"] = time.monotonic() - begun
             epoch_images += len(rgb)
             rate = epoch_images / (time.monotonic() - epoch_begun)
@@ -400,15 +409,19 @@ def train(
                 save_last()
                 saved_at = time.monotonic()
 
-        # The end of an epoch: how good is it, and what does it look like?
+        # The end of an epoch. If enough was learnt since the last time: how good is it now?
+        state |= {"epoch": epoch + 1, "batch": 0}
+        over = state["epoch"] == args.epochs or state["seconds"] > all_seconds
+        if len(state["losses"]) < REPORT_STEPS and not over:
+            continue
         rate = epoch_images / (time.monotonic() - epoch_begun)
         figures, pictures = validate(ema, data.validation, device)
+        if not math.isfinite(figures["ab_error"]):
+            return diverged(run)
         row = {"epoch": epoch + 1, "images": state["images"], "seconds": round(state["seconds"])}
-        row |= {"loss": round(state["loss_sum"] / max(1, state["batch"]), 5)}
-        row |= {"images_per_s": round(rate, 1), "learning_rate": optimizer.param_groups[0]["lr"]}
-        row |= figures
-        state["log"].append(row)
-        state |= {"epoch": epoch + 1, "batch": 0, "loss_sum": 0.0}
+        row |= {"loss": round(float(np.mean(state["losses"])), 5), "images_per_s": round(rate, 1)}
+        row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | figures
+        state |= {"losses": [], "log": [*state["log"], row]}
         state["seconds"] = time.monotonic() - begun
         if row["ab_error"] < state["best"]:
             state["best"] = row["ab_error"]

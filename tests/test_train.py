@@ -39,7 +39,8 @@ def test_the_defaults_are_the_users():
     assert args.photos == ["data/transformed"]
 
 
-def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys):
+def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train, "REPORT_STEPS", 3)
     run = tmp_path / "run"
     assert run_train(album, "-o", run, "--epochs", 2, *SMALL) == 0
     assert {p.name for p in run.iterdir()} == {
@@ -60,7 +61,8 @@ def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, caps
     assert captured.err == ""
 
 
-def test_the_network_learns_what_it_sees(album, tmp_path):
+def test_the_network_learns_what_it_sees(album, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "REPORT_STEPS", 15)
     run_train(album, "-o", tmp_path / "run", "--epochs", 12, "--learning-rate", 3e-3, *SMALL)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.8 * log[0]["loss"]
@@ -226,3 +228,9 @@ def test_a_checkpoint_names_no_path_of_the_machine(album, tmp_path):
     about = load_checkpoint(tmp_path / "run" / "best.pt")["about"]
     assert str(tmp_path) not in str(about)
     assert about["photographs"] == {"album": 10}
+
+
+def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
+    run_train(album, "-o", tmp_path / "run", "--epochs", 20, *SMALL)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == [17, 20]  # three steps each: 51, and the last

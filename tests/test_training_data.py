@@ -1,7 +1,9 @@
 """training_data.py: what is trained on, what is held out, and crops that a seed decides."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import scene
 
 from training_data import ROTATED, Batches, gather, random_crop, split
@@ -56,6 +58,19 @@ def test_half_of_the_crops_are_mirrored():
         bool(c[0, 0, -1] > c[0, 0, 0]) for c in (random_crop(ramp, 32, s) for s in range(200))
     ]
     assert 70 < sum(rising) < 130
+
+
+def test_every_other_crop_is_soft_but_keeps_its_colours(monkeypatch):
+    rgb = torch.from_numpy(np.asarray(scene(0, 64, 64))).movedim(-1, 0)
+    crops = [random_crop(rgb, 64, seed).float() for seed in range(40)]
+    monkeypatch.setattr("training_data.SOFTEST", 1.0)  # none is made soft
+    sharp = [random_crop(rgb, 64, seed).float() for seed in range(40)]
+    pairs = list(zip(crops, sharp, strict=True))
+    changed = [(a, b) for a, b in pairs if not torch.equal(a, b)]
+    assert 10 < len(changed) < 30
+    for a, b in changed:
+        assert a.diff(dim=-1).abs().mean() < b.diff(dim=-1).abs().mean()
+        assert (F.avg_pool2d(a, 4) - F.avg_pool2d(b, 4)).abs().mean() < 4
 
 
 def test_an_epoch_sees_every_photo_once_and_goes_on_where_it_stopped():
