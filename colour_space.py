@@ -135,6 +135,11 @@ def lightness_to_grey(lightness: Tensor) -> Tensor:
     return linear_to_srgb(_expand((lightness + 16) / 116).clamp(0, 1))
 
 
+def to_8_bits(lightness: Tensor) -> Tensor:
+    """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels."""
+    return grey_to_lightness((lightness_to_grey(lightness) * 255).round() / 255)
+
+
 def ab_bin_centres() -> Tensor:
     """List the cells of a 10-unit grid over ab in which sRGB has a colour.
 

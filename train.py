@@ -27,7 +27,7 @@ from checkpoint import (
     save_checkpoint,
 )
 from classic_cnn import ClassicCNN
-from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
+from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, to_8_bits
 from console import at_least, print_error, print_result, progress, run_command
 from device import DEVICES_TEXT, autocast, device_name, keep_freed_memory, pick_device
 from losses import LOSSES
@@ -188,10 +188,12 @@ def lightness_and_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
         rgb: (B, 3, H, W) uint8.
 
     Returns:
-        lightness (B, 1, H, W) in [0, 100], in channels_last memory; ab (B, 2, H, W) in Lab units.
+        lightness (B, 1, H, W) in [0, 100], that of an 8-bit grey photograph, in channels_last
+        memory; ab (B, 2, H, W) in Lab units.
     """
     lab = rgb_to_lab(rgb.float() / 255)
-    return lab[:, :1].contiguous(memory_format=torch.channels_last), lab[:, 1:]
+    lightness = to_8_bits(lab[:, :1])
+    return lightness.contiguous(memory_format=torch.channels_last), lab[:, 1:]
 
 
 def training_loss(model: Network, rgb: Tensor, loss_name: str) -> Tensor:
