@@ -4,14 +4,16 @@ import os
 import secrets
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
+
+T = TypeVar("T")
 
 # Above 89 megapixels Pillow warns, above 179 it refuses; a large scan is nothing to warn about.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -73,10 +75,10 @@ def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
     return found
 
 
-def spread(paths: list[Path], most: int) -> list[Path]:
-    """Take at most so many of the paths, evenly from all over the list."""
-    n = min(most, len(paths))
-    return [paths[i * len(paths) // n] for i in range(n)]
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Take at most so many of the items, evenly from all over the list."""
+    n = min(most, len(items))
+    return [items[i * len(items) // n] for i in range(n)]
 
 
 def _open(path: Path, shortest_side: int | None = None) -> tuple[Image.Image, bytes]:

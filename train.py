@@ -33,7 +33,7 @@ from device import DEVICES_TEXT, autocast, device_name, keep_freed_memory, pick_
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
 from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
-from photo import write_bytes
+from photo import spread, write_bytes
 from progress import draw_progress
 from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
 
@@ -238,7 +238,7 @@ def validate(
     """
     totals: dict[str, float] = {}
     pictures: list[tuple[np.ndarray, ...]] = []
-    shown = set(range(0, len(photos), -(-len(photos) // PICTURES)))  # spread over the photographs
+    shown = set(spread(range(len(photos)), PICTURES))
     for first, batch in zip(range(0, len(photos), 10), photos.split(10), strict=True):
         rgb = batch.to(device)
         lightness, ab = lightness_and_ab(rgb)

@@ -13,6 +13,7 @@ from colour_space import (
     lab_to_rgb,
     lightness_to_grey,
     rgb_to_lab,
+    to_8_bits,
 )
 
 
@@ -80,3 +81,12 @@ def test_the_bins_cover_every_srgb_colour_within_half_a_cell(rgb):
     nearest = centres[torch.cdist(ab, centres).argmin(dim=1)]
     assert (nearest - ab).abs().max() <= AB_BIN_SIZE / 2 + 1e-6
     assert len(torch.unique(centres, dim=0)) == len(centres)
+
+
+def test_rounding_to_8_bits_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():
+    lightness = torch.rand(1, 100, 100, generator=torch.Generator().manual_seed(2)) * 100
+    rounded = to_8_bits(lightness)
+    levels = lightness_to_grey(rounded) * 255
+    assert (levels - levels.round()).abs().max() < 1e-2
+    assert (lightness_to_grey(lightness) * 255 - levels).abs().max() <= 0.5 + 1e-2
+    assert torch.allclose(to_8_bits(rounded), rounded)
