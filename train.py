@@ -37,6 +37,7 @@ from photo import spread, write_bytes
 from progress import draw_progress
 from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
 
+EPOCHS = 90  # the original's
 EMA_DECAY = 0.999  # of the averaged weights, per step
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
@@ -62,8 +63,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="folders of colour photographs of any size; subfolders too "
         "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
     add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {default}")
-    add("--epochs", type=at_least(1), default=90, metavar="N",
-        help=f"passes over the photographs {default}")  # fmt: skip
+    add("--epochs", type=at_least(1), metavar="N",
+        help=f"passes over the photographs (default: {EPOCHS}; with --minutes, any)")  # fmt: skip
     add("--minutes", type=at_least(0.01, float), metavar="M",
         help="stop after so many minutes; the schedule is fitted to them")  # fmt: skip
     add("--resume", metavar="DIR", help="go on with the run in this folder, with its own options")
@@ -359,18 +360,20 @@ def train(
 
     photos = Crops(data.train, args.size)
     workers = LOADER_PROCESSES if device.type == "cuda" else 0
-    all_steps = args.epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
+    epochs = args.epochs or (math.inf if args.minutes else EPOCHS)
+    all_steps = epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
     all_seconds = args.minutes * 60 if args.minutes else math.inf
     begun = time.monotonic() - state["seconds"]
     saved_at = time.monotonic()
     if not args.resume:
         save_last()
 
-    while state["epoch"] < args.epochs and state["seconds"] < all_seconds:
+    while state["epoch"] < epochs and state["seconds"] < all_seconds:
         epoch, first_batch = state["epoch"], state["batch"]
         batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
         loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
-        bar = progress(loader, f"epoch {epoch + 1}/{args.epochs}", unit="batch")
+        title = f"epoch {epoch + 1}" + (f"/{epochs}" if epochs < math.inf else "")
+        bar = progress(loader, title, unit="batch")
         epoch_begun, epoch_images = time.monotonic(), 0
         model.train()
         for rgb in bar:  # (B, 3, size, size) uint8
@@ -413,7 +416,7 @@ def train(
 
         # The end of an epoch. If enough was learnt since the last time: how good is it now?
         state |= {"epoch": epoch + 1, "batch": 0}
-        over = state["epoch"] == args.epochs or state["seconds"] > all_seconds
+        over = state["epoch"] == epochs or state["seconds"] > all_seconds
         if len(state["losses"]) < REPORT_STEPS and not over:
             continue
         rate = epoch_images / (time.monotonic() - epoch_begun)

@@ -61,7 +61,7 @@ def test_half_of_the_crops_are_mirrored():
 
 
 def test_every_other_crop_is_soft_but_keeps_its_colours(monkeypatch):
-    rgb = torch.from_numpy(np.asarray(scene(0, 64, 64))).movedim(-1, 0)
+    rgb = torch.from_numpy(np.array(scene(0, 64, 64))).movedim(-1, 0)
     crops = [random_crop(rgb, 64, seed).float() for seed in range(40)]
     monkeypatch.setattr("training_data.SOFTEST", 1.0)  # none is made soft
     sharp = [random_crop(rgb, 64, seed).float() for seed in range(40)]
