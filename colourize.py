@@ -9,7 +9,7 @@ from pathlib import Path
 from checkpoint import BUNDLED, CheckpointError
 from colourizer import Colourizer
 from console import print_error, print_result, progress, run_command
-from device import DEVICES_TEXT, device_name
+from device import add_device_option
 from photo import SUFFIXES, PhotoError, find_photos, read_photo, write_photo, written_name
 
 DEFAULT_OUTPUT = "colourized"
@@ -47,13 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="a checkpoint of train.py, or of the original project (default: the bundled one)",
     )
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
-    add(
-        "--device",
-        type=device_name,
-        default="auto",
-        metavar="NAME",
-        help=f"what to compute on: {DEVICES_TEXT} (default: %(default)s)",
-    )
+    add_device_option(parser)
     return parser.parse_args(argv)
 
 

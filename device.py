@@ -3,21 +3,28 @@
 import argparse
 import ctypes
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-DEVICES_TEXT = ", ".join(DEVICES)
 
 
 def device_name(text: str) -> str:
     """Be an argparse type: one of DEVICES, and one that is there."""
     if text not in DEVICES:
-        raise argparse.ArgumentTypeError(f"{text}: choose from {DEVICES_TEXT}")
+        raise argparse.ArgumentTypeError(f"{text}: choose from {', '.join(DEVICES)}")
     missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.mps.is_available()}
     if missing.get(text):
         raise argparse.ArgumentTypeError(f"{text}: there is none here; leave --device out")
     return text
+
+
+def add_device_option(group: Any) -> None:
+    """Give a parser, or a group of its options, the option --device."""
+    names = ", ".join(DEVICES)
+    help_text = f"what to compute on: {names} (default: %(default)s)"
+    group.add_argument("--device", type=device_name, default="auto", metavar="NAME", help=help_text)
 
 
 def pick_device(name: str) -> torch.device:

@@ -17,7 +17,7 @@ from checkpoint import BUNDLED, CheckpointError
 from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
 from colourizer import Colourizer
 from console import at_least, print_error, progress, run_command
-from device import DEVICES_TEXT, device_name
+from device import add_device_option
 from metrics import ab_error, ciede2000, colourfulness, psnr
 from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square, write_whole
 
@@ -64,13 +64,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--limit", type=at_least(1), metavar="N", help="only N photographs, spread over the folder")
     add("--json", action="store_true", help="print one JSON object for the table")
     add("--sheet", type=Path, metavar="FILE.png", help="a picture: grey, each checkpoint, truth")
-    add(
-        "--device",
-        type=device_name,
-        default="auto",
-        metavar="NAME",
-        help=f"what to compute on: {DEVICES_TEXT} (default: %(default)s)",
-    )
+    add_device_option(parser)
     return parser.parse_args(argv)
 
 

@@ -29,7 +29,7 @@ from checkpoint import (
 from classic_cnn import ClassicCNN
 from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, to_8_bits
 from console import at_least, print_error, print_result, progress, run_command
-from device import DEVICES_TEXT, autocast, device_name, keep_freed_memory, pick_device
+from device import add_device_option, autocast, keep_freed_memory, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
 from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
@@ -57,7 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Ctrl-C saves and stops; --resume goes on exactly there. Exit codes: 0 done, "
         "1 failed, 2 bad usage, 130 interrupted.",
     )
-    add = parser.add_argument_group("run").add_argument
+    run = parser.add_argument_group("run")
+    add = run.add_argument
     default = "(default: %(default)s)"
     add("photos", nargs="*", default=["data/transformed"], metavar="FOLDER",
         help="folders of colour photographs of any size; subfolders too "
@@ -68,8 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--minutes", type=at_least(0.01, float), metavar="M",
         help="stop after so many minutes; the schedule is fitted to them")  # fmt: skip
     add("--resume", metavar="DIR", help="go on with the run in this folder, with its own options")
-    add("--device", type=device_name, default="auto", metavar="NAME",
-        help=f"what to compute on: {DEVICES_TEXT} {default}")  # fmt: skip
+    add_device_option(run)
 
     add = parser.add_argument_group("data").add_argument
     add("--validation", metavar="FOLDER",
