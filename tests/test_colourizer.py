@@ -74,3 +74,17 @@ def test_the_bundled_checkpoint_beats_grey_on_the_sample_photographs():
         errors.append((ab - lab[1:]).norm(dim=0).mean().item())
         floors.append(lab[1:].norm(dim=0).mean().item())
     assert np.mean(errors) < np.mean(floors)
+
+
+def test_the_network_sees_8_bit_greys_as_in_training(colourizer, monkeypatch):
+    seen = []
+    predict_ab = colourizer.model.predict_ab
+
+    def watched(lightness, temperature):
+        seen.append(lightness)
+        return predict_ab(lightness, temperature)
+
+    monkeypatch.setattr(colourizer.model, "predict_ab", watched)
+    colourizer.colourize(np.asarray(scene(4, 100, 150).convert("L")))
+    levels = lightness_to_grey(seen[0]) * 255
+    assert (levels - levels.round()).abs().max() < 1e-2
