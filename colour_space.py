@@ -10,6 +10,7 @@ Every tensor in this project is channels first, float, (..., C, H, W), and named
     chroma     the length of ab
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -123,6 +124,11 @@ def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
         linear[:, outside] = fitted
         linear = linear.movedim(0, -3)
     return linear_to_srgb(linear.clamp(0, 1))
+
+
+def rgb_to_pixels(rgb: Tensor) -> np.ndarray:
+    """Turn rgb (3, H, W) in [0, 1] into the pixels of an 8-bit picture, (H, W, 3) uint8."""
+    return (rgb * 255).round().byte().movedim(0, -1).cpu().numpy()
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from checkpoint import BUNDLED, Network, build_model, load_checkpoint
-from colour_space import fit_to_gamut, grey_to_lightness, rgb_to_lab, to_8_bits
+from colour_space import fit_to_gamut, grey_to_lightness, rgb_to_lab, rgb_to_pixels, to_8_bits
 from device import pick_device
 from Model_CNN import STRIDE
 
@@ -36,12 +36,10 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
         table = grey_to_lightness(torch.linspace(0, 1, full + 1))
         return torch.from_numpy(table.numpy()[pixels])[None]
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
-    strips = [
-        rgb_to_lab(torch.from_numpy(pixels[y : y + rows].astype(np.float32) / full).movedim(-1, 0))[
-            :1
-        ]
-        for y in range(0, len(pixels), rows)
-    ]
+    strips = []
+    for y in range(0, len(pixels), rows):
+        rgb = torch.from_numpy(pixels[y : y + rows].astype(np.float32) / full).movedim(-1, 0)
+        strips.append(rgb_to_lab(rgb)[:1])
     return torch.cat(strips, dim=1)
 
 
@@ -118,5 +116,5 @@ class Colourizer:
         rows = max(1, STRIP_PIXELS // width)
         for y in range(0, height, rows):
             strip = fit_to_gamut(lightness[:, y : y + rows], ab[:, y : y + rows])
-            rgb[y : y + rows] = (strip * 255).round().byte().movedim(0, -1).numpy()
+            rgb[y : y + rows] = rgb_to_pixels(strip)
         return rgb

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from checkpoint import BUNDLED, CheckpointError
-from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab
+from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, rgb_to_pixels
 from colourizer import Colourizer
 from console import at_least, print_error, progress, run_command
 from device import add_device_option
@@ -114,7 +114,7 @@ def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
     for n, pictures in enumerate(photos):
         row, column = divmod(n, columns)
         for i, rgb in enumerate(pictures):
-            tile = Image.fromarray((rgb * 255).round().byte().movedim(0, -1).numpy())
+            tile = Image.fromarray(rgb_to_pixels(rgb))
             tile.thumbnail((TILE, TILE))
             sheet.paste(tile, ((width + GAP) * column + TILE * i, HEADER + TILE * row))
     return sheet

@@ -27,7 +27,7 @@ from checkpoint import (
     save_checkpoint,
 )
 from classic_cnn import ClassicCNN
-from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, to_8_bits
+from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, rgb_to_pixels, to_8_bits
 from console import at_least, print_error, print_result, progress, run_command
 from device import add_device_option, autocast, keep_freed_memory, pick_device
 from losses import LOSSES
@@ -261,15 +261,10 @@ def validate(
                 totals[name] = totals.get(name, 0.0) + value / len(photos)
             if first + i in shown:
                 triple = (grey[i], predicted[i], true)
-                pictures.append(tuple(to_pixels(image) for image in triple))
+                pictures.append(tuple(rgb_to_pixels(image) for image in triple))
     ratio = totals.pop("colourfulness") / max(totals.pop("true_colourfulness"), 1e-6)
     totals["colourfulness_ratio"] = ratio
     return {name: round(value, 4) for name, value in totals.items()}, pictures
-
-
-def to_pixels(rgb: Tensor) -> np.ndarray:
-    """Turn rgb (3, H, W) in [0, 1] into (H, W, 3) uint8 for a picture."""
-    return (rgb * 255).round().byte().movedim(0, -1).cpu().numpy()
 
 
 class Interrupt:
@@ -368,6 +363,9 @@ def train(
     if not args.resume:
         save_last()
 
+    def share_done() -> float:
+        return max(state["step"] / all_steps, state["seconds"] / all_seconds)
+
     while state["epoch"] < epochs and state["seconds"] < all_seconds:
         epoch, first_batch = state["epoch"], state["batch"]
         batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
@@ -377,9 +375,8 @@ def train(
         epoch_begun, epoch_images = time.monotonic(), 0
         model.train()
         for rgb in bar:  # (B, 3, size, size) uint8
-            done = max(state["step"] / all_steps, state["seconds"] / all_seconds)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(args.learning_rate, done)
+                group["lr"] = learning_rate(args.learning_rate, share_done())
 
             loss = training_loss(model, rgb.to(device), args.loss)
             loss_value = loss.item()
@@ -398,8 +395,7 @@ def train(
             state["seconds"] = time.monotonic() - begun
             epoch_images += len(rgb)
             rate = epoch_images / (time.monotonic() - epoch_begun)
-            done = max(state["step"] / all_steps, state["seconds"] / all_seconds)
-            left = (1 / done - 1) * state["seconds"] / 60
+            left = (1 / share_done() - 1) * state["seconds"] / 60
             bar.set_postfix_str(f"loss {loss_value:.3f}, {rate:.0f} images/s, {left:.0f} min left")
             if interrupt.exit_code:
                 bar.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from torchvision.transforms.v2 import functional as transform
@@ -90,13 +91,17 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
         validation_paths = spread(validation_paths, MOST_VALIDATION)
     else:
         train_paths, validation_paths = split(paths)
+
+    def read_square(path: Path) -> Image.Image:
+        return square(read_rgb(path, shortest_side=VALIDATION_SIDE), VALIDATION_SIDE)
+
     rejected: Counter[str] = Counter()
     squares = []
-    for _, image in each_photo(validation_paths, read_rgb):
+    for _, image in each_photo(validation_paths, read_square):
         if isinstance(image, PhotoError):
             rejected["unreadable"] += 1
         else:
-            squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+            squares.append(transform.pil_to_tensor(image))
     train, names = [], []
     read = each_photo(train_paths, lambda path: read_rgb(path, shortest_side=side))
     for path, image in progress(read, "reading", len(train_paths)):
