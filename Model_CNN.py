@@ -2,8 +2,8 @@
 
 An EfficientNet-Lite encoder looks at the photograph; a U-Net decoder says, for every 4x4 block of
 pixels, how likely each bin of ab colours is. One head serves every recipe: the mean of the bins is
-a colour to regress on (L1), the bins themselves are classes (cross-entropy), and a temperature
-below 1 moves the mean towards the most likely bin, from safe to vivid.
+a colour to regress on (L1), the bins themselves are classes (cross-entropy), and what is read out
+of them afterwards can be anything from safe to vivid (ab_bins.py).
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colour_space import MAX_LIGHTNESS, ab_bin_centres, mean_of_bins
+from ab_bins import ab_bin_centres, mean_of_bins
+from colour_space import MAX_LIGHTNESS
 
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
@@ -129,6 +130,7 @@ class Model_CNN(nn.Module):
     """The colourizing network; see `forward`."""
 
     bin_centres: Tensor
+    bin_shares: Tensor
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
@@ -143,6 +145,9 @@ class Model_CNN(nn.Module):
             [DecoderStep(d16, c16, d16), DecoderStep(d16, c8, d8), DecoderStep(d8, c4, d4)]
         )
         self.register_buffer("bin_centres", ab_bin_centres())  # (K, 2), ab in Lab units
+        # (K,), how common each bin's colours are in the photographs that it was trained on
+        uniform = torch.full((len(self.bin_centres),), 1 / len(self.bin_centres))
+        self.register_buffer("bin_shares", uniform)
         self.head = nn.Conv2d(d4, len(self.bin_centres), 1)
         # Both start as nothing: the scene adds nothing, every bin is as likely as the next.
         for parameter in (*self.context.parameters(), *self.head.parameters()):
@@ -168,17 +173,16 @@ class Model_CNN(nn.Module):
         logits = self.head(features)
         return logits[..., : -(-height // 4), : -(-width // 4)]
 
-    def predict_ab(self, lightness: Tensor, temperature: float = 1.0) -> Tensor:
+    def predict_ab(self, lightness: Tensor) -> Tensor:
         """Predict chroma: `forward`, then the mean of the bins.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
-            temperature: 1 is the safe mean; towards 0 colours get more vivid, and more daring.
 
         Returns:
             ab (B, 2, ceil(H/4), ceil(W/4)) in Lab units.
         """
-        return mean_of_bins(self(lightness), self.bin_centres, temperature)
+        return mean_of_bins(self(lightness), self.bin_centres)
 
     def freeze_encoder(self, stages: int) -> None:
         """Keep the stem and the first stages as they are: no gradients, batch norm in eval mode."""

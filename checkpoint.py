@@ -115,6 +115,8 @@ def build_model(content: dict[str, Any], path: Path) -> Network:
             config = dict(content["model_config"])
             config["decoder_channels"] = tuple(config["decoder_channels"])
             model = Model_CNN(ModelConfig(**config))
+            # Checkpoints from before vividness hold no shares; they keep the uniform ones.
+            content["model"].setdefault("bin_shares", model.bin_shares)
         model.load_state_dict(content["model"])
     except Exception as error:  # a dict of anything raises anything
         what = f"its weights do not fit the network ({str(error).splitlines()[0]})"

@@ -47,12 +47,11 @@ class ClassicCNN(nn.Module):
         features = self.dec2(self.up2(features))  # (B, 12, H, W)
         return torch.sigmoid(self.output_layer(features))[..., :height, :width]
 
-    def predict_ab(self, lightness: Tensor, temperature: float = 1.0) -> Tensor:  # noqa: ARG002
+    def predict_ab(self, lightness: Tensor) -> Tensor:
         """Predict chroma: redraw, and keep of the result only its ab.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100].
-            temperature: has no meaning for this network and changes nothing.
 
         Returns:
             ab (B, 2, H, W) in Lab units.

@@ -1,4 +1,4 @@
-"""What the numbers mean: sRGB, linear light, CIE XYZ and CIE Lab, and the grid of ab bins.
+"""What the numbers mean: sRGB, linear light, CIE XYZ and CIE Lab.
 
 Every tensor in this project is channels first, float, (..., C, H, W), and named for its space:
 
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 MAX_LIGHTNESS = 100.0
-AB_BIN_SIZE = 10.0  # Lab units between neighbouring bins, as Zhang, Isola, Efros: ECCV 2016
 
 # Linear sRGB -> XYZ, each row divided by the D65 white point (0.95047, 1, 1.08883), so that
 # white is (1, 1, 1). Primaries and white: IEC 61966-2-1; the digits are scikit-image's.
@@ -144,37 +143,3 @@ def lightness_to_grey(lightness: Tensor) -> Tensor:
 def to_8_bits(lightness: Tensor) -> Tensor:
     """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels."""
     return grey_to_lightness((lightness_to_grey(lightness) * 255).round() / 255)
-
-
-def ab_bin_centres() -> Tensor:
-    """List the cells of a 10-unit grid over ab in which sRGB has a colour.
-
-    The grid is that of Zhang, Isola, Efros: Colorful Image Colorization, ECCV 2016, section 2.1;
-    the cells here come from the sRGB cube itself, not from counts over photographs.
-
-    Returns:
-        centres (K, 2), multiples of AB_BIN_SIZE, ordered by a, then b.
-    """
-    ramp = torch.linspace(0, 1, 65, dtype=torch.float64)
-    cube = torch.cartesian_prod(ramp, ramp, ramp).T[:, :, None]  # (3, 65^3, 1)
-    cells = torch.round(rgb_to_lab(cube)[1:, :, 0].T / AB_BIN_SIZE)
-    return (torch.unique(cells, dim=0) * AB_BIN_SIZE).float()
-
-
-def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> Tensor:
-    """Read one colour out of the likelihoods of the bins: their annealed mean.
-
-    Zhang, Isola, Efros: ECCV 2016, equation 5.
-
-    Args:
-        logits: (B, K, H, W).
-        centres: (K, 2), the bins' ab in Lab units.
-        temperature: 1 takes the mean as it is; towards 0, the most likely bin.
-
-    Returns:
-        ab (B, 2, H, W) in Lab units, float32.
-    """
-    # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
-    scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
-    with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
-        return (torch.softmax(scores, dim=-1) @ centres).movedim(-1, 1)

@@ -1,26 +1,45 @@
 """Command: put colour into black-and-white photographs."""
 
 import argparse
+import math
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from checkpoint import BUNDLED, CheckpointError
-from colourizer import Colourizer
-from console import print_error, print_result, progress, run_command
+from colourizer import VIVIDNESS, Colourizer, join, photo_lightness, to_photo_size
+from console import at_least, in_unit_range, print_error, print_result, progress, run_command
 from device import add_device_option
-from photo import SUFFIXES, PhotoError, find_photos, read_photo, write_photo, written_name
+from photo import (
+    SUFFIXES,
+    PhotoError,
+    find_photos,
+    read_photo,
+    write_photo,
+    write_whole,
+    written_name,
+)
 
 DEFAULT_OUTPUT = "colourized"
+TILE = 512  # pixels: the longest side of a picture on the sheet of variants
 
 
 @dataclass(frozen=True)
 class Job:
-    """A photograph and the file that its coloured version goes to."""
+    """A photograph and the files that what is made of it goes to."""
 
     source: Path
-    target: Path
+    coloured: list[Path]  # one, or one for each variant
+    confidence: Path | None
+    sheet: Path | None
+
+    def targets(self) -> list[Path]:
+        """List the files."""
+        beside = [path for path in (self.confidence, self.sheet) if path]
+        return [*self.coloured, *beside]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -46,13 +65,49 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="a checkpoint of train.py, or of the original project (default: the bundled one)",
     )
+    add(
+        "--vividness",
+        type=in_unit_range,
+        default=VIVIDNESS,
+        metavar="V",
+        help="0: the safe mean of all likely colours; 1: the most vivid (default: %(default)s)",
+    )
+    add(
+        "--confidence",
+        action="store_true",
+        help="write NAME_confidence.png beside each: white where the network is sure of the colour",
+    )
+    add(
+        "--variants",
+        type=at_least(2),
+        metavar="N",
+        help="write N different plausible colourings, NAME_1 to NAME_N, and NAME_variants.png, "
+        "which shows them side by side",
+    )
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
     add_device_option(parser)
     return parser.parse_args(argv)
 
 
-def plan(paths: list[Path], output: Path, keep_names: bool) -> list[Job]:
-    """Pair every photograph with the file that it goes to, before anything is written.
+def name_targets(source: Path, target: Path, variants: int | None, confidence: bool) -> Job:
+    """Name all files that are made of a photograph, from the one that it would be itself."""
+    coloured = [target]
+    if variants:
+        numbers = range(1, variants + 1)
+        coloured = [target.with_stem(f"{target.stem}_{n}") for n in numbers]
+    map_name = target.with_name(f"{target.stem}_confidence.png") if confidence else None
+    sheet_name = target.with_name(f"{target.stem}_variants.png") if variants else None
+    return Job(source, coloured, map_name, sheet_name)
+
+
+def plan(
+    paths: list[Path],
+    output: Path,
+    keep_names: bool,
+    variants: int | None = None,
+    confidence: bool = False,
+) -> list[Job]:
+    """Pair every photograph with the files that it goes to, before anything is written.
 
     Two photographs never share a target: the later one gets a number.
 
@@ -60,6 +115,8 @@ def plan(paths: list[Path], output: Path, keep_names: bool) -> list[Job]:
         paths: photographs and folders, all there.
         output: where the targets lie; never searched for photographs.
         keep_names: put a folder's photographs into a folder of its name below output.
+        variants: how many colourings of each; None for the one.
+        confidence: whether there is a map beside each.
     """
     found: list[tuple[Path, Path]] = []  # source, path below output
     for path in paths:
@@ -68,33 +125,70 @@ def plan(paths: list[Path], output: Path, keep_names: bool) -> list[Job]:
             found += [(p, root / p.relative_to(path)) for p in find_photos(path, without=output)]
         else:
             found.append((path, Path(path.name)))
-    jobs, taken, seen = [], set(), set()
+    jobs: list[Job] = []
+    taken: set[str] = set()
+    seen: set[Path] = set()
     for source, below in found:
         if source.absolute() in seen:
             continue
         seen.add(source.absolute())
-        target = below.with_name(written_name(below))
-        n = 2
-        while str(target).casefold() in taken:  # some file systems take A.jpg for a.jpg
-            target = below.with_name(written_name(below.with_stem(f"{below.stem}_{n}")))
+        n = 1
+        while True:
+            name = below.with_stem(f"{below.stem}_{n}") if n > 1 else below
+            target = output / name.with_name(written_name(name))
+            job = name_targets(source, target, variants, confidence)
+            # Some file systems take A.jpg for a.jpg.
+            names = {str(path).casefold() for path in job.targets()}
+            if not names & taken:
+                break
             n += 1
-        taken.add(str(target).casefold())
-        jobs.append(Job(source, output / target))
+        taken |= names
+        jobs.append(job)
     return jobs
 
 
 def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> bool:
-    """Colourize one photograph; return False if that was done before."""
-    there = job.target.exists()
-    if there and job.source.samefile(job.target):
+    """Colourize one photograph, as far as it is not done; return False if all was done before."""
+    there = [path for path in job.targets() if path.exists()]
+    if any(job.source.samefile(path) for path in there):
         raise PhotoError("would be written over itself; name another folder with -o")
-    if there and not overwrite:
+    wanted = [path for path in job.targets() if overwrite or path not in there]
+    if not wanted:
         return False
     photo = read_photo(job.source)
-    rgb = colourizer.colourize(photo.pixels)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_photo(job.target, rgb, like=photo)
+    lightness = photo_lightness(photo.pixels)
+    colourings, sure = colourizer.predict(lightness, len(job.coloured))
+    size = lightness.shape[-2:]
+    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for path, ab in zip(job.coloured, colourings, strict=True):
+        rgb = join(lightness, to_photo_size(ab, *size))
+        if path in wanted:
+            write_photo(path, rgb, like=photo)
+        if job.sheet:
+            pictures.append(Image.fromarray(rgb))
+            pictures[-1].thumbnail((TILE, TILE))
+    if job.confidence and job.confidence in wanted and sure is not None:
+        grey = to_photo_size(sure, *size).clamp(0, 1) * 255
+        write_png(job.confidence, Image.fromarray(grey[0].round().byte().numpy()))
+    if job.sheet and job.sheet in wanted:
+        write_png(job.sheet, side_by_side(pictures))
     return True
+
+
+def side_by_side(pictures: list[Image.Image]) -> Image.Image:
+    """Put pictures of one size into rows, about as many rows as columns."""
+    width, height = pictures[0].size
+    columns = math.ceil(math.sqrt(len(pictures)))
+    sheet = Image.new("RGB", (width * columns, height * math.ceil(len(pictures) / columns)))
+    for n, picture in enumerate(pictures):
+        sheet.paste(picture, (n % columns * width, n // columns * height))
+    return sheet
+
+
+def write_png(path: Path, image: Image.Image) -> None:
+    """Write a picture that is made beside a photograph."""
+    write_whole(path, lambda file: image.save(file, format="PNG"))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,7 +204,8 @@ def main(argv: list[str] | None = None) -> int:
             print_error(f"{output}: is where the photographs are", "name another folder with -o")
             return 2
         keep_names = args.output is None or len(folders) > 1
-        jobs = plan([path for path in args.paths if path not in missing], output, keep_names)
+        there = [path for path in args.paths if path not in missing]
+        jobs = plan(there, output, keep_names, args.variants, args.confidence)
     except OSError as error:
         print_error(f"{error.filename}: {error.strerror}")
         return 2
@@ -120,7 +215,11 @@ def main(argv: list[str] | None = None) -> int:
             print_error(f"{args.paths[0]}: no photographs there", hint)
         return 2
     try:
-        colourizer = Colourizer.load(args.checkpoint, args.device)
+        colourizer = Colourizer.load(args.checkpoint, args.device, args.vividness)
+        if (args.confidence or args.variants) and not colourizer.knows_likelihoods:
+            what = "its network has one answer only, and does not know how sure it is"
+            print_error(f"{args.checkpoint}: {what}", "leave out --confidence and --variants")
+            return 2
     except CheckpointError as error:
         print_error(error)
         return 2
@@ -140,7 +239,8 @@ def main(argv: list[str] | None = None) -> int:
             done += is_new
             skipped += not is_new
             if is_new:
-                print_result(job.target)
+                for path in job.targets():
+                    print_result(path)
     except KeyboardInterrupt:
         interrupted = True
     bar.close()

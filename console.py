@@ -23,6 +23,14 @@ def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
     return number
 
 
+def in_unit_range(text: str) -> float:
+    """Be an argparse type: a number between 0 and 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: between 0 and 1")
+    return value
+
+
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
     if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text

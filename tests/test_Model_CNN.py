@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from colour_space import mean_of_bins
 from Model_CNN import ENCODERS, Model_CNN, ModelConfig
 
 
@@ -37,14 +36,6 @@ def test_every_encoder_has_features_at_four_strides(encoder):
 def test_an_untrained_network_says_that_every_colour_is_as_likely(model):
     logits = model(torch.rand(1, 1, 64, 64) * 100)
     assert (logits == 0).all()
-
-
-def test_a_low_temperature_moves_the_mean_to_the_most_likely_bin(model):
-    logits = torch.randn(1, len(model.bin_centres), 3, 3)
-    likeliest = model.bin_centres[logits.argmax(dim=1)].movedim(-1, 1)
-    assert torch.allclose(mean_of_bins(logits, model.bin_centres, 1e-3), likeliest, atol=0.1)
-    plain = torch.einsum("bkhw,kc->bchw", torch.softmax(logits, 1), model.bin_centres)
-    assert torch.allclose(mean_of_bins(logits, model.bin_centres), plain, atol=1e-4)
 
 
 def test_frozen_stages_stay_as_they_are_and_the_rest_learns():

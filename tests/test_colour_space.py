@@ -6,8 +6,6 @@ import skimage.color
 import torch
 
 from colour_space import (
-    AB_BIN_SIZE,
-    ab_bin_centres,
     fit_to_gamut,
     grey_to_lightness,
     lab_to_rgb,
@@ -73,14 +71,6 @@ def test_a_colour_outside_srgb_loses_chroma_and_keeps_lightness_and_hue():
 def test_a_colour_inside_srgb_is_left_alone(rgb):
     lab = rgb_to_lab(rgb)
     assert (fit_to_gamut(lab[:1], lab[1:]) - rgb).abs().max() < 1e-4
-
-
-def test_the_bins_cover_every_srgb_colour_within_half_a_cell(rgb):
-    centres = ab_bin_centres().double()
-    ab = rgb_to_lab(rgb)[1:].flatten(1).T
-    nearest = centres[torch.cdist(ab, centres).argmin(dim=1)]
-    assert (nearest - ab).abs().max() <= AB_BIN_SIZE / 2 + 1e-6
-    assert len(torch.unique(centres, dim=0)) == len(centres)
 
 
 def test_rounding_to_8_bits_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():

@@ -78,13 +78,13 @@ def test_the_bundled_checkpoint_beats_grey_on_the_sample_photographs():
 
 def test_the_network_sees_8_bit_greys_as_in_training(colourizer, monkeypatch):
     seen = []
-    predict_ab = colourizer.model.predict_ab
+    forward = colourizer.model.forward
 
-    def watched(lightness, temperature):
+    def watched(lightness):
         seen.append(lightness)
-        return predict_ab(lightness, temperature)
+        return forward(lightness)
 
-    monkeypatch.setattr(colourizer.model, "predict_ab", watched)
+    monkeypatch.setattr(colourizer.model, "forward", watched)
     colourizer.colourize(np.asarray(scene(4, 100, 150).convert("L")))
     levels = lightness_to_grey(seen[0]) * 255
     assert (levels - levels.round()).abs().max() < 1e-2

@@ -1,6 +1,7 @@
-"""evaluate.py: the table, its floors, the sheet."""
+"""evaluate.py: the table, its floors, the sheet, the colours at several sizes."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from PIL import Image
 
 import evaluate
 from classic_cnn import ClassicCNN
+from colour_space import grey_to_lightness
 
 
 def table(capsys, *args) -> dict[str, dict]:
@@ -84,3 +86,123 @@ def test_a_folder_without_photographs_is_bad_usage(tmp_path, capsys, name):
 def test_a_checkpoint_that_is_none_is_bad_usage(album, tmp_path, capsys):
     assert evaluate.main([str(album), "--checkpoint", str(tmp_path / "none.pt")]) == 2
     assert "none.pt: no such file" in capsys.readouterr().err
+
+
+@pytest.fixture
+def predicting(monkeypatch, checkpoint_file):
+    """Make every colourizer predict a(lightness, x, y) at each pixel, x and y in [0, 1]; b is 0."""
+
+    def use(a):
+        def predict_ab(self, lightness):
+            height, width = lightness.shape[-2:]
+            y, x = (torch.arange(0.5, n)[:, None] / n for n in (height, width))
+            plane = a(lightness[0], x.T, y) + torch.zeros(height, width)
+            return torch.stack((plane, torch.zeros_like(plane)))
+
+        monkeypatch.setattr(evaluate, "SIZES", (32, 64, 160))
+        monkeypatch.setattr(evaluate.Colourizer, "predict_ab", predict_ab)
+        return ["--checkpoint", checkpoint_file]
+
+    return use
+
+
+def test_colours_that_are_the_same_at_all_sizes_are_stable(album, capsys, predicting):
+    args = predicting(lambda lightness, x, y: 60 * x - 20 * y)
+    (row,) = table(capsys, album, "--size-stability", *args).values()
+    assert max(row[pair] for pair in ("32-64", "32-160", "64-160")) < 0.1
+    assert row["chroma 64"] == pytest.approx(row["chroma 32"], abs=0.1)
+    assert row["chroma 32"] > 10
+    assert row["n"] == 12
+
+
+def test_colours_that_change_with_the_size_are_not_stable(album, capsys, predicting):
+    # Photographs of 64 x 48 pixels: the shortest side is the height.
+    args = predicting(lambda lightness, x, y: 0.0 if len(y) == 64 else len(y) / 10)
+    (row,) = table(capsys, album, "--size-stability", *args).values()
+    distances = {pair: row[pair] for pair in ("32-64", "32-160", "64-160")}
+    assert distances == pytest.approx({"32-64": 3.2, "32-160": 12.8, "64-160": 16})
+    assert row["worst pair"] == "64-160"
+    assert [row[f"chroma {size}"] for size in (32, 64, 160)] == pytest.approx([3.2, 0, 16])
+
+
+def test_at_every_size_the_network_is_given_what_a_grey_file_holds(album, capsys, predicting):
+    seen = []
+    args = predicting(lambda lightness, x, y: seen.append(lightness) or 0.0)
+    table(capsys, album, "--size-stability", "--limit", 1, *args)
+    shapes = [tuple(lightness.shape) for lightness in seen]
+    assert shapes == [(32, 43), (64, 85), (160, 213)]
+    levels = grey_to_lightness(torch.linspace(0, 1, 256))
+    assert all(torch.isin(lightness, levels).all() for lightness in seen)
+    assert all(lightness.std() > 1 for lightness in seen)
+
+
+def test_size_stability_takes_a_number_of_photos_of_its_own(album, capsys, predicting, monkeypatch):
+    args = [album, "--size-stability", *predicting(lambda lightness, x, y: 0.0)]
+    monkeypatch.setattr(evaluate, "SIZE_PHOTOS", 3)
+    assert [row["n"] for row in table(capsys, *args).values()] == [3]
+    assert [row["n"] for row in table(capsys, *args, "--limit", 5).values()] == [5]
+
+
+def test_size_stability_names_a_broken_photo(album, capsys, predicting):
+    args = [*map(str, predicting(lambda lightness, x, y: 0.0)), "--size-stability"]
+    (album / "broken.jpg").write_bytes(b"no")
+    assert evaluate.main([str(album), *args]) == 1
+    out, err = capsys.readouterr()
+    assert "broken.jpg: not an image" in err
+    assert "12 photographs judged, 1 failed" in err
+    assert len(out.splitlines()) == 2
+    for path in album.rglob("*.png"):
+        path.unlink()
+    assert evaluate.main([str(album), *args]) == 1
+    assert "none of 1 photographs can be read" in capsys.readouterr().err
+
+
+def test_the_bundled_network_is_judged_at_several_sizes(album, capsys, monkeypatch):
+    monkeypatch.setattr(evaluate, "SIZES", (32, 96))
+    (row,) = table(capsys, album, "--size-stability", "--limit", 1).values()
+    assert row["32-96"] > 0
+    assert row["chroma 32"] > 1
+
+
+def test_flip_is_0_where_the_mirror_image_gets_the_same_colours(album, capsys, predicting):
+    args = [album, "--limit", 2, "--crop", 32, *predicting(lambda lightness, x, y: lightness / 5)]
+    assert all(row["flip"] == 0 for row in table(capsys, *args, "--flip").values())
+    assert all("flip" not in row for row in table(capsys, *args).values())
+
+
+def test_flip_is_how_far_apart_the_colours_of_the_mirror_image_are(album, capsys, predicting):
+    args = [album, "--limit", 2, "--crop", 32, *predicting(lambda lightness, x, y: 40 * x)]
+    *floors, row = table(capsys, *args, "--flip").values()
+    assert row["flip"] == 20  # |40 x - 40 (1 - x)|, the mean
+    assert [floor["flip"] for floor in floors] == [0, 0]
+
+
+@pytest.mark.parametrize(("option", "module"), [("--lpips", "lpips"), ("--fid", "torch_fidelity")])
+def test_a_package_that_is_not_installed_is_named_with_the_command_that_helps(
+    album, capsys, checkpoint_file, monkeypatch, option, module
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    args = [album, "--checkpoint", checkpoint_file, option]
+    assert evaluate.main([*map(str, args)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"error: {option} needs the package {module.replace('_', '-')}" in err
+    assert "hint: pip install -r requirements-evaluate.txt" in err
+
+
+def test_a_classifier_that_is_not_there_is_bad_usage(album, capsys, checkpoint_file):
+    args = [album, "--checkpoint", checkpoint_file, "--classifier", "no_such_package"]
+    assert evaluate.main([*map(str, args)]) == 2
+    err = capsys.readouterr().err
+    assert "error: no_such_package: neither a file nor an installed package" in err
+    assert "hint: pip install " in err
+
+
+@pytest.mark.parametrize(
+    "options", [["--size-stability", "--flip"], ["--fid", "--crop", "0"]], ids=str
+)
+def test_options_that_contradict_each_other_are_bad_usage(album, capsys, options):
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main([str(album), *options])
+    assert stop.value.code == 2
+    assert "error: --" in capsys.readouterr().err

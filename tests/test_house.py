@@ -9,9 +9,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
-    ("queries_for_download", "colour_space", "metrics", "console", "device", "photo"),
-    ("Model_CNN", "classic_cnn", "losses", "progress"),
-    ("checkpoint", "training_data"),
+    (
+        "queries_for_download",
+        "colour_space",
+        "metrics",
+        "console",
+        "device",
+        "photo",
+        "duplicates",
+    ),
+    ("ab_bins", "ageing", "classic_cnn", "progress"),
+    ("Model_CNN", "losses", "training_data"),
+    ("checkpoint", "perceptual"),
     ("colourizer",),
     ("dataset", "data_transformer", "train", "colourize", "evaluate"),
 )

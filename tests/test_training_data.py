@@ -5,8 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import scene
+from PIL import Image
 
-from training_data import ROTATED, Batches, gather, random_crop, split
+from ab_bins import ab_bin_centres
+from colour_space import lightness_to_grey, rgb_to_lab
+from training_data import ROTATED, Batches, Crops, bin_shares, gather, split
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -19,6 +22,22 @@ def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
     assert data.train[0].dtype == torch.uint8
     assert data.train[0].shape == (3, 48, 64)
     assert data.validation.shape[1:] == (3, 256, 256)
+
+
+def test_a_copy_is_trained_on_once_and_never_what_is_held_out(album):
+    held_out = gather([album], album / "sub", side=256)
+    for path in list(album.rglob("*.png")):
+        Image.open(path).resize((80, 60)).save(album / f"{path.stem}_again.jpg")
+    data = gather([album], album / "sub", side=256)
+    assert data.rejected["copies of others"] == 12
+    assert len(data.names) == len(held_out.names)
+
+
+def test_rotated_copies_that_data_transformer_made_are_kept(album):
+    for path in list(album.rglob("*.png")):
+        Image.open(path).save(path.with_name(f"{path.stem}{ROTATED}_3.png"))
+    data = gather([album], None, side=256)
+    assert len(data.train) + 2 * len(data.validation) == 24
 
 
 def test_nothing_is_both_trained_on_and_held_out(tmp_path):
@@ -46,31 +65,54 @@ def test_a_validation_folder_is_used_instead_and_never_trained_on(album):
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (32, 100), (100, 33)])
 def test_a_crop_has_its_size_and_is_decided_by_its_seed(height, width):
     rgb = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
-    crops = [random_crop(rgb, 32, seed) for seed in range(20)]
-    assert all(crop.shape == (3, 32, 32) and crop.dtype == torch.uint8 for crop in crops)
-    assert torch.equal(crops[3], random_crop(rgb, 32, seed=3))
-    assert len({tuple(crop.flatten().tolist()) for crop in crops}) == 20
+    crops = Crops([rgb], 32, aged=0.5)
+    pairs = [crops[0, seed] for seed in range(20)]
+    assert all(g.shape == (1, 32, 32) and c.shape == (3, 32, 32) for g, c in pairs)
+    assert all(image.dtype == torch.uint8 for pair in pairs for image in pair)
+    assert all(torch.equal(a, b) for a, b in zip(pairs[3], crops[0, 3], strict=True))
+    assert len({tuple(crop.flatten().tolist()) for _, crop in pairs}) == 20
 
 
 def test_half_of_the_crops_are_mirrored():
     ramp = torch.arange(64, dtype=torch.uint8).expand(3, 64, 64) * 4
-    rising = [
-        bool(c[0, 0, -1] > c[0, 0, 0]) for c in (random_crop(ramp, 32, s) for s in range(200))
-    ]
-    assert 70 < sum(rising) < 130
+    crops = [Crops([ramp], 32, aged=0)[0, seed][1] for seed in range(200)]
+    assert 70 < sum(bool(crop[0, 0, -1] > crop[0, 0, 0]) for crop in crops) < 130
 
 
-def test_every_other_crop_is_soft_but_keeps_its_colours(monkeypatch):
+def test_without_ageing_the_network_sees_the_crop_in_grey_every_other_one_softer():
     rgb = torch.from_numpy(np.array(scene(0, 64, 64))).movedim(-1, 0)
-    crops = [random_crop(rgb, 64, seed).float() for seed in range(40)]
-    monkeypatch.setattr("training_data.SOFTEST", 1.0)  # none is made soft
-    sharp = [random_crop(rgb, 64, seed).float() for seed in range(40)]
-    pairs = list(zip(crops, sharp, strict=True))
-    changed = [(a, b) for a, b in pairs if not torch.equal(a, b)]
-    assert 10 < len(changed) < 30
-    for a, b in changed:
-        assert a.diff(dim=-1).abs().mean() < b.diff(dim=-1).abs().mean()
-        assert (F.avg_pool2d(a, 4) - F.avg_pool2d(b, 4)).abs().mean() < 4
+    crops = Crops([rgb], 64, aged=0)
+    softer = 0
+    for seed in range(40):
+        grey, crop = crops[0, seed]
+        lightness = rgb_to_lab(crop / 255)[:1]
+        exact = (lightness_to_grey(lightness) * 255).round().byte()
+        if torch.equal(grey, exact):
+            continue
+        softer += 1
+        assert grey.float().diff(dim=-1).abs().mean() < exact.float().diff(dim=-1).abs().mean()
+        difference = F.avg_pool2d(grey.float(), 4) - F.avg_pool2d(exact.float(), 4)
+        assert difference.abs().mean() < 4
+    assert 10 < softer < 30
+
+
+def test_ageing_changes_what_the_network_sees_and_never_the_truth():
+    rgb = torch.from_numpy(np.array(scene(0, 64, 64))).movedim(-1, 0)
+    new, old = Crops([rgb], 48, aged=0), Crops([rgb], 48, aged=1)
+    for seed in range(10):
+        assert torch.equal(new[0, seed][1], old[0, seed][1])
+        assert not torch.equal(new[0, seed][0], old[0, seed][0])
+
+
+def test_the_shares_of_the_bins_are_those_of_the_photographs_colours():
+    centres = ab_bin_centres()
+    red = torch.tensor([200, 30, 30], dtype=torch.uint8)[:, None, None].expand(3, 40, 40)
+    grey = torch.full((3, 40, 40), 128, dtype=torch.uint8)
+    shares = bin_shares([red, grey, grey, grey], centres)
+    assert shares.sum().item() == pytest.approx(1)
+    near_grey = centres.norm(dim=1) < 15
+    assert shares[near_grey].sum().item() == pytest.approx(0.75, abs=0.02)
+    assert shares[centres[:, 0] > 40].sum().item() == pytest.approx(0.25, abs=0.02)
 
 
 def test_an_epoch_sees_every_photo_once_and_goes_on_where_it_stopped():

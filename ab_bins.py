@@ -1,0 +1,163 @@
+"""The bins of ab colours: colours into them, and out of their likelihoods colours again.
+
+The network says for every bin how likely its colour is. What is read out of that is a choice made
+afterwards: the safe mean, something more vivid, how sure it is, or one of several colourings.
+"""
+
+import torch
+from torch import Tensor
+
+from colour_space import rgb_to_lab
+
+AB_BIN_SIZE = 10.0  # Lab units between neighbouring bins, as Zhang, Isola, Efros: ECCV 2016
+SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV16: sigma = 5)
+
+# What follows was chosen on validation photographs (docs/experiments.md).
+TEMPERATURE = 0.4  # of the annealed mean; ECCV16: 0.38
+# At vividness 1: by so much of its logarithm is a bin's rarity made up for ...
+MOST_REBALANCING = 0.9
+UNIFORM_SHARE = 0.2  # ... where so much of how common a bin is taken to be is the same for all;
+MOST_GAIN = 0.3  # and by so much is chroma enlarged.
+# Lab units: where the likely colours are spread so far, of what vividness adds e^-1/2 is left.
+UNSURE = 35.0
+TILT = 0.06  # per Lab unit: how much a variant prefers colours of its direction
+
+
+def ab_bin_centres() -> Tensor:
+    """List the cells of a 10-unit grid over ab in which sRGB has a colour.
+
+    The grid is that of Zhang, Isola, Efros: Colorful Image Colorization, ECCV 2016, section 2.1;
+    the cells here come from the sRGB cube itself, not from counts over photographs.
+
+    Returns:
+        centres (K, 2), multiples of AB_BIN_SIZE, ordered by a, then b.
+    """
+    ramp = torch.linspace(0, 1, 65, dtype=torch.float64)
+    cube = torch.cartesian_prod(ramp, ramp, ramp).T[:, :, None]  # (3, 65^3, 1)
+    cells = torch.round(rgb_to_lab(cube)[1:, :, 0].T / AB_BIN_SIZE)
+    return (torch.unique(cells, dim=0) * AB_BIN_SIZE).float()
+
+
+def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:
+    """Spread each colour over the bins near it by a Gaussian of SOFTNESS.
+
+    exp(-|ab - c|^2 / 2 s^2), normalized over the bins, is the softmax of something linear in ab, so
+    one small matrix product does it: ECCV16's soft encoding without the search for neighbours.
+
+    Args:
+        ab: (..., 2) in Lab units.
+        centres: (K, 2) in Lab units.
+
+    Returns:
+        probability (..., K).
+    """
+    scores = ab @ centres.T - centres.square().sum(dim=-1) / 2
+    return torch.softmax(scores / SOFTNESS**2, dim=-1)
+
+
+def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> Tensor:
+    """Read one colour out of the likelihoods of the bins: their annealed mean.
+
+    Zhang, Isola, Efros: ECCV 2016, equation 5.
+
+    Args:
+        logits: (B, K, H, W).
+        centres: (K, 2), the bins' ab in Lab units.
+        temperature: 1 takes the mean as it is; towards 0, the most likely bin.
+
+    Returns:
+        ab (B, 2, H, W) in Lab units, float32.
+    """
+    # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
+    scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
+    with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
+        return (torch.softmax(scores, dim=-1) @ centres).movedim(-1, 1)
+
+
+def spread_of_bins(logits: Tensor, centres: Tensor) -> Tensor:
+    """Say how far the likely colours lie from their mean: root mean square distance.
+
+    Args:
+        logits: (B, K, H, W).
+        centres: (K, 2), the bins' ab in Lab units.
+
+    Returns:
+        spread (B, 1, H, W) in Lab units; 0 where only one bin is likely.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        probability = torch.softmax(logits.float().movedim(1, -1), dim=-1)  # (B, H, W, K)
+        variance = probability @ centres.square().sum(dim=-1)
+        variance = variance - (probability @ centres).square().sum(dim=-1)
+    return variance.clamp_min(0).sqrt()[:, None]
+
+
+def confidence(logits: Tensor, centres: Tensor) -> Tensor:
+    """Say how sure the network is of a colour; arguments as `spread_of_bins`.
+
+    Returns:
+        confidence (B, 1, H, W) in (0, 1]; 1 where only one bin is likely.
+    """
+    return (-(spread_of_bins(logits, centres) / UNSURE).square() / 2).exp()
+
+
+def rebalanced(logits: Tensor, shares: Tensor, strength: float) -> Tensor:
+    """Make up for the rarity of vivid colours.
+
+    Photographs are grey nearly everywhere, so the likeliest colour is too. Dividing likelihoods by
+    how common each bin is does after training what ECCV16's rebalanced loss does in it: logit
+    adjustment, Menon et al., ICLR 2021, section 4.
+
+    Args:
+        logits: (B, K, H, W).
+        shares: (K,), how common each bin's colours are in photographs; they sum to 1.
+        strength: 0 changes nothing, 1 makes up for all of it.
+
+    Returns:
+        logits (B, K, H, W).
+    """
+    common = (1 - UNIFORM_SHARE) * shares + UNIFORM_SHARE / len(shares)
+    return logits.float() - strength * common.log()[:, None, None]
+
+
+def vivid_ab(logits: Tensor, centres: Tensor, shares: Tensor, vividness: float) -> Tensor:
+    """Read colours out of the likelihoods, as vivid as asked for where the network is sure.
+
+    Args:
+        logits: (B, K, H, W).
+        centres: (K, 2), the bins' ab in Lab units.
+        shares: (K,), how common each bin's colours are.
+        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
+
+    Returns:
+        ab (B, 2, H, W) in Lab units, float32.
+    """
+    safe = mean_of_bins(logits, centres, TEMPERATURE)
+    if vividness == 0:
+        return safe
+    daring = rebalanced(logits, shares, vividness * MOST_REBALANCING)
+    vivid = mean_of_bins(daring, centres, TEMPERATURE) * (1 + vividness * MOST_GAIN)
+    return safe + (vivid - safe) * confidence(logits, centres)
+
+
+def tilted(logits: Tensor, centres: Tensor, variant: int, variants: int) -> Tensor:
+    """Prefer one direction of colours: another plausible colouring of the same photograph.
+
+    Where only one colour is likely nothing changes; where several are, all of the photograph
+    leans the same way, so that a thing keeps one colour.
+
+    Args:
+        logits: (B, K, H, W).
+        centres: (K, 2), the bins' ab in Lab units.
+        variant: 0 is the colouring without preference; the others lean in directions spread
+            evenly around the circle of hues.
+        variants: how many there are in all.
+
+    Returns:
+        logits (B, K, H, W).
+    """
+    if variant == 0:
+        return logits
+    # The first leans to warm (a and b alike), the direction in which skin and sunlight lie.
+    angle = torch.tensor(torch.pi / 4 + 2 * torch.pi * (variant - 1) / (variants - 1))
+    direction = torch.stack((angle.cos(), angle.sin())).to(centres)
+    return logits.float() + TILT * (centres @ direction)[:, None, None]

@@ -1,0 +1,128 @@
+"""ab_bins.py: colours into bins, and out of likelihoods safe, vivid or different colours."""
+
+import pytest
+import torch
+
+from ab_bins import (
+    AB_BIN_SIZE,
+    ab_bin_centres,
+    confidence,
+    mean_of_bins,
+    rebalanced,
+    soft_bins,
+    spread_of_bins,
+    tilted,
+    vivid_ab,
+)
+from colour_space import rgb_to_lab
+
+CENTRES = ab_bin_centres()
+K = len(CENTRES)
+# As in photographs: a Gaussian about grey.
+SHARES = torch.softmax(-CENTRES.norm(dim=1) / 12, dim=0)
+
+
+def logits_of(*likely: tuple[float, float, float]) -> torch.Tensor:
+    """Make logits (1, K, 1, 1) of bins (a, b) with probabilities; the rest is unlikely."""
+    probability = torch.full((K,), 1e-9)
+    for a, b, share in likely:
+        probability[(torch.tensor([a, b]) == CENTRES).all(dim=1)] = share
+    return probability.log()[None, :, None, None]
+
+
+def random_logits() -> torch.Tensor:
+    return 3 * torch.randn(2, K, 3, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_bins_cover_every_srgb_colour_within_half_a_cell():
+    rgb = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rgb[:, :8] = rgb[:, :8].round()  # the corners of the cube
+    centres = CENTRES.double()
+    ab = rgb_to_lab(rgb)[1:].flatten(1).T
+    nearest = centres[torch.cdist(ab, centres).argmin(dim=1)]
+    assert (nearest - ab).abs().max() <= AB_BIN_SIZE / 2 + 1e-6
+    assert len(torch.unique(centres, dim=0)) == len(centres)
+
+
+def test_soft_bins_are_a_gaussian_over_the_bins():
+    ab = torch.tensor([[12.0, -33.0], [0.0, 0.0], [60.0, 50.0]])
+    distances = torch.cdist(ab, CENTRES)
+    gaussian = torch.exp(-(distances**2) / (2 * 5**2))
+    expected = gaussian / gaussian.sum(dim=1, keepdim=True)
+    assert torch.allclose(soft_bins(ab, CENTRES), expected, atol=1e-5)
+    nearest_five = soft_bins(ab, CENTRES).topk(5).values.sum(dim=1)
+    assert nearest_five.min() > 0.8  # ECCV16 keeps only those
+
+
+def test_a_low_temperature_moves_the_mean_to_the_most_likely_bin():
+    logits = random_logits()
+    likeliest = CENTRES[logits.argmax(dim=1)].movedim(-1, 1)
+    assert torch.allclose(mean_of_bins(logits, CENTRES, 1e-4), likeliest, atol=0.1)
+    plain = torch.einsum("bkhw,kc->bchw", torch.softmax(logits, 1), CENTRES)
+    assert torch.allclose(mean_of_bins(logits, CENTRES), plain, atol=1e-4)
+
+
+def test_the_spread_of_two_equally_likely_colours_is_half_their_distance():
+    apart = spread_of_bins(logits_of((20, 0, 0.5), (-20, 0, 0.5)), CENTRES).item()
+    assert apart == pytest.approx(20, abs=0.01)
+    assert spread_of_bins(logits_of((20, 0, 1.0)), CENTRES) < 0.1
+
+
+def test_confidence_falls_from_one_as_the_likely_colours_spread():
+    sure, doubtful, lost = (
+        confidence(logits_of((r, 0, 0.5), (-r, 0, 0.5)), CENTRES).item() for r in (0, 20, 40)
+    )
+    assert 1 >= sure > 0.99 > doubtful > lost > 0
+
+
+def test_rebalancing_undoes_how_common_the_bins_are():
+    # Where a photograph tells nothing, the likelihoods are the shares; made up for in full, they
+    # are the same for all but the rarest bins.
+    told_nothing = SHARES.log()[None, :, None, None]
+    made_up_for = torch.softmax(rebalanced(told_nothing, SHARES, 1.0), dim=1).flatten()
+    ordinary = SHARES > 1 / K
+    assert made_up_for[ordinary].max() / made_up_for[ordinary].min() < 1.5
+    assert SHARES[ordinary].max() / SHARES[ordinary].min() > 5
+    assert torch.equal(rebalanced(told_nothing, SHARES, 0.0), told_nothing)
+
+
+def test_vividness_raises_chroma_and_keeps_hue_where_one_hue_is_likely():
+    logits = logits_of((0, 0, 0.3), (20, 0, 0.4), (40, 0, 0.3))
+    readings = [vivid_ab(logits, CENTRES, SHARES, v).flatten() for v in (0, 0.25, 0.5, 0.75, 1)]
+    chroma = [ab.norm().item() for ab in readings]
+    assert chroma == sorted(chroma)
+    assert chroma[-1] > 1.3 * chroma[0]
+    assert all(abs(ab[1]) < 0.1 for ab in readings)
+
+
+def test_vividness_0_is_the_annealed_mean_whatever_the_shares():
+    logits = random_logits()
+    assert torch.equal(
+        vivid_ab(logits, CENTRES, SHARES, 0), vivid_ab(logits, CENTRES, SHARES.flip(0), 0)
+    )
+
+
+def test_where_the_network_is_lost_vividness_adds_little():
+    hues = [(r * a, r * b) for r in (30, 60) for a, b in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+    likely = [(a, b, 0.1) for a, b in hues if (torch.tensor([a, b]) == CENTRES).all(1).any()]
+    lost = logits_of((0, 0, 0.2), *likely, (30, 10, 0.12))
+    sure = logits_of((0, 0, 0.2), (30, 10, 0.3), (20, 10, 0.3))
+
+    def added(logits):
+        safe, vivid = (vivid_ab(logits, CENTRES, SHARES, v) for v in (0, 1))
+        return ((vivid - safe).norm() / safe.norm()).item(), vivid.norm().item()
+
+    assert added(lost)[1] < added(sure)[1]
+
+
+def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is():
+    doubtful = logits_of((40, 0, 0.25), (-40, 0, 0.25), (0, 40, 0.25), (0, -40, 0.25))
+    sure = logits_of((30, 20, 1.0))
+
+    def colourings(logits):
+        return [mean_of_bins(tilted(logits, CENTRES, i, 5), CENTRES).flatten() for i in range(5)]
+
+    distances = torch.cdist(*[torch.stack(colourings(doubtful))] * 2)
+    assert distances[~torch.eye(5, dtype=torch.bool)].min() > 15
+    assert torch.cdist(*[torch.stack(colourings(sure))] * 2).max() < 1
+    assert torch.equal(tilted(doubtful, CENTRES, 0, 5), doubtful)
