@@ -10,7 +10,14 @@ from torch import Tensor
 
 from ab_bins import confidence, tilted, vivid_ab
 from checkpoint import BUNDLED, Network, build_model, load_checkpoint
-from colour_space import fit_to_gamut, grey_to_lightness, rgb_to_lab, rgb_to_pixels, to_8_bits
+from colour_space import (
+    MAX_LIGHTNESS,
+    fit_to_gamut,
+    grey_to_lightness,
+    rgb_to_lab,
+    rgb_to_pixels,
+    to_8_bits,
+)
 from device import pick_device
 from Model_CNN import STRIDE, Model_CNN
 
@@ -19,6 +26,10 @@ from Model_CNN import STRIDE, Model_CNN
 WORKING_PIXELS = 256 * 256
 # From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
 VIVIDNESS = 0.6
+# The network sees the darkest and the lightest of a photograph's pixels, this share of them left
+# out, as black and white: faded and toned prints become as fresh ones.
+LEVELS_SHARE = 0.005
+LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
 STRIP_PIXELS = 1 << 20  # full-resolution pixels that are converted at a time: bounds the memory
 
 
@@ -41,6 +52,22 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
         rgb = torch.from_numpy(pixels[y : y + rows].astype(np.float32) / full).movedim(-1, 0)
         strips.append(rgb_to_lab(rgb)[:1])
     return torch.cat(strips, dim=1)
+
+
+def stretch_levels(lightness: Tensor) -> Tensor:
+    """Undo fading, and what is left of a tone: let lightness reach from black to white.
+
+    Args:
+        lightness: (1, 1, h, w) in [0, 100].
+
+    Returns:
+        lightness (1, 1, h, w) in [0, 100].
+    """
+    ends = torch.tensor([LEVELS_SHARE, 1 - LEVELS_SHARE])
+    black, white = torch.quantile(lightness.flatten(), ends).tolist()
+    if white - black < LEAST_RANGE:
+        return lightness
+    return ((lightness - black) * (MAX_LIGHTNESS / (white - black))).clamp(0, MAX_LIGHTNESS)
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
@@ -125,7 +152,7 @@ class Colourizer:
         small = F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
         # The network knows 8-bit greys only: of smoother values, which resizing makes, it expects
         # wrong colours (docs/experiments.md).
-        small = to_8_bits(small).to(self.device)
+        small = to_8_bits(stretch_levels(small)).to(self.device)
         return small.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()

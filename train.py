@@ -65,7 +65,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "size": 128,
         "final_size": 192,
         "learning_rate": 1e-3,
-        "aged": 0.5,
+        "aged": 0.3,
     },
     "fine-tune": {
         "start_from": str(BUNDLED),
@@ -73,7 +73,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "loss": "bins",
         "size": 192,
         "learning_rate": 2e-4,
-        "aged": 0.5,
+        "aged": 0.3,
         "minutes": 15,
     },
 }
@@ -112,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"side of the crops that are trained on {default}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
         help="side of the crops in the last quarter of the run (default: as --size)")  # fmt: skip
-    add("--aged", type=in_unit_range, default=0.5, metavar="SHARE",
+    add("--aged", type=in_unit_range, default=0.3, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
         f"blur, grain, JPEG {default}")  # fmt: skip
     add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {default}")

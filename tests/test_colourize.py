@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from PIL import Image
 
 import colourize
 from classic_cnn import ClassicCNN
-from colourizer import photo_lightness
+from colourizer import Colourizer, photo_lightness
+from metrics import colourfulness
+from Model_CNN import Model_CNN
 
 
 @pytest.fixture
@@ -205,3 +208,89 @@ def test_ctrl_c_ends_with_130_and_whole_files_only(album, tmp_path, checkpoint_f
     assert "Traceback" not in err
     for path in (tmp_path / "out").iterdir():
         Image.open(path).load()
+
+
+def colourfulness_of(path) -> float:
+    return colourfulness(torch.from_numpy(np.array(Image.open(path))).movedim(-1, 0) / 255)
+
+
+def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
+    photo = album / "photo0.png"
+    for vividness in (0, 0.5, 1):
+        assert run(photo, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
+    levels = [colourfulness_of(tmp_path / v / "photo0.png") for v in ("0", "0.5", "1")]
+    assert levels[0] < levels[1] < levels[2]
+    with pytest.raises(SystemExit) as bad_usage:
+        run(photo, "--vividness", 2)
+    assert bad_usage.value.code == 2
+
+
+def test_confidence_is_a_grey_map_beside_the_photo(album, tmp_path, run, checkpoint_file):
+    out = tmp_path / "out"
+    code, files, _ = run(album / "photo0.png", "-o", out, "--confidence")
+    assert code == 0
+    assert files == [str(out / "photo0.png"), str(out / "photo0_confidence.png")]
+    with Image.open(out / "photo0_confidence.png") as image:
+        assert (image.mode, image.size) == ("L", (64, 48))
+        levels = np.asarray(image) / 255
+    colourizer = Colourizer.load(checkpoint_file, "cpu")
+    lightness = photo_lightness(np.array(Image.open(album / "photo0.png")))
+    _, sure = colourizer.predict(lightness, variants=1)
+    assert levels.mean() == pytest.approx(sure.mean().item(), abs=0.01)
+
+
+def test_a_map_wanted_later_is_added_and_the_rest_left_alone(album, tmp_path, run):
+    out = tmp_path / "out"
+    run(album / "photo0.png", "-o", out)
+    (out / "photo0.png").write_bytes(b"retouched by hand")
+    code, _, err = run(album / "photo0.png", "-o", out, "--confidence")
+    assert (code, err.split(" skipped")[0]) == (0, "1 colourized, 0")
+    assert (out / "photo0.png").read_bytes() == b"retouched by hand"
+    assert (out / "photo0_confidence.png").exists()
+    assert "1 skipped" in run(album / "photo0.png", "-o", out, "--confidence")[2]
+
+
+def test_variants_are_different_colourings_of_the_same_lightness_and_a_sheet(
+    album, tmp_path, run, monkeypatch
+):
+    looks = []
+    forward = Model_CNN.forward
+    monkeypatch.setattr(Model_CNN, "forward", lambda self, x: looks.append(1) or forward(self, x))
+    out = tmp_path / "out"
+    code, files, _ = run(album / "photo0.png", "-o", out, "--variants", 4)
+    assert code == 0
+    assert len(looks) == 1
+    assert {p.name for p in out.iterdir()} == {
+        *(f"photo0_{n}.png" for n in (1, 2, 3, 4)), "photo0_variants.png",
+    }  # fmt: skip
+    assert len(files) == 5
+    variants = [np.array(Image.open(out / f"photo0_{n}.png")) for n in (1, 2, 3, 4)]
+    truth = photo_lightness(np.array(Image.open(album / "photo0.png")))
+    for n, one in enumerate(variants):
+        assert (photo_lightness(one) - truth).abs().mean() < 100 / 255
+        assert all(np.abs(one.astype(int) - other).mean() > 1 for other in variants[:n])
+    plain = tmp_path / "plain"
+    run(album / "photo0.png", "-o", plain)
+    assert np.array_equal(variants[0], np.array(Image.open(plain / "photo0.png")))
+    assert Image.open(out / "photo0_variants.png").size == (2 * 64, 2 * 48)
+
+
+def test_files_beside_a_photo_never_take_another_photos_name(tmp_path, run):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i, name in enumerate(("cat.png", "cat_1.png", "cat_confidence.png")):
+        scene(i).save(folder / name)
+    code, files, _ = run(folder, "-o", tmp_path / "out", "--variants", 2, "--confidence")
+    assert code == 0
+    assert len(files) == len(set(files)) == 3 * 4
+    assert all(Path(file).exists() for file in files)
+
+
+@pytest.mark.parametrize("option", [["--confidence"], ["--variants", "3"]])
+def test_a_network_without_likelihoods_says_so(album, tmp_path, capsys, option):
+    old = tmp_path / "old.pth"
+    torch.save({"epoch": 1, "model_state_dict": ClassicCNN().state_dict()}, old)
+    assert colourize.main([str(album), "--checkpoint", str(old), *option]) == 2
+    err = capsys.readouterr().err
+    assert "one answer only" in err
+    assert "leave out --confidence" in err

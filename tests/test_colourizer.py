@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLES, scene
-from PIL import Image
+from PIL import Image, ImageOps
 
 from colour_space import lightness_to_grey, rgb_to_lab
-from colourizer import Colourizer, photo_lightness, working_size
+from colourizer import Colourizer, photo_lightness, stretch_levels, working_size
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,34 @@ def test_the_bundled_checkpoint_beats_grey_on_the_sample_photographs():
         errors.append((ab - lab[1:]).norm(dim=0).mean().item())
         floors.append(lab[1:].norm(dim=0).mean().item())
     assert np.mean(errors) < np.mean(floors)
+
+
+@pytest.mark.parametrize(
+    ("black", "white"),
+    [
+        ((60, 60, 60), (210, 210, 210)),
+        ((60, 35, 15), (240, 214, 160)),
+        ((10, 15, 40), (225, 235, 250)),
+    ],
+    ids=["faded", "sepia", "blue-toned"],
+)
+def test_a_faded_or_toned_print_gets_the_colours_of_a_fresh_one(black, white):
+    colourizer = Colourizer.load(device="cpu")
+    for name in ("coffee.jpg", "skyline.jpg", "raccoon.jpg"):
+        grey = Image.open(SAMPLES / name).convert("L").resize((256, 256))
+        fresh = np.asarray(ImageOps.autocontrast(grey, cutoff=0.5))
+        old = np.asarray(ImageOps.colorize(Image.fromarray(fresh), black, white))
+        ab, old_ab = (colourizer.predict_ab(photo_lightness(pixels)) for pixels in (fresh, old))
+        assert (ab - old_ab).norm(dim=0).mean() < 0.25 * ab.norm(dim=0).mean()
+
+
+def test_an_empty_picture_stays_as_it_is():
+    flat = torch.full((1, 1, 32, 32), 70.0)
+    assert torch.equal(stretch_levels(flat), flat)
+    faded = torch.linspace(30, 80, 32 * 32).view(1, 1, 32, 32)
+    stretched = stretch_levels(faded)
+    assert (stretched.min(), stretched.max()) == (0, 100)
+    assert (stretched.flatten().diff() >= 0).all()
 
 
 def test_the_network_sees_8_bit_greys_as_in_training(colourizer, monkeypatch):

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 import torch
+from conftest import SAMPLES
 from PIL import Image
 
 import evaluate
+from checkpoint import BUNDLED
 from classic_cnn import ClassicCNN
 from colour_space import grey_to_lightness
 
@@ -55,6 +57,24 @@ def test_the_figures_of_the_grey_row_are_those_of_scikit_image(album, checkpoint
     assert row["RGB-PSNR mean"] == pytest.approx(np.mean(psnrs), abs=0.02)
     assert row["RGB-PSNR median"] == pytest.approx(np.median(psnrs), abs=0.02)
     assert row["CIEDE2000"] == pytest.approx(np.mean(differences), abs=0.02)
+
+
+def test_vividness_gives_a_row_each_and_more_colour(album, checkpoint_file, capsys):
+    options = ["--checkpoint", checkpoint_file, "--vividness", 0, "--vividness", 1]
+    rows = table(capsys, album, "--crop", 48, *options)
+    safe, vivid = f"{checkpoint_file} at 0.0", f"{checkpoint_file} at 1.0"
+    assert list(rows) == ["grey", "mean ab", safe, vivid]
+    assert rows[vivid]["colourfulness"] > rows[safe]["colourfulness"]
+
+
+def test_aged_photographs_are_harder_but_judged_by_their_own_lightness(capsys):
+    new, old, again = (
+        table(capsys, SAMPLES.parent / "samples_in_colour", "--limit", 3, *option)
+        for option in ([], ["--aged"], ["--aged"])
+    )
+    name = str(BUNDLED)
+    assert new["grey"]["RGB-PSNR mean"] == old["grey"]["RGB-PSNR mean"]
+    assert new[name]["ab error"] < old[name]["ab error"] == again[name]["ab error"]
 
 
 def test_the_sheet_shows_grey_prediction_and_truth(album, tmp_path, checkpoint_file):
