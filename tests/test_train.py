@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 
 import train
-from checkpoint import build_model, load_checkpoint
+from checkpoint import BUNDLED, build_model, load_checkpoint
 from classic_cnn import ClassicCNN
 from Model_CNN import Model_CNN
 
@@ -77,7 +77,7 @@ def test_the_originals_network_is_trained_by_name(album, tmp_path):
     assert isinstance(build_model(content, tmp_path), ClassicCNN)
 
 
-@pytest.mark.parametrize(("loss", "steps"), [("l1", 1), ("l1", 3), ("bins", 5)])
+@pytest.mark.parametrize(("loss", "steps"), [("l1", 1), ("l1", 2), ("bins", 5)])
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     album, tmp_path, monkeypatch, loss, steps
 ):
@@ -235,3 +235,69 @@ def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
     run_train(album, "-o", tmp_path / "run", "--epochs", 30, *SMALL)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in log] == [25, 30]  # two steps each: 50, and the last
+
+
+def test_a_recipe_stands_for_options_and_what_is_said_besides_comes_first():
+    best = train.parse_args(["--recipe", "best"])
+    assert (best.loss, best.encoder, best.batch_size) == ("bins", "lite1", 30)
+    assert train.parse_args(["--recipe", "best", "--loss", "l1"]).loss == "l1"
+    mine = train.parse_args(["--recipe", "fine-tune", "--minutes", "3"])
+    assert (Path(mine.start_from), mine.minutes) == (BUNDLED, 3)
+    further = train.parse_args(["--recipe", "best", "--start-from", "a.pt"])
+    assert further.start_from == "a.pt"
+
+
+def test_the_last_quarter_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
+    sides = []
+
+    def loss(model, grey, rgb, name):
+        sides.append(rgb.shape[-1])
+        assert grey.shape[-2:] == rgb.shape[-2:]
+        return sum(p.square().sum() for p in model.parameters())
+
+    monkeypatch.setattr(train, "training_loss", loss)
+    run_train(album, "-o", tmp_path / "run", "--epochs", 8, "--final-size", 48, *SMALL)
+    assert sides == [32] * 12 + [48] * 4  # two steps an epoch
+
+
+def test_a_run_that_starts_from_a_checkpoint_says_how_good_that_was(
+    album, tmp_path, checkpoint_file, capsys
+):
+    run = tmp_path / "run"
+    options = ["--start-from", checkpoint_file, "--learning-rate", 0, "--epochs", 1, *SMALL]
+    assert run_train(album, "-o", run, *options) == 0
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == [0, 1]
+    assert log[0]["loss"] is None
+    assert capsys.readouterr().out.splitlines()[1].startswith("before: ab error ")
+    shown = load_checkpoint(run / "last.pt")["state"]["before"]
+    assert len(shown) == 4
+    assert all(image.shape == (256, 256, 3) for image in shown)
+
+
+def test_what_got_worse_than_it_was_is_not_kept(
+    album, tmp_path, checkpoint_file, capsys, monkeypatch
+):
+    validate, errors = train.validate, iter([5.0, 6.0, 7.0])
+
+    def worse_each_time(*args):
+        figures, pictures = validate(*args)
+        return figures | {"ab_error": next(errors)}, pictures
+
+    monkeypatch.setattr(train, "validate", worse_each_time)
+    monkeypatch.setattr(train, "REPORT_STEPS", 2)
+    run = tmp_path / "run"
+    run_train(album, "-o", run, "--start-from", checkpoint_file, "--epochs", 2, *SMALL)
+    captured = capsys.readouterr()
+    assert "no better than before" in captured.out
+    assert "hint: more photographs" in captured.err
+    started, best = weights(checkpoint_file), weights(run / "best.pt")
+    assert all(torch.equal(best[n], started[n]) for n in started if n != "bin_shares")
+    assert not torch.equal(weights(run / "last.pt")["head.weight"].half(), best["head.weight"])
+
+
+def test_a_checkpoint_knows_how_common_the_colours_of_its_photographs_were(album, tmp_path):
+    run_train(album, "-o", tmp_path / "run", "--epochs", 1, *SMALL)
+    shares = weights(tmp_path / "run" / "best.pt")["bin_shares"]
+    assert shares.sum().item() == pytest.approx(1, abs=1e-4)
+    assert shares.max() > 20 * shares.median()
