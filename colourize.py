@@ -11,7 +11,7 @@ from PIL import Image
 
 from checkpoint import BUNDLED, CheckpointError
 from colourizer import VIVIDNESS, Colourizer, join, photo_lightness, to_photo_size
-from console import at_least, in_unit_range, print_error, print_result, progress, run_command
+from console import in_unit_range, print_error, print_result, progress, run_command
 from device import add_device_option
 from photo import (
     SUFFIXES,
@@ -24,6 +24,7 @@ from photo import (
 )
 
 DEFAULT_OUTPUT = "colourized"
+MOST_VARIANTS = 24
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
 
 
@@ -68,9 +69,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--vividness",
         type=in_unit_range,
-        default=VIVIDNESS,
         metavar="V",
-        help="0: the safe mean of all likely colours; 1: the most vivid (default: %(default)s)",
+        help=f"0: the safe mean of all likely colours; 1: the most vivid (default: {VIVIDNESS})",
     )
     add(
         "--confidence",
@@ -79,32 +79,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--variants",
-        type=at_least(2),
+        type=int,
+        choices=range(1, MOST_VARIANTS + 1),
+        default=1,
         metavar="N",
-        help="write N different plausible colourings, NAME_1 to NAME_N, and NAME_variants.png, "
-        "which shows them side by side",
+        help="write N different plausible colourings: NAME, NAME_variant2 and so on, and "
+        f"NAME_N_variants.png, which shows them side by side; at most {MOST_VARIANTS}",
     )
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
     add_device_option(parser)
     return parser.parse_args(argv)
 
 
-def name_targets(source: Path, target: Path, variants: int | None, confidence: bool) -> Job:
-    """Name all files that are made of a photograph, from the one that it would be itself."""
-    coloured = [target]
-    if variants:
-        numbers = range(1, variants + 1)
-        coloured = [target.with_stem(f"{target.stem}_{n}") for n in numbers]
-    map_name = target.with_name(f"{target.stem}_confidence.png") if confidence else None
-    sheet_name = target.with_name(f"{target.stem}_variants.png") if variants else None
-    return Job(source, coloured, map_name, sheet_name)
-
-
 def plan(
     paths: list[Path],
     output: Path,
     keep_names: bool,
-    variants: int | None = None,
+    variants: int = 1,
     confidence: bool = False,
 ) -> list[Job]:
     """Pair every photograph with the files that it goes to, before anything is written.
@@ -115,7 +106,7 @@ def plan(
         paths: photographs and folders, all there.
         output: where the targets lie; never searched for photographs.
         keep_names: put a folder's photographs into a folder of its name below output.
-        variants: how many colourings of each; None for the one.
+        variants: how many colourings of each.
         confidence: whether there is a map beside each.
     """
     found: list[tuple[Path, Path]] = []  # source, path below output
@@ -125,36 +116,44 @@ def plan(
             found += [(p, root / p.relative_to(path)) for p in find_photos(path, without=output)]
         else:
             found.append((path, Path(path.name)))
-    jobs: list[Job] = []
+    # First the coloured photographs, whose names do not depend on what else is wanted.
+    sources, coloured = [], []
     taken: set[str] = set()
+
+    def free(path: Path) -> Path:
+        """Number a name that is taken; some file systems take A.jpg for a.jpg."""
+        n, numbered = 2, path
+        while str(numbered.absolute()).casefold() in taken:
+            numbered = path.with_stem(f"{path.stem}_{n}")
+            n += 1
+        taken.add(str(numbered.absolute()).casefold())
+        return numbered
+
     seen: set[Path] = set()
     for source, below in found:
-        if source.absolute() in seen:
-            continue
-        seen.add(source.absolute())
-        n = 1
-        while True:
-            name = below.with_stem(f"{below.stem}_{n}") if n > 1 else below
-            target = output / name.with_name(written_name(name))
-            job = name_targets(source, target, variants, confidence)
-            # Some file systems take A.jpg for a.jpg.
-            names = {str(path).casefold() for path in job.targets()}
-            if not names & taken:
-                break
-            n += 1
-        taken |= names
-        jobs.append(job)
+        if source.absolute() not in seen:
+            seen.add(source.absolute())
+            sources.append(source)
+            coloured.append(free(output / below.with_name(written_name(below))))
+    # Then what lies beside each; never a photograph that is to be read.
+    taken |= {str(source.absolute()).casefold() for source in sources}
+    jobs = []
+    for source, first in zip(sources, coloured, strict=True):
+        others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in range(2, variants + 1)]
+        sheet = free(first.with_name(f"{first.stem}_{variants}_variants.png")) if others else None
+        sure = free(first.with_name(f"{first.stem}_confidence.png")) if confidence else None
+        jobs.append(Job(source, [first, *others], sure, sheet))
     return jobs
 
 
-def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> bool:
-    """Colourize one photograph, as far as it is not done; return False if all was done before."""
+def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> list[Path]:
+    """Colourize one photograph, as far as it is not done; return the files that were written."""
     there = [path for path in job.targets() if path.exists()]
     if any(job.source.samefile(path) for path in there):
         raise PhotoError("would be written over itself; name another folder with -o")
     wanted = [path for path in job.targets() if overwrite or path not in there]
     if not wanted:
-        return False
+        return []
     photo = read_photo(job.source)
     lightness = photo_lightness(photo.pixels)
     colourings, sure = colourizer.predict(lightness, len(job.coloured))
@@ -162,6 +161,8 @@ def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> bool:
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     pictures = []
     for path, ab in zip(job.coloured, colourings, strict=True):
+        if path not in wanted and job.sheet not in wanted:
+            continue
         rgb = join(lightness, to_photo_size(ab, *size))
         if path in wanted:
             write_photo(path, rgb, like=photo)
@@ -173,7 +174,7 @@ def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> bool:
         write_png(job.confidence, Image.fromarray(grey[0].round().byte().numpy()))
     if job.sheet and job.sheet in wanted:
         write_png(job.sheet, side_by_side(pictures))
-    return True
+    return wanted
 
 
 def side_by_side(pictures: list[Image.Image]) -> Image.Image:
@@ -215,10 +216,13 @@ def main(argv: list[str] | None = None) -> int:
             print_error(f"{args.paths[0]}: no photographs there", hint)
         return 2
     try:
-        colourizer = Colourizer.load(args.checkpoint, args.device, args.vividness)
-        if (args.confidence or args.variants) and not colourizer.knows_likelihoods:
+        vividness = VIVIDNESS if args.vividness is None else args.vividness
+        colourizer = Colourizer.load(args.checkpoint, args.device, vividness)
+        asked = args.confidence or args.variants > 1 or args.vividness is not None
+        if asked and not colourizer.knows_likelihoods:
             what = "its network has one answer only, and does not know how sure it is"
-            print_error(f"{args.checkpoint}: {what}", "leave out --confidence and --variants")
+            hint = "leave out --vividness, --confidence and --variants"
+            print_error(f"{args.checkpoint}: {what}", hint)
             return 2
     except CheckpointError as error:
         print_error(error)
@@ -231,16 +235,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for job in bar:
             try:
-                is_new = colourize(job, colourizer, args.overwrite)
+                written = colourize(job, colourizer, args.overwrite)
             except Exception as error:  # one bad photograph never stops a folder
                 failed += 1
                 print_error(f"{job.source}: {error or type(error).__name__}")
                 continue
-            done += is_new
-            skipped += not is_new
-            if is_new:
-                for path in job.targets():
-                    print_result(path)
+            done += bool(written)
+            skipped += not written
+            for path in written:
+                print_result(path)
     except KeyboardInterrupt:
         interrupted = True
     bar.close()

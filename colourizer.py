@@ -187,7 +187,7 @@ class Colourizer:
         logits = self.model(small)  # (1, K, h/4, w/4)
         centres, shares = self.model.bin_centres, self.model.bin_shares
         colourings = [
-            vivid_ab(tilted(logits, centres, i, variants), centres, shares, self.vividness)
+            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness)
             for i in range(variants)
         ]
         return colourings, confidence(logits, centres)

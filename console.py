@@ -31,6 +31,9 @@ def in_unit_range(text: str) -> float:
     return value
 
 
+in_unit_range.__name__ = "number"  # argparse says "invalid number value"
+
+
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
     if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text

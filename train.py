@@ -43,6 +43,7 @@ from metrics import ab_error, colourfulness, psnr
 from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
 from photo import spread, write_bytes
 from progress import draw_progress
+from published_weights import WeightsError
 from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, bin_shares, gather
 
 EPOCHS = 90  # the original's
@@ -107,12 +108,13 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = parser.add_argument_group("data").add_argument
     add("--validation", metavar="FOLDER",
-        help="photographs to validate on; without it, one in twenty is held out")  # fmt: skip
+        help="photographs to validate on; without it one in twenty is held out, of a small "
+        "folder up to one in five")  # fmt: skip
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
         help=f"side of the crops that are trained on {default}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
         help="side of the crops in the last quarter of the run (default: as --size)")  # fmt: skip
-    add("--aged", type=in_unit_range, default=0.3, metavar="SHARE",
+    add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
         f"blur, grain, JPEG {default}")  # fmt: skip
     add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {default}")
@@ -167,9 +169,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         if args.model == "classic"
         else (),
     }
+    plain = make_parser()
+    if args.model == "classic" and args.recipe:
+        parser.error("--recipe: is for --model unet")
     for stronger, names in overruled.items():
         for name in names:
-            if getattr(args, name) != parser.get_default(name):
+            if getattr(args, name) not in (parser.get_default(name), plain.get_default(name)):
                 parser.error(f"{option(name)}: has no effect beside {stronger}; leave it out")
     return args
 
@@ -186,7 +191,7 @@ def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
         The network, and the checkpoint that it was made from (empty where there is none).
 
     Raises:
-        CheckpointError: they cannot be used.
+        CheckpointError, WeightsError: they cannot be used.
     """
     torch.manual_seed(args.seed)
     content: dict[str, Any] = {}
@@ -203,6 +208,10 @@ def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
             load_encoder_weights(model, args.init_encoder)
     if isinstance(model, Model_CNN):
         model.freeze_encoder(args.freeze_encoder)
+    elif args.loss != "l1":
+        hint = "start from a checkpoint of Model_CNN, or leave --loss out"
+        what = "its network is trained with L1 between RGB and RGB only"
+        raise CheckpointError(Path(args.start_from), what, hint)
     return model, content
 
 
@@ -399,7 +408,7 @@ def train(
             return 2
         model.load_state_dict(saved["training"])
         optimizer.load_state_dict(saved["optimizer"])
-        state = saved["state"]
+        state |= saved["state"]
 
     def save_last() -> None:
         content = model_content(ema, half=False) | {"training": model.state_dict()}
@@ -430,6 +439,10 @@ def train(
     def share_done() -> float:
         return max(state["step"] / all_steps, state["seconds"] / all_seconds)
 
+    def crop_size() -> int:
+        final = args.final_size and share_done() >= 1 - FINAL_PART
+        return args.final_size if final else args.size
+
     if args.start_from and not args.resume:
         figures, pictures = validate(ema, data.validation, device)
         state["before"] = [torch.from_numpy(predicted) for _, predicted, _ in pictures]
@@ -439,10 +452,8 @@ def train(
         save_last()
     while state["epoch"] < epochs and state["seconds"] < all_seconds:
         epoch, first_batch = state["epoch"], state["batch"]
-        if first_batch == 0:
-            final = args.final_size and share_done() >= 1 - FINAL_PART
-            state["size"] = args.final_size if final else args.size
-        photos = Crops(data.train, state["size"], args.aged)
+        size = crop_size()
+        photos = Crops(data.train, size, args.aged)
         batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
         loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
         title = f"epoch {epoch + 1}" + (f"/{epochs}" if epochs < math.inf else "")
@@ -472,18 +483,21 @@ def train(
             rate = epoch_images / (time.monotonic() - epoch_begun)
             left = (1 / share_done() - 1) * state["seconds"] / 60
             bar.set_postfix_str(f"loss {loss_value:.3f}, {rate:.0f} images/s, {left:.0f} min left")
-            if interrupt.exit_code:
+            if interrupt.exit_code and state["seconds"] <= all_seconds:
                 bar.close()
                 save_last()
                 print(f"stopped in epoch {epoch + 1}, saved", file=sys.stderr)
                 print(f"hint: python train.py --resume {run} goes on with it", file=sys.stderr)
                 return interrupt.exit_code
-            if state["seconds"] > all_seconds:
+            if state["seconds"] > all_seconds or crop_size() != size:
                 bar.close()
                 break
             if time.monotonic() - saved_at > SAVE_SECONDS:
                 save_last()
                 saved_at = time.monotonic()
+
+        if state["batch"] < first_batch + len(batches) and state["seconds"] <= all_seconds:
+            continue  # the epoch goes on with larger crops
 
         # The end of an epoch. If enough was learnt since the last time: how good is it now?
         state |= {"epoch": epoch + 1, "batch": 0}
@@ -501,9 +515,12 @@ def train(
         report(row, pictures)
         saved_at = time.monotonic()
     best = run / "best.pt"
-    if state["best"] == state["log"][0]["ab_error"] and state["log"][0]["epoch"] == 0:
-        print_result(f"no better than before, so {best} is what it started from")
-        print("hint: more photographs, or more --minutes", file=sys.stderr)
+    before = state["log"][0] if state["log"] else {"epoch": 1}
+    if before["epoch"] == 0:  # it started from a checkpoint
+        print_result(f"ab error before: {before['ab_error']:.2f}, after: {state['best']:.2f}")
+        if state["best"] == before["ab_error"]:
+            hint = f"{best} is what it started from; more photographs or more --minutes may help"
+            print(f"hint: no better than before, so {hint}", file=sys.stderr)
     print_result(f"done: {best}\ntry it: python colourize.py PHOTOS --checkpoint {best}")
     return 0
 
@@ -524,7 +541,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         model, saved = build_network(args)
-    except CheckpointError as error:
+    except (CheckpointError, WeightsError) as error:
         print_error(error)
         return 2
     largest = max(args.size, args.final_size or 0)
@@ -535,7 +552,7 @@ def main(argv: list[str] | None = None) -> int:
     if len(data.train) < 2 or not len(data.validation):
         print_error("too few photographs: it takes 2 to train on and 1 to validate on")
         return 1
-    if isinstance(model, Model_CNN) and not args.resume:
+    if isinstance(model, Model_CNN) and not saved:  # else it knows them
         model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
     settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
     try:

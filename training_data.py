@@ -44,12 +44,14 @@ class Gathered:
     train: a list of (3, H, W) uint8.
     names: their files, in the same order.
     validation: (N, 3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
+    held_out: the files of those.
     rejected: how many files were left out, by reason.
     """
 
     train: list[Tensor]
     names: list[Path]
     validation: Tensor
+    held_out: list[Path]
     rejected: Counter[str]
 
     def by_folder(self) -> dict[str, int]:
@@ -58,7 +60,7 @@ class Gathered:
 
     def fingerprint(self) -> str:
         """Tell sets of photographs apart: a hash over their names, in order."""
-        names = (os.fsencode(name.name) for name in self.names)
+        names = (os.fsencode(name.name) for name in [*self.names, *self.held_out])
         return hashlib.sha256(b"/".join(names)).hexdigest()
 
 
@@ -96,15 +98,15 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
         validation_paths = find_photos(validation)
         taken = {path.resolve() for path in validation_paths}
         train_paths = [path for path in paths if path.resolve() not in taken]
-        validation_paths = spread(validation_paths, MOST_VALIDATION)
     else:
         train_paths, validation_paths = split(paths)
 
     rejected: Counter[str] = Counter()
-    hashes: list[Tensor] = []  # of the photographs that are kept, those to validate on first
 
-    def usable(paths: list[Path], side: int, grey_too: bool) -> Iterator[tuple[Path, Image.Image]]:
-        """Read photographs; leave out, and count, those that are of no use."""
+    def usable(
+        paths: list[Path], side: int, grey_too: bool
+    ) -> Iterator[tuple[Path, Image.Image, Tensor]]:
+        """Read photographs with their hashes; leave out, and count, those that are of no use."""
 
         def read(path: Path) -> tuple[Image.Image, Tensor]:
             image = read_rgb(path, shortest_side=side)
@@ -114,30 +116,47 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
             if isinstance(result, PhotoError):
                 rejected["unreadable"] += 1
                 continue
-            image, bits = result
+            image, places = result
             if min(image.size) < SMALLEST_SIDE:
                 rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
             elif not grey_too and colourfulness(transform.pil_to_tensor(image) / 255) < NEAR_GREY:
                 rejected["near grey"] += 1
             else:
-                hashes.append(bits)
-                yield path, image
+                yield path, image, places
 
-    # Who names a folder to validate on wants all of it.
-    held_out = usable(validation_paths, VALIDATION_SIDE, grey_too=validation is not None)
-    squares = [transform.pil_to_tensor(square(image, VALIDATION_SIDE)) for _, image in held_out]
-    kept = [
-        (path, transform.pil_to_tensor(image))
-        for path, image in usable(train_paths, side, grey_too=False)
-    ]
-    # A copy of a photograph that is validated on would be learnt by heart; a rotated one is meant.
-    copies = {i - len(squares) for i in find_copies(hashes)}
-    copies = {i for i in copies if i >= 0 and ROTATED not in kept[i][0].stem}
-    rejected["copies of others"] += len(copies)
-    kept = [photo for i, photo in enumerate(kept) if i not in copies]
+    # Who names a folder to validate on gets the near-grey ones of it too. All of it is looked at,
+    # even if only some is used: none of it may be trained on.
+    shown = set(spread(validation_paths, MOST_VALIDATION))
+    held_out, squares, hashes = [], [], []
+    for path, image, places in usable(validation_paths, VALIDATION_SIDE, validation is not None):
+        hashes.append(places)
+        if path in shown:
+            held_out.append(path)
+            squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+    known = len(hashes)
+    kept = []
+    for path, image, places in usable(train_paths, side, grey_too=False):
+        hashes.append(places)
+        kept.append((path, transform.pil_to_tensor(image)))
+    # A copy of a photograph that is validated on would be learnt by heart. A rotated copy is meant
+    # to be one; it goes with the photograph that it was made from.
+    found = [kept[i - known][0] for i in find_copies(hashes) if i >= known]
+    copies = {path.stem for path in found if ROTATED not in path.stem}
+    trained_on = [photo for photo in kept if photo[0].stem.split(ROTATED)[0] not in copies]
+    rejected["copies of others"] += len(kept) - len(trained_on)
+    if not squares and validation is None and len(trained_on) > 2:  # all held out were of no use
+        path, pixels = trained_on.pop()
+        held_out.append(path)
+        image = transform.to_pil_image(pixels)
+        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
     none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
-    validation_photos = torch.stack(squares) if squares else none
-    return Gathered([p for _, p in kept], [n for n, _ in kept], validation_photos, +rejected)
+    return Gathered(
+        [pixels for _, pixels in trained_on],
+        [path for path, _ in trained_on],
+        torch.stack(squares) if squares else none,
+        held_out,
+        +rejected,
+    )
 
 
 def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:

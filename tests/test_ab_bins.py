@@ -102,17 +102,15 @@ def test_vividness_0_is_the_annealed_mean_whatever_the_shares():
     )
 
 
-def test_where_the_network_is_lost_vividness_adds_little():
-    hues = [(r * a, r * b) for r in (30, 60) for a, b in ((1, 0), (0, 1), (-1, 0), (0, -1))]
-    likely = [(a, b, 0.1) for a, b in hues if (torch.tensor([a, b]) == CENTRES).all(1).any()]
-    lost = logits_of((0, 0, 0.2), *likely, (30, 10, 0.12))
-    sure = logits_of((0, 0, 0.2), (30, 10, 0.3), (20, 10, 0.3))
-
-    def added(logits):
-        safe, vivid = (vivid_ab(logits, CENTRES, SHARES, v) for v in (0, 1))
-        return ((vivid - safe).norm() / safe.norm()).item(), vivid.norm().item()
-
-    assert added(lost)[1] < added(sure)[1]
+def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added(monkeypatch):
+    logits = logits_of((60, 0, 0.45), (0, 0, 0.1), (-20, 0, 0.45))
+    safe, vivid = (vivid_ab(logits, CENTRES, SHARES, v) for v in (0, 1))
+    sure = confidence(logits, CENTRES).item()
+    monkeypatch.setattr("ab_bins.UNSURE", 1e9)
+    without_fallback = vivid_ab(logits, CENTRES, SHARES, 1)
+    assert sure < 0.7
+    assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
+    assert (vivid - safe).norm() > 1
 
 
 def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is():
@@ -120,9 +118,9 @@ def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is
     sure = logits_of((30, 20, 1.0))
 
     def colourings(logits):
-        return [mean_of_bins(tilted(logits, CENTRES, i, 5), CENTRES).flatten() for i in range(5)]
+        return [mean_of_bins(tilted(logits, CENTRES, i), CENTRES).flatten() for i in range(5)]
 
     distances = torch.cdist(*[torch.stack(colourings(doubtful))] * 2)
     assert distances[~torch.eye(5, dtype=torch.bool)].min() > 15
     assert torch.cdist(*[torch.stack(colourings(sure))] * 2).max() < 1
-    assert torch.equal(tilted(doubtful, CENTRES, 0, 5), doubtful)
+    assert torch.equal(tilted(doubtful, CENTRES, 0), doubtful)

@@ -16,6 +16,7 @@ from checkpoint import (
 )
 from classic_cnn import ClassicCNN
 from Model_CNN import Model_CNN, ModelConfig
+from published_weights import WeightsError
 
 
 def speaking(config: ModelConfig | None = None) -> Model_CNN:
@@ -162,16 +163,16 @@ def test_the_encoder_starts_from_an_installed_package(tmp_path, monkeypatch):
 def test_weights_of_another_encoder_or_none_are_refused(tmp_path):
     torch.save(imagenet_weights("lite1"), tmp_path / "lite1.pth")
     model = Model_CNN(ModelConfig("lite0"))
-    with pytest.raises(CheckpointError, match="not the weights of lite0"):
+    with pytest.raises(WeightsError, match="not the weights of lite0"):
         load_encoder_weights(model, str(tmp_path / "lite1.pth"))
-    with pytest.raises(CheckpointError, match="neither a file nor an installed package"):
+    with pytest.raises(WeightsError, match="neither a file nor an installed package"):
         load_encoder_weights(model, "no_such_package")
     for source in ("os", "./typo.pth", "../typo.pth"):
-        with pytest.raises(CheckpointError, match="neither a file nor an installed package"):
+        with pytest.raises(WeightsError, match="neither a file nor an installed package"):
             load_encoder_weights(model, source)
     torch.save({"epoch": 3, "model": {}}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="not a file of ImageNet weights"):
+    with pytest.raises(WeightsError, match="not a file of weights"):
         load_encoder_weights(model, str(tmp_path / "other.pth"))
     (tmp_path / "text.pth").write_text("hello")
-    with pytest.raises(CheckpointError, match="not a file of weights"):
+    with pytest.raises(WeightsError, match="not a file of weights"):
         load_encoder_weights(model, str(tmp_path / "text.pth"))

@@ -243,8 +243,9 @@ def test_a_map_wanted_later_is_added_and_the_rest_left_alone(album, tmp_path, ru
     out = tmp_path / "out"
     run(album / "photo0.png", "-o", out)
     (out / "photo0.png").write_bytes(b"retouched by hand")
-    code, _, err = run(album / "photo0.png", "-o", out, "--confidence")
+    code, files, err = run(album / "photo0.png", "-o", out, "--confidence")
     assert (code, err.split(" skipped")[0]) == (0, "1 colourized, 0")
+    assert files == [str(out / "photo0_confidence.png")]
     assert (out / "photo0.png").read_bytes() == b"retouched by hand"
     assert (out / "photo0_confidence.png").exists()
     assert "1 skipped" in run(album / "photo0.png", "-o", out, "--confidence")[2]
@@ -260,11 +261,10 @@ def test_variants_are_different_colourings_of_the_same_lightness_and_a_sheet(
     code, files, _ = run(album / "photo0.png", "-o", out, "--variants", 4)
     assert code == 0
     assert len(looks) == 1
-    assert {p.name for p in out.iterdir()} == {
-        *(f"photo0_{n}.png" for n in (1, 2, 3, 4)), "photo0_variants.png",
-    }  # fmt: skip
+    names = ["photo0.png", *(f"photo0_variant{n}.png" for n in (2, 3, 4))]
+    assert {p.name for p in out.iterdir()} == {*names, "photo0_4_variants.png"}
     assert len(files) == 5
-    variants = [np.array(Image.open(out / f"photo0_{n}.png")) for n in (1, 2, 3, 4)]
+    variants = [np.array(Image.open(out / name)) for name in names]
     truth = photo_lightness(np.array(Image.open(album / "photo0.png")))
     for n, one in enumerate(variants):
         assert (photo_lightness(one) - truth).abs().mean() < 100 / 255
@@ -272,25 +272,41 @@ def test_variants_are_different_colourings_of_the_same_lightness_and_a_sheet(
     plain = tmp_path / "plain"
     run(album / "photo0.png", "-o", plain)
     assert np.array_equal(variants[0], np.array(Image.open(plain / "photo0.png")))
-    assert Image.open(out / "photo0_variants.png").size == (2 * 64, 2 * 48)
+    assert Image.open(out / "photo0_4_variants.png").size == (2 * 64, 2 * 48)
+    more = run(album / "photo0.png", "-o", out, "--variants", 5)[1]
+    assert more == [str(out / "photo0_variant5.png"), str(out / "photo0_5_variants.png")]
 
 
 def test_files_beside_a_photo_never_take_another_photos_name(tmp_path, run):
     folder = tmp_path / "in"
     folder.mkdir()
-    for i, name in enumerate(("cat.png", "cat_1.png", "cat_confidence.png")):
+    for i, name in enumerate(("cat.png", "cat.tif", "cat_variant2.png", "cat_confidence.png")):
         scene(i).save(folder / name)
-    code, files, _ = run(folder, "-o", tmp_path / "out", "--variants", 2, "--confidence")
+    out = tmp_path / "out"
+    plain = run(folder, "-o", out)[1]
+    assert len(plain) == 4
+    before = {file: Path(file).read_bytes() for file in plain}
+    code, files, _ = run(folder, "-o", out, "--variants", 2, "--confidence")
     assert code == 0
-    assert len(files) == len(set(files)) == 3 * 4
-    assert all(Path(file).exists() for file in files)
+    assert len({*files, *plain}) == 4 * 4
+    assert {file: Path(file).read_bytes() for file in plain} == before
 
 
-@pytest.mark.parametrize("option", [["--confidence"], ["--variants", "3"]])
+def test_an_original_beside_the_photo_is_never_taken_for_a_variant(album, run):
+    scene(7).save(album / "photo0_variant2.png")
+    original = (album / "photo0_variant2.png").read_bytes()
+    both = [album / "photo0.png", album / "photo0_variant2.png"]
+    code, _, err = run(*both, "-o", album, "--variants", 2, "--overwrite")
+    assert code == 1
+    assert err.count("would be written over itself") == 2
+    assert (album / "photo0_variant2.png").read_bytes() == original
+
+
+@pytest.mark.parametrize("option", [["--confidence"], ["--variants", "3"], ["--vividness", "0.3"]])
 def test_a_network_without_likelihoods_says_so(album, tmp_path, capsys, option):
     old = tmp_path / "old.pth"
     torch.save({"epoch": 1, "model_state_dict": ClassicCNN().state_dict()}, old)
     assert colourize.main([str(album), "--checkpoint", str(old), *option]) == 2
     err = capsys.readouterr().err
     assert "one answer only" in err
-    assert "leave out --confidence" in err
+    assert "leave out --vividness" in err

@@ -17,6 +17,7 @@ FLOORS = (
         "device",
         "photo",
         "duplicates",
+        "published_weights",
     ),
     ("ab_bins", "ageing", "classic_cnn", "progress"),
     ("Model_CNN", "losses", "training_data"),

@@ -17,12 +17,12 @@ from Model_CNN import ConvBNReLU, Encoder
 from perceptual import (
     CLASSIFIER_PACKAGE,
     Classifier,
-    CriticError,
     Inception,
     Lpips,
     frechet_distance,
     kernel_distance,
 )
+from published_weights import WeightsError
 
 CPU = torch.device("cpu")
 
@@ -164,7 +164,7 @@ def test_weights_that_are_none_are_named_with_a_hint(tmp_path, content):
         save_renamed(Encoder("lite0"), path)
     elif content == "list":
         torch.save([torch.zeros(1)], path)
-    with pytest.raises(CriticError, match=r"weights\.pth") as error:
+    with pytest.raises(WeightsError, match=r"weights\.pth") as error:
         Classifier(str(path), CPU)
     assert "hint: pip install" in error.value.__notes__[0]
 
@@ -199,7 +199,7 @@ def test_lpips_loads_the_first_part_of_the_trunk_that_is_named(fake_lpips, tmp_p
     pairs = zip(loaded.parameters(), whole[:2].parameters(), strict=True)
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
     save_renamed(nn.Conv2d(3, 4, 5), tmp_path / "other.pth")
-    with pytest.raises(CriticError, match=r"other\.pth: not the weights of VGG16"):
+    with pytest.raises(WeightsError, match=r"other\.pth: not the weights of VGG16"):
         Lpips(tmp_path / "other.pth", CPU)
 
 
@@ -251,7 +251,7 @@ def test_fid_is_a_column_of_all_rows(
     plain_album, checkpoint_file, fake_inception, tmp_path_factory, capsys
 ):
     weights = tmp_path_factory.mktemp("inception") / "inception.pth"
-    torch.save({}, weights)
+    torch.save({"weight": torch.zeros(1)}, weights)
     rows = table(capsys, plain_album, "--checkpoint", checkpoint_file, "--fid", weights)
     assert rows["mean ab"]["FID"] < 1 < rows["grey"]["FID"]
     assert rows["mean ab"]["KID x1000"] < rows["grey"]["KID x1000"]
@@ -263,12 +263,12 @@ class RunsCode:
 
 
 def test_weights_of_inception_that_are_none_are_refused(fake_inception, tmp_path, capsys):
-    with pytest.raises(CriticError, match="cannot be downloaded"):
+    with pytest.raises(WeightsError, match="cannot be downloaded"):
         Inception(None, CPU)
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(CriticError, match="not the weights of Inception-v3"):
+    with pytest.raises(WeightsError, match="not the weights of Inception-v3"):
         Inception(tmp_path / "other.pth", CPU)
     torch.save({"weight": RunsCode()}, tmp_path / "code.pth")
-    with pytest.raises(CriticError, match=r"code\.pth: not a file of weights"):
+    with pytest.raises(WeightsError, match=r"code\.pth: not a file of weights"):
         Inception(tmp_path / "code.pth", CPU)
     assert "code has run" not in capsys.readouterr().out

