@@ -67,6 +67,12 @@ def test_inference_needs_no_torchvision():
     assert "torchvision" not in reached
 
 
+def test_every_picture_and_page_that_a_text_shows_exists():
+    for text in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")]:
+        targets = re.findall(r"\]\((?!http)([^)#]+)\)", text.read_text())
+        assert [name for name in targets if not (text.parent / name).exists()] == [], text
+
+
 def test_every_file_of_the_readme_tree_exists():
     readme = (ROOT / "README.md").read_text()
     named = re.findall(r"^([\w./]+\.(?:py|txt|md|toml|pt))\s", readme, flags=re.M)
