@@ -37,6 +37,8 @@ class ModelConfig:
 
     encoder: str = "lite0"
     decoder_channels: tuple[int, int, int] = (256, 160, 96)  # at strides 16, 8, 4
+    # Whether the bins were trained to say how likely they are, not only to have a good mean.
+    likelihoods: bool = True
 
 
 class ConvBNReLU(nn.Sequential):

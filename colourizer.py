@@ -137,7 +137,7 @@ class Colourizer:
     @property
     def knows_likelihoods(self) -> bool:
         """Say whether the network can tell how sure it is, and has more than one answer."""
-        return isinstance(self.model, Model_CNN)
+        return isinstance(self.model, Model_CNN) and self.model.config.likelihoods
 
     def look(self, lightness: Tensor) -> Tensor:
         """Reduce a photograph to what the network sees of it.
@@ -182,7 +182,7 @@ class Colourizer:
             `to_photo_size` enlarges.
         """
         small = self.look(lightness)
-        if not isinstance(self.model, Model_CNN):
+        if not isinstance(self.model, Model_CNN) or not self.model.config.likelihoods:
             return [self.model.predict_ab(small)] * variants, None
         logits = self.model(small)  # (1, K, h/4, w/4)
         centres, shares = self.model.bin_centres, self.model.bin_shares

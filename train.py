@@ -7,6 +7,7 @@ import math
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,7 @@ def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
         if args.init_encoder:
             load_encoder_weights(model, args.init_encoder)
     if isinstance(model, Model_CNN):
+        model.config = replace(model.config, likelihoods=args.loss == "bins")
         model.freeze_encoder(args.freeze_encoder)
     elif args.loss != "l1":
         hint = "start from a checkpoint of Model_CNN, or leave --loss out"

@@ -16,6 +16,7 @@ from PIL import Image
 import train
 from checkpoint import BUNDLED, build_model, load_checkpoint
 from classic_cnn import ClassicCNN
+from colourizer import Colourizer
 from Model_CNN import Model_CNN
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
@@ -311,3 +312,14 @@ def test_a_checkpoint_knows_how_common_the_colours_of_its_photographs_were(album
     shares = weights(tmp_path / "run" / "best.pt")["bin_shares"]
     assert shares.sum().item() == pytest.approx(1, abs=1e-4)
     assert shares.max() > 20 * shares.median()
+
+
+@pytest.mark.parametrize("loss", ["l1", "bins"])
+def test_only_a_network_trained_on_bins_is_read_as_likelihoods(album, tmp_path, loss):
+    run_train(album, "-o", tmp_path / "run", "--epochs", 1, "--loss", loss, *SMALL)
+    colourizer = Colourizer.load(tmp_path / "run" / "best.pt", "cpu", vividness=1)
+    assert colourizer.knows_likelihoods == (loss == "bins")
+    lightness = torch.rand(1, 64, 64) * 100
+    (ab,), _ = colourizer.predict(lightness, variants=1)
+    mean = colourizer.model.predict_ab(colourizer.look(lightness))
+    assert torch.equal(ab, mean) == (loss == "l1")
