@@ -64,9 +64,17 @@ class Gathered:
         return hashlib.sha256(b"/".join(names)).hexdigest()
 
 
+def _upright(path: Path) -> tuple[str, str]:
+    """Name a photograph by folder and stem, its rotated copies alike.
+
+    data_transformer.py puts those into resized_rotated/QUERY, beside resized/QUERY.
+    """
+    return path.parent.name.removesuffix(ROTATED), path.stem.split(ROTATED)[0]
+
+
 def _chance(path: Path) -> float:
     """Draw a number in [0, 1) from a photograph's name; its rotated copies draw the same."""
-    name = path.stem.split(ROTATED)[0]
+    _, name = _upright(path)
     return hashlib.sha256(os.fsencode(name)).digest()[0] / 256
 
 
@@ -81,8 +89,8 @@ def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     share = max(VALIDATION_SHARE, min(0.2, LEAST_VALIDATION / max(len(upright), 1)))
     held_out = [path for path in upright if _chance(path) < share] or upright[-1:]
     held_out = spread(held_out, MOST_VALIDATION)
-    names = {path.stem for path in held_out}
-    return [path for path in paths if path.stem.split(ROTATED)[0] not in names], held_out
+    taken = {_upright(path) for path in held_out}
+    return [path for path in paths if _upright(path) not in taken], held_out
 
 
 def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
@@ -141,8 +149,8 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
     # A copy of a photograph that is validated on would be learnt by heart. A rotated copy is meant
     # to be one; it goes with the photograph that it was made from.
     found = [kept[i - known][0] for i in find_copies(hashes) if i >= known]
-    copies = {path.stem for path in found if ROTATED not in path.stem}
-    trained_on = [photo for photo in kept if photo[0].stem.split(ROTATED)[0] not in copies]
+    copies = {_upright(path) for path in found if ROTATED not in path.stem}
+    trained_on = [photo for photo in kept if _upright(photo[0]) not in copies]
     rejected["copies of others"] += len(kept) - len(trained_on)
     if not squares and validation is None and len(trained_on) > 2:  # all held out were of no use
         path, pixels = trained_on.pop()

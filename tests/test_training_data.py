@@ -33,6 +33,19 @@ def test_a_copy_is_trained_on_once_and_never_what_is_held_out(album):
     assert len(data.names) == len(held_out.names)
 
 
+def test_photographs_of_the_same_name_in_other_folders_are_others(album):
+    for path in album.rglob("*.png"):
+        number = int(path.stem.removeprefix("photo"))
+        (album / "other").mkdir(exist_ok=True)
+        scene(100 + number).save(album / "other" / path.name)
+    scene(0).save(album / "sub" / "photo0.png")  # a copy of the one in the folder above
+    data = gather([album], album / "sub", side=256)
+    assert data.rejected == {"copies of others": 1}
+    assert len(data.train) == 10 - 1 + 12
+    train, held_out = split(sorted(album.rglob("*.png")))
+    assert {*train, *held_out} == {*album.rglob("*.png")}
+
+
 def test_rotated_copies_that_data_transformer_made_are_kept(album):
     for path in list(album.rglob("*.png")):
         Image.open(path).save(path.with_name(f"{path.stem}{ROTATED}_3.png"))
