@@ -25,10 +25,11 @@ from Model_CNN import STRIDE, Model_CNN
 # a scan and its thumbnail get the same colours.
 WORKING_PIXELS = 256 * 256
 # From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
-VIVIDNESS = 0.6
-# The network sees the darkest and the lightest of a photograph's pixels, this share of them left
-# out, as black and white: faded and toned prints become as fresh ones.
-LEVELS_SHARE = 0.005
+VIVIDNESS = 0.55
+# The network sees the darkest of a photograph's pixels no lighter than BLACK and the lightest no
+# darker than WHITE, lightness in Lab units, this share of them left out: faded and toned prints
+# become as fresh ones.
+LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
 LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
 STRIP_PIXELS = 1 << 20  # full-resolution pixels that are converted at a time: bounds the memory
 
@@ -55,7 +56,7 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
 
 
 def stretch_levels(lightness: Tensor) -> Tensor:
-    """Undo fading, and what is left of a tone: let lightness reach from black to white.
+    """Undo fading, and what is left of a tone: let lightness reach from BLACK to WHITE at least.
 
     Args:
         lightness: (1, 1, h, w) in [0, 100].
@@ -67,7 +68,9 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     black, white = torch.quantile(lightness.flatten(), ends).tolist()
     if white - black < LEAST_RANGE:
         return lightness
-    return ((lightness - black) * (MAX_LIGHTNESS / (white - black))).clamp(0, MAX_LIGHTNESS)
+    new_black, new_white = min(black, BLACK), max(white, WHITE)
+    stretched = (lightness - black) * ((new_white - new_black) / (white - black)) + new_black
+    return stretched.clamp(0, MAX_LIGHTNESS)
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import torch
 from conftest import SAMPLES, scene
 from PIL import Image, ImageOps
 
+from checkpoint import BUNDLED, load_checkpoint
 from colour_space import lightness_to_grey, rgb_to_lab
 from colourizer import Colourizer, photo_lightness, stretch_levels, working_size
 
@@ -98,9 +99,11 @@ def test_a_faded_or_toned_print_gets_the_colours_of_a_fresh_one(black, white):
 def test_an_empty_picture_stays_as_it_is():
     flat = torch.full((1, 1, 32, 32), 70.0)
     assert torch.equal(stretch_levels(flat), flat)
-    faded = torch.linspace(30, 80, 32 * 32).view(1, 1, 32, 32)
-    stretched = stretch_levels(faded)
-    assert (stretched.min(), stretched.max()) == (0, 100)
+    fresh = torch.linspace(0, 100, 32 * 32).view(1, 1, 32, 32)
+    assert torch.allclose(stretch_levels(fresh), fresh, atol=1e-3)
+    stretched = stretch_levels(30 + fresh / 2)
+    assert stretched.min() == pytest.approx(5, abs=1)
+    assert stretched.max() == pytest.approx(95, abs=1)
     assert (stretched.flatten().diff() >= 0).all()
 
 
@@ -116,3 +119,9 @@ def test_the_network_sees_8_bit_greys_as_in_training(colourizer, monkeypatch):
     colourizer.colourize(np.asarray(scene(4, 100, 150).convert("L")))
     levels = lightness_to_grey(seen[0]) * 255
     assert (levels - levels.round()).abs().max() < 1e-2
+
+
+def test_the_bundled_checkpoint_knows_how_common_colours_are():
+    shares = load_checkpoint(BUNDLED)["model"]["bin_shares"]
+    assert shares.sum().item() == pytest.approx(1, abs=1e-2)
+    assert shares.max() > 20 * shares.median()
