@@ -229,6 +229,7 @@ class FakeInception(nn.Module):
 
     def __init__(self, name, features, weights):
         super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
         assert features == ["2048"]
         if weights is None:
             raise OSError("no network")
@@ -251,7 +252,7 @@ def test_fid_is_a_column_of_all_rows(
     plain_album, checkpoint_file, fake_inception, tmp_path_factory, capsys
 ):
     weights = tmp_path_factory.mktemp("inception") / "inception.pth"
-    torch.save({"weight": torch.zeros(1)}, weights)
+    torch.save({"bias": torch.zeros(1)}, weights)
     rows = table(capsys, plain_album, "--checkpoint", checkpoint_file, "--fid", weights)
     assert rows["mean ab"]["FID"] < 1 < rows["grey"]["FID"]
     assert rows["mean ab"]["KID x1000"] < rows["grey"]["KID x1000"]
