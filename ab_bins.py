@@ -122,7 +122,9 @@ def rebalanced(logits: Tensor, shares: Tensor, strength: float) -> Tensor:
     return logits.float() - strength * common.log()[:, None, None]
 
 
-def vivid_ab(logits: Tensor, centres: Tensor, shares: Tensor, vividness: float) -> Tensor:
+def vivid_ab(
+    logits: Tensor, centres: Tensor, shares: Tensor, vividness: float, sure: Tensor
+) -> Tensor:
     """Read colours out of the likelihoods, as vivid as asked for where the network is sure.
 
     Args:
@@ -130,6 +132,7 @@ def vivid_ab(logits: Tensor, centres: Tensor, shares: Tensor, vividness: float) 
         centres: (K, 2), the bins' ab in Lab units.
         shares: (K,), how common each bin's colours are.
         vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
+        sure: (B, 1, H, W), the network's `confidence`; of a variant, that before it was tilted.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
@@ -139,7 +142,7 @@ def vivid_ab(logits: Tensor, centres: Tensor, shares: Tensor, vividness: float) 
         return safe
     daring = rebalanced(logits, shares, vividness * MOST_REBALANCING)
     vivid = mean_of_bins(daring, centres, TEMPERATURE) * (1 + vividness * MOST_GAIN)
-    return safe + (vivid - safe) * confidence(logits, centres)
+    return safe + (vivid - safe) * sure
 
 
 def tilted(logits: Tensor, centres: Tensor, variant: int) -> Tensor:

@@ -189,11 +189,12 @@ class Colourizer:
             return [self.model.predict_ab(small)] * variants, None
         logits = self.model(small)  # (1, K, h/4, w/4)
         centres, shares = self.model.bin_centres, self.model.bin_shares
+        sure = confidence(logits, centres)  # (1, 1, h/4, w/4)
         colourings = [
-            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness)
+            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure)
             for i in range(variants)
         ]
-        return colourings, confidence(logits, centres)
+        return colourings, sure
 
     def colourize(self, pixels: np.ndarray) -> np.ndarray:
         """Colour a photograph; every pixel keeps its lightness.

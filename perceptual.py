@@ -3,6 +3,7 @@
 import statistics
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -112,7 +113,7 @@ class Lpips:
         return {"LPIPS": round(statistics.fmean(self.distances[row]), 4)}
 
 
-class FeatureCritic:
+class FeatureCritic(ABC):
     """Compares all colourized photographs with all true ones by the features of a network."""
 
     distances: tuple[str, str]  # columns: the Fréchet distance, and 1000 times the kernel distance
@@ -121,9 +122,9 @@ class FeatureCritic:
         self.true_features: list[Tensor] = []
         self.features: dict[str, list[Tensor]] = defaultdict(list)
 
+    @abstractmethod
     def extract(self, rgb: Tensor) -> Tensor:
         """Map a photograph, (3, H, W) in [0, 1], to features (D,) on the CPU."""
-        raise NotImplementedError
 
     def look_at_truth(self, rgb: Tensor) -> None:
         """Look at a true photograph, rgb (3, H, W) in [0, 1]."""

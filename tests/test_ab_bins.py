@@ -30,6 +30,11 @@ def logits_of(*likely: tuple[float, float, float]) -> torch.Tensor:
     return probability.log()[None, :, None, None]
 
 
+def read(logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES) -> torch.Tensor:
+    """Read colours as the colourizer does."""
+    return vivid_ab(logits, CENTRES, shares, vividness, confidence(logits, CENTRES))
+
+
 def random_logits() -> torch.Tensor:
     return 3 * torch.randn(2, K, 3, 5, generator=torch.Generator().manual_seed(0))
 
@@ -88,7 +93,7 @@ def test_rebalancing_undoes_how_common_the_bins_are():
 
 def test_vividness_raises_chroma_and_keeps_hue_where_one_hue_is_likely():
     logits = logits_of((0, 0, 0.3), (20, 0, 0.4), (40, 0, 0.3))
-    readings = [vivid_ab(logits, CENTRES, SHARES, v).flatten() for v in (0, 0.25, 0.5, 0.75, 1)]
+    readings = [read(logits, v).flatten() for v in (0, 0.25, 0.5, 0.75, 1)]
     chroma = [ab.norm().item() for ab in readings]
     assert chroma == sorted(chroma)
     assert chroma[-1] > 1.3 * chroma[0]
@@ -97,17 +102,14 @@ def test_vividness_raises_chroma_and_keeps_hue_where_one_hue_is_likely():
 
 def test_vividness_0_is_the_annealed_mean_whatever_the_shares():
     logits = random_logits()
-    assert torch.equal(
-        vivid_ab(logits, CENTRES, SHARES, 0), vivid_ab(logits, CENTRES, SHARES.flip(0), 0)
-    )
+    assert torch.equal(read(logits, 0), read(logits, 0, SHARES.flip(0)))
 
 
-def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added(monkeypatch):
+def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     logits = logits_of((60, 0, 0.45), (0, 0, 0.1), (-20, 0, 0.45))
-    safe, vivid = (vivid_ab(logits, CENTRES, SHARES, v) for v in (0, 1))
+    safe, vivid = (read(logits, v) for v in (0, 1))
     sure = confidence(logits, CENTRES).item()
-    monkeypatch.setattr("ab_bins.UNSURE", 1e9)
-    without_fallback = vivid_ab(logits, CENTRES, SHARES, 1)
+    without_fallback = vivid_ab(logits, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
     assert sure < 0.7
     assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
     assert (vivid - safe).norm() > 1
