@@ -25,7 +25,7 @@ from Model_CNN import STRIDE, Model_CNN
 # a scan and its thumbnail get the same colours.
 WORKING_PIXELS = 256 * 256
 # From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
-VIVIDNESS = 0.55
+VIVIDNESS = 0.5
 # The network sees the darkest of a photograph's pixels no lighter than BLACK and the lightest no
 # darker than WHITE, lightness in Lab units, this share of them left out: faded and toned prints
 # become as fresh ones.

@@ -48,7 +48,7 @@ from published_weights import WeightsError
 from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, bin_shares, gather
 
 EPOCHS = 90  # the original's
-FINAL_PART = 0.25  # of the run, in which crops are of --final-size
+FINAL_PART = 0.5  # of the run, in which crops are of --final-size
 EMA_DECAY = 0.999  # of the averaged weights, per step
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
@@ -114,7 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
         help=f"side of the crops that are trained on {default}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
-        help="side of the crops in the last quarter of the run (default: as --size)")  # fmt: skip
+        help="side of the crops in the last half of the run (default: as --size)")  # fmt: skip
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
         f"blur, grain, JPEG {default}")  # fmt: skip

@@ -258,7 +258,7 @@ def test_a_recipe_stands_for_options_and_what_is_said_besides_comes_first():
     assert further.start_from == "a.pt"
 
 
-def test_the_last_quarter_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
+def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
     sides = []
 
     def loss(model, grey, rgb, name):
@@ -268,7 +268,7 @@ def test_the_last_quarter_of_a_run_sees_crops_of_the_final_size(album, tmp_path,
 
     monkeypatch.setattr(train, "training_loss", loss)
     run_train(album, "-o", tmp_path / "run", "--epochs", 5, "--final-size", 48, *SMALL)
-    assert sides == [32] * 8 + [48] * 2  # two steps an epoch: from the middle of one
+    assert sides == [32] * 5 + [48] * 5  # two steps an epoch: from the middle of one
 
 
 def test_a_run_that_starts_from_a_checkpoint_says_how_good_that_was(
