@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,9 +58,34 @@ def print_error(error: object, *hints: str) -> None:
     tqdm.write("\n".join((f"error: {message}", *notes)), file=sys.stderr)
 
 
+def print_note(*lines: str) -> None:
+    """Write lines that are no errors to stderr, above any progress bar."""
+    if lines:
+        tqdm.write("\n".join(lines), file=sys.stderr)
+
+
 def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
     """Show a progress bar over the items, on a terminal only; options are tqdm's."""
     return tqdm(items, what, total, disable=not sys.stderr.isatty(), **{"unit": "photo"} | options)
+
+
+class Interrupt:
+    """Within it, Ctrl-C and SIGTERM are noted, not obeyed: nothing is cut in two.
+
+    exit_code: 0; once asked to stop, 130 or 143.
+    """
+
+    def __enter__(self) -> "Interrupt":
+        self.exit_code = 0
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, _frame: object) -> None:
+        self.exit_code = 128 + signum
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
