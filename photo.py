@@ -1,55 +1,83 @@
 """Photographs on disk <-> pixels: finding, reading, writing; nothing about colour or networks."""
 
+import io
+import math
 import os
 import secrets
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+
+from colour_profiles import grey_to_srgb, profile_kind
+from encoder import encode
+from metadata import exif_of_tiff, tiff_pages
+from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
+from strip_files import is_deep_colour, read_deep_colours, take_half, undo_premultiplication
 
 T = TypeVar("T")
 
-# Above 89 megapixels Pillow warns, above 179 it refuses; a large scan is nothing to warn about.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# An A3 sheet at 1200 dpi has 280 megapixels, a glass negative of 20x25 cm at 2400 dpi 450. Above
+# Pillow's own limit, a file that claims more than BOMB_PIXELS for each of its bytes is a bomb and
+# no scan; scans, even of two colours, have fewer than a tenth of that.
+MOST_PIXELS, SAFE_PIXELS, BOMB_PIXELS = 500_000_000, 2 * 89_478_485, 200
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this,
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # and warns above once
+# By itself Pillow refuses a PNG whose profile or a text has more than 1 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
-)
-# What a coloured photograph is written as, by the format it was read from.
-WRITTEN_AS = {"GIF": "PNG"}  # 256 palette entries are too few for a colour photograph
-SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it.
-    "JPEG": {"quality": 95, "subsampling": "4:2:0"},
-    "PNG": {"compress_level": 1},  # level 6 is 3% smaller and four times slower
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_lzw"},
-    "AVIF": {"quality": 90},
+FORMAT_OF = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+    ".mpo": "MPO",
 }
+SUFFIXES = frozenset(FORMAT_OF)
+# What a coloured photograph is written as, by the format it was read from: 256 palette entries are
+# too few for colour; of an MPO only the first picture, a JPEG, is taken; HEIF needs a package.
+WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
+# The formats that a user can ask for, and the suffix that a name gets where the format changes.
+TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 class PhotoError(Exception):
     """A photograph that cannot be read or written; the message says why, not which."""
 
 
+class SeveralPicturesError(PhotoError):
+    """A file of several pages or frames: it would be coloured only in part, so it is left alone."""
+
+
 @dataclass(frozen=True)
 class Photo:
     """A photograph as pixels, and what has to survive beside them.
 
-    pixels: (H, W) grey or (H, W, 3) sRGB, uint8 in [0, 255] or uint16 in [0, 65535], upright.
-    alpha: (H, W) uint8, or None where every pixel is opaque.
+    pixels: (H, W) grey or (H, W, 3) sRGB, uint8 in [0, 255] or uint16 in [0, 65535], upright; grey
+        also where the file has colours and all of them are neutral.
+    format: as the file's, in Pillow's words.
+    alpha: (H, W) uint8 or uint16, or None where every pixel is opaque.
+    metadata: exif (as a TIFF), xmp, icc_profile (bytes); dpi (across, down); per_cm (the file gives
+        its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes).
     """
 
     pixels: np.ndarray
     format: str
     alpha: np.ndarray | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)  # options of Image.save
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def is_photo_name(path: Path) -> bool:
@@ -81,27 +109,70 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     return [items[i * len(items) // n] for i in range(n)]
 
 
-def _open(path: Path, shortest_side: int | None = None) -> tuple[Image.Image, bytes]:
-    """Decode upright, JPEG at a reduced scale where that suffices; return image and EXIF."""
+def _open(source: Path | BinaryIO) -> ImageFile.ImageFile:
+    """Open a photograph without decoding it; refuse what is none, and bombs."""
     try:
-        image = Image.open(path, formats=FORMATS)
-        if shortest_side:
-            image.draft(None, (shortest_side, shortest_side))
-        image.load()
+        if isinstance(source, Path):
+            size = source.stat().st_size
+            with source.open("rb") as file:
+                start = file.read(32)
+        else:
+            size = source.seek(0, io.SEEK_END)
+            source.seek(0)
+            start = source.read(32)
+            source.seek(0)
+        image = Image.open(source, formats=(*FORMATS, *_heif_formats(start)))
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
-        raise PhotoError("not an image, or of a format that is not supported") from None
+        kind = " (a TIFF of a kind that Pillow does not know)"
+        is_tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        what = f"not an image, or of a format that is not supported{kind if is_tiff else ''}"
+        raise PhotoError(what) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
-    # Pillow's decoders raise seven kinds of exception on damaged files; all mean the same here.
+    except PhotoError:
+        raise
+    # Pillow raises seven kinds of exception on damaged files; all mean the same here.
+    except Exception as error:
+        raise PhotoError(f"cannot be decoded ({error})") from error
+    pixels = image.width * image.height
+    if pixels > MOST_PIXELS or (pixels > SAFE_PIXELS and pixels > size * BOMB_PIXELS):
+        raise PhotoError(
+            f"has more pixels than is safe to decode: {pixels // 10**6} million in {size:,} bytes"
+        )
+    return image
+
+
+def _heif_formats(start: bytes) -> tuple[str, ...]:
+    """Make Pillow read HEIF, if a file begins as one.
+
+    Raises:
+        PhotoError: it needs a package that is not there.
+    """
+    if start[4:8] != b"ftyp" or start[8:12] not in HEIF_BRANDS or b"avif" in start[16:]:
+        return ()
+    try:
+        import pillow_heif  # slow to import, and few have it
+    except ImportError:
+        error = PhotoError("is HEIC, which needs the package pillow-heif")
+        error.add_note("hint: pip install pillow-heif")
+        raise error from None
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
+
+
+def _load(image: ImageFile.ImageFile) -> Image.Image:
+    """Decode an opened image and turn it upright."""
+    try:
+        image.load()
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
     try:
         ImageOps.exif_transpose(image, in_place=True)
-        return image, image.getexif().tobytes() if image.getexif() else b""
     except Exception:  # broken EXIF is no reason to give up a photograph that decodes
-        return image, b""
+        image.info.pop("exif", None)
+    return image
 
 
 def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
@@ -115,13 +186,14 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     Raises:
         PhotoError: it cannot be read.
     """
-    pixels, alpha = _pixels(_open(path, shortest_side)[0])
-    if pixels.dtype == np.uint16:
-        pixels = (pixels / 257).round().astype(np.uint8)
-    image = Image.fromarray(pixels).convert("RGB")
+    opened = _open(path)
+    if shortest_side:
+        opened.draft(None, (shortest_side, shortest_side))
+    pixels, alpha = pixels_and_alpha(_load(opened))
+    image = Image.fromarray(to_8_bits(pixels)).convert("RGB")
     if alpha is not None:
         white = Image.new("RGB", image.size, "white")
-        image = Image.composite(image, white, Image.fromarray(alpha))
+        image = Image.composite(image, white, Image.fromarray(to_8_bits(alpha)))
     if shortest_side and min(image.size) > shortest_side:
         scale = shortest_side / min(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -129,50 +201,179 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Take a decoded image's pixels and alpha apart; shapes and ranges as in Photo."""
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16), None
-    if image.mode in ("I", "F"):  # convert("L") would clip at 255
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(min=0)
-        largest = values.max(initial=0)
-        full = next(top for top in (1, 255, 65535, max(largest, 65536)) if largest <= top)
-        if image.mode == "I":  # integers; 32-bit files mostly hold 16-bit values
-            full = max(full, 65535)
-        return (values * (65535 / full)).round().astype(np.uint16), None
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")
-        alpha = np.asarray(image.getchannel("A"))
-        alpha = None if alpha.min(initial=255) == 255 else alpha
-    if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L")), alpha
-    return np.asarray(image.convert("RGB")), alpha
+def _deep_pixels(
+    source: Path | BinaryIO, image: ImageFile.ImageFile
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take pixels and alpha, if any, of a file of 16-bit colours apart, as the opened image of it.
+
+    Returns:
+        pixels as in Photo; alpha (H, W) uint16, or of no pixels.
+    """
+    opened = [image]
+
+    def load(low: bool) -> Image.Image:
+        half = opened.pop() if opened else _open(source)
+        take_half(half, low)
+        return _load(half)
+
+    multiplied = "RGBa" in str(image.tile)
+    unseen, profile = image.info.get("transparency"), image.info.get("icc_profile") or b""
+    values = read_deep_colours(load)
+    del image
+    if multiplied:
+        undo_premultiplication(values)
+    if values.shape[2] == 2:
+        return grey_to_srgb(values[..., 0], profile), values[..., 1]
+    if values.shape[2] == 4:
+        return values[..., :3], values[..., 3]
+    if isinstance(unseen, tuple):  # the one colour that is not seen, of PNG
+        return values, (values != unseen).any(axis=2).astype(np.uint16) * 65535
+    return values, np.empty((0, 0), np.uint16)
 
 
-def read_photo(path: Path) -> Photo:
+def _is_ycbcr(image: ImageFile.ImageFile) -> bool:
+    """Say whether an opened JPEG of three colours holds YCbCr; as libjpeg guesses it."""
+    if "jfif" in image.info:
+        return True
+    if "adobe_transform" in image.info:
+        return bool(image.info["adobe_transform"])
+    ids = [layer[0] for layer in getattr(image, "layer", ())]
+    return ids != [ord(letter) for letter in "RGB"]
+
+
+def _jpeg_pixels(image: ImageFile.ImageFile) -> np.ndarray:
+    """Decode an opened JPEG of YCbCr; grey if it has no chroma but what rounding leaves."""
+    image.draft("YCbCr", image.size)
+    _load(image)
+    chroma = [np.asarray(image.getchannel(n).getextrema()) for n in (1, 2)]
+    if all(127 <= level <= 129 for level in np.ravel(chroma)):
+        return np.asarray(image.getchannel(0))
+    return np.asarray(image.convert("RGB"))
+
+
+def _refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:
+    """Refuse what has more than one page or frame.
+
+    Of an MPO and a HEIC the first or chosen picture is the photograph; what else is there are
+    previews, depths, and the other eye's view.
+    """
+    if image.format == "TIFF":
+        with _file(source) as file:
+            pages = tiff_pages(file)
+        if pages > 1:
+            raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
+    elif image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
+        raise SeveralPicturesError("is an animation; only single photographs are coloured")
+
+
+@contextmanager
+def _file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """Open a path; of an open file, come back to its place afterwards."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            yield file
+        return
+    place = source.tell()
+    try:
+        yield source
+    finally:
+        source.seek(place)
+
+
+def _metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, Any]:
+    """Collect what Photo.metadata says of a loaded image, or an opened one of TIFF."""
+    info, kept = image.info, {}
+    exif = info.get("exif") or b""
+    if image.format == "TIFF":
+        try:
+            with _file(source) as file:
+                exif = exif_of_tiff(file)
+        except Exception:  # tags that Pillow could use, and we cannot
+            exif = b""
+    elif not exif and "Raw profile type exif" in info:  # as ImageMagick writes it into PNG
+        try:
+            exif = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
+        except (ValueError, AttributeError):
+            exif = b""
+    if exif:
+        kept["exif"] = exif.removeprefix(b"Exif\0\0")
+    xmp = info.get("xmp") or b""
+    if xmp := xmp.encode() if isinstance(xmp, str) else xmp:
+        kept["xmp"] = xmp.rstrip(b"\0") if isinstance(xmp, bytes) else b""
+    # A profile of grey, CMYK or Lab does not describe a colour photograph; its values were
+    # converted. One of RGB stays, and the values with it, as they are: greys lie on the axis that
+    # all such profiles share, so lightness, which is all that is taken from them, is nearly right,
+    # nothing is rounded, and an archive gets its own profile back. The price: with a wide profile
+    # (Adobe RGB) our colours look stronger than they are in sRGB.
+    icc = info.get("icc_profile") or b""
+    if profile_kind(icc) == "RGB" and image.mode not in ("CMYK", "LAB"):
+        kept["icc_profile"] = icc
+    try:
+        dpi = tuple(float(value) for value in info.get("dpi", ()))
+        if len(dpi) == 2 and all(0 < value < 65535 and math.isfinite(value) for value in dpi):
+            kept["dpi"] = dpi
+            kept["per_cm"] = info.get("jfif_unit") == 2
+    except (TypeError, ValueError, ZeroDivisionError):
+        pass
+    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
+    ours = {k: str(v) for k, v in texts.items() if not k.startswith(("Raw profile", "XML:com"))}
+    if ours:
+        kept["texts"] = ours
+    if isinstance(info.get("comment"), bytes) and image.format in ("JPEG", "MPO"):
+        kept["comment"] = info["comment"]
+    photoshop = [content for name, content in getattr(image, "applist", ()) if name == "APP13"]
+    if photoshop:
+        kept["photoshop"] = photoshop
+    return kept
+
+
+def read_photo(source: Path | BinaryIO) -> Photo:
     """Read a photograph with its alpha and metadata, upright.
+
+    Args:
+        source: a file's path, or an open file that can be read from any place.
 
     Raises:
         PhotoError: it cannot be read.
+        SeveralPicturesError: it has several pages or frames.
     """
-    image, exif = _open(path)
+    image = _open(source)
+    try:
+        return _read(source, image)
+    except PhotoError:
+        raise
+    except Exception as error:  # Pillow's answers to damage, wherever it lies
+        raise PhotoError(f"cannot be decoded ({error})") from error
+
+
+def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
+    _refuse_several(source, image)
     file_format = str(image.format)
-    kept: dict[str, Any] = {}
-    if exif and file_format in ("JPEG", "PNG", "WEBP", "AVIF"):
-        kept["exif"] = exif
-    if "dpi" in image.info:
-        kept["dpi"] = image.info["dpi"]
-    icc = image.info.get("icc_profile")
-    if icc and icc[16:20] == b"RGB ":  # a profile for grey does not describe a colour photograph
-        kept["icc_profile"] = icc
-    pixels, alpha = _pixels(image)
+    alpha: np.ndarray | None
+    kept = _metadata(source, image)
+    if is_deep_colour(image):
+        pixels, alpha = _deep_pixels(source, image)
+    elif file_format in ("JPEG", "MPO") and image.mode == "RGB" and _is_ycbcr(image):
+        pixels, alpha = _jpeg_pixels(image), None
+    else:
+        pixels, alpha = pixels_and_alpha(_load(image))
+    if pixels.ndim == 3:
+        pixels = without_colour(pixels)
+    if alpha is not None and (not alpha.size or alpha.min() == np.iinfo(alpha.dtype).max):
+        alpha = None
     return Photo(pixels, file_format, alpha, kept)
 
 
-def written_name(path: Path) -> str:
-    """Name a result as its photograph; where the format changes, the new suffix is added."""
-    return f"{path.name}.png" if path.suffix.lower() == ".gif" else path.name
+def written_name(path: Path, target: str | None = None) -> str:
+    """Name a result as its photograph; where the format changes, the new suffix is added.
+
+    Args:
+        path: the photograph.
+        target: one of TARGETS; without, the photograph's own format.
+    """
+    own = FORMAT_OF.get(path.suffix.lower(), "")
+    written = target.upper() if target else WRITTEN_AS.get(own, own)
+    return path.name if written == own else path.name + TARGETS[written.lower()]
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -200,26 +401,63 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_whole(path, lambda file: file.write(content))
 
 
-def write_photo(path: Path, rgb: np.ndarray, like: Photo) -> None:
-    """Write a coloured photograph in the format, and with the alpha and metadata, of another.
+def write_photo(
+    path: Path,
+    strips: Iterable[np.ndarray] | np.ndarray,
+    like: Photo,
+    *,
+    target: str | None = None,
+    ycbcr: bool = False,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph with the alpha and metadata of another.
 
     Args:
         path: the file to write, whole or not at all; an existing one is replaced.
-        rgb: (H, W, 3) uint8.
+        strips: (h, W, 3) uint8 or uint16, all of one type, from top to bottom; or all in one array.
+            uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
+        target: one of TARGETS; without, the format of `like`, if it has room for colour.
+        ycbcr: the strips hold YCbCr as JPEG stores it (BT.601, all of 0 to 255), uint8; of JPEG
+            only.
+        tag: what made it, for XMP and EXIF; without, nothing is said.
 
     Raises:
         PhotoError: it cannot be written.
     """
-    file_format = WRITTEN_AS.get(like.format, like.format)
-    image = Image.fromarray(rgb)
-    if like.alpha is not None and file_format not in ("JPEG", "BMP"):
-        image.putalpha(Image.fromarray(like.alpha))
-    options = SAVE_OPTIONS.get(file_format, {}) | like.metadata
+
+    def write(file: BinaryIO) -> None:
+        encode_photo(file, strips, like, target=target, ycbcr=ycbcr, tag=tag)
+
     try:
-        write_whole(path, lambda file: image.save(file, format=file_format, **options))
+        write_whole(path, write)
     except Exception as error:
         raise PhotoError(f"cannot be written ({error})") from error
+
+
+def encode_photo(
+    file: BinaryIO,
+    strips: Iterable[np.ndarray] | np.ndarray,
+    like: Photo,
+    *,
+    target: str | None = None,
+    ycbcr: bool = False,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph into an open file, in which any place can be written to.
+
+    Args:
+        file: see above.
+        strips: see `write_photo`; and so the others.
+        like: the photograph that it was made from.
+        target: one of TARGETS.
+        ycbcr: what the strips hold.
+        tag: what made it.
+    """
+    height, width = like.pixels.shape[:2]
+    file_format = target.upper() if target else WRITTEN_AS.get(like.format, like.format)
+    strips = [strips] if isinstance(strips, np.ndarray) else strips
+    encode(file, strips, file_format, (height, width), like.alpha, like.metadata, ycbcr, tag)
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
+    ("colour_profiles", "metadata"),
+    ("pixel_formats", "strip_files"),
+    ("encoder",),
     (
         "queries_for_download",
         "colour_space",
