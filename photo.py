@@ -30,6 +30,8 @@ T = TypeVar("T")
 MOST_PIXELS, SAFE_PIXELS, BOMB_PIXELS = 500_000_000, 2 * 89_478_485, 200
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this,
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # and warns above once
+# What Pillow finds odd about a file and reads all the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # By itself Pillow refuses a PNG whose profile or a text has more than 1 MB.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # What Pillow may open. Never EPS: it would start Ghostscript.
@@ -112,16 +114,13 @@ def spread(items: Sequence[T], most: int) -> list[T]:
 def _open(source: Path | BinaryIO) -> ImageFile.ImageFile:
     """Open a photograph without decoding it; refuse what is none, and bombs."""
     try:
-        if isinstance(source, Path):
-            size = source.stat().st_size
-            with source.open("rb") as file:
-                start = file.read(32)
-        else:
-            size = source.seek(0, io.SEEK_END)
-            source.seek(0)
-            start = source.read(32)
-            source.seek(0)
-        image = Image.open(source, formats=(*FORMATS, *_heif_formats(start)))
+        with _file(source) as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            start = file.read(32)
+            # Pillow closes what it has read; another's file stays open.
+            opened = source if isinstance(source, Path) else io.BytesIO(start + file.read())
+        image = Image.open(opened, formats=(*FORMATS, *_heif_formats(start)))
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
@@ -162,12 +161,17 @@ def _heif_formats(start: bytes) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _load(image: ImageFile.ImageFile) -> Image.Image:
-    """Decode an opened image and turn it upright."""
+def _decode(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Decode an opened image."""
     try:
         image.load()
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
+    return image
+
+
+def _turn(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Turn a decoded image upright."""
     try:
         ImageOps.exif_transpose(image, in_place=True)
     except Exception:  # broken EXIF is no reason to give up a photograph that decodes
@@ -189,7 +193,7 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     opened = _open(path)
     if shortest_side:
         opened.draft(None, (shortest_side, shortest_side))
-    pixels, alpha = pixels_and_alpha(_load(opened))
+    pixels, alpha = pixels_and_alpha(_turn(_decode(opened)))
     image = Image.fromarray(to_8_bits(pixels)).convert("RGB")
     if alpha is not None:
         white = Image.new("RGB", image.size, "white")
@@ -202,24 +206,26 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
 
 
 def _deep_pixels(
-    source: Path | BinaryIO, image: ImageFile.ImageFile
-) -> tuple[np.ndarray, np.ndarray]:
-    """Take pixels and alpha, if any, of a file of 16-bit colours apart, as the opened image of it.
+    source: Path | BinaryIO, image: ImageFile.ImageFile, multiplied: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Take pixels and alpha of a file of 16-bit colours apart.
+
+    Args:
+        source: the file, which is decoded once more.
+        image: it, with the high half of its bits decoded; it is closed.
+        multiplied: whether its colours are multiplied by alpha.
 
     Returns:
-        pixels as in Photo; alpha (H, W) uint16, or of no pixels.
+        pixels as in Photo; alpha (H, W) uint16, or None.
     """
-    opened = [image]
-
-    def load(low: bool) -> Image.Image:
-        half = opened.pop() if opened else _open(source)
-        take_half(half, low)
-        return _load(half)
-
-    multiplied = "RGBa" in str(image.tile)
     unseen, profile = image.info.get("transparency"), image.info.get("icc_profile") or b""
-    values = read_deep_colours(load)
-    del image
+
+    def low_half() -> Image.Image:
+        opened = _open(source)
+        take_half(opened, low=True)
+        return _turn(_decode(opened))
+
+    values = read_deep_colours(image, low_half)
     if multiplied:
         undo_premultiplication(values)
     if values.shape[2] == 2:
@@ -228,7 +234,7 @@ def _deep_pixels(
         return values[..., :3], values[..., 3]
     if isinstance(unseen, tuple):  # the one colour that is not seen, of PNG
         return values, (values != unseen).any(axis=2).astype(np.uint16) * 65535
-    return values, np.empty((0, 0), np.uint16)
+    return values, None
 
 
 def _is_ycbcr(image: ImageFile.ImageFile) -> bool:
@@ -242,9 +248,7 @@ def _is_ycbcr(image: ImageFile.ImageFile) -> bool:
 
 
 def _jpeg_pixels(image: ImageFile.ImageFile) -> np.ndarray:
-    """Decode an opened JPEG of YCbCr; grey if it has no chroma but what rounding leaves."""
-    image.draft("YCbCr", image.size)
-    _load(image)
+    """Take the pixels of a JPEG decoded as YCbCr; grey if only rounding left chroma in it."""
     chroma = [np.asarray(image.getchannel(n).getextrema()) for n in (1, 2)]
     if all(127 <= level <= 129 for level in np.ravel(chroma)):
         return np.asarray(image.getchannel(0))
@@ -281,7 +285,7 @@ def _file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, Any]:
-    """Collect what Photo.metadata says of a loaded image, or an opened one of TIFF."""
+    """Collect what Photo.metadata says, of a decoded image that is not yet turned."""
     info, kept = image.info, {}
     exif = info.get("exif") or b""
     if image.format == "TIFF":
@@ -349,17 +353,24 @@ def read_photo(source: Path | BinaryIO) -> Photo:
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
     _refuse_several(source, image)
     file_format = str(image.format)
-    alpha: np.ndarray | None
-    kept = _metadata(source, image)
-    if is_deep_colour(image):
-        pixels, alpha = _deep_pixels(source, image)
+    multiplied = "RGBa" in str(image.tile)
+    if deep := is_deep_colour(image):
+        take_half(image, low=False)
     elif file_format in ("JPEG", "MPO") and image.mode == "RGB" and _is_ycbcr(image):
-        pixels, alpha = _jpeg_pixels(image), None
+        image.draft("YCbCr", image.size)
+    _decode(image)
+    kept = _metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    _turn(image)
+    alpha: np.ndarray | None = None
+    if deep:
+        pixels, alpha = _deep_pixels(source, image, multiplied)
+    elif image.mode == "YCbCr" and file_format in ("JPEG", "MPO"):
+        pixels = _jpeg_pixels(image)
     else:
-        pixels, alpha = pixels_and_alpha(_load(image))
+        pixels, alpha = pixels_and_alpha(image)
     if pixels.ndim == 3:
         pixels = without_colour(pixels)
-    if alpha is not None and (not alpha.size or alpha.min() == np.iinfo(alpha.dtype).max):
+    if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
     return Photo(pixels, file_format, alpha, kept)
 

@@ -74,26 +74,27 @@ def take_half(image: ImageFile.ImageFile, low: bool) -> None:
         image.tile[n] = tile._replace(args=args)
 
 
-def read_deep_colours(load: Callable[[bool], Image.Image]) -> np.ndarray:
+def read_deep_colours(high: Image.Image, load_low: Callable[[], Image.Image]) -> np.ndarray:
     """Read 16-bit colours.
 
     Args:
-        load: loads the file, with its low bytes or, first, with its high bytes; see `take_half`.
+        high: the high half of all values, see `take_half`; closed as soon as it is read, before as
+            much memory is taken again.
+        load_low: loads the low half.
 
     Returns:
         (H, W, 2) grey and alpha, (H, W, 3) or (H, W, 4), uint16.
     """
-    image = load(False)
-    grey = image.info.get(GREY_AND_ALPHA, False)
-    channels = 2 if grey else len(image.getbands())
-    values = np.empty((image.height, image.width, channels), dtype=np.uint16)
-    for y, strip in _strips_of(image):
+    grey = high.info.get(GREY_AND_ALPHA, False)
+    channels = 2 if grey else len(high.getbands())
+    values = np.empty((high.height, high.width, channels), dtype=np.uint16)
+    for y, strip in _strips_of(high):
         values[y : y + len(strip)] = strip.astype(np.uint16)[..., :: 2 if grey else 1] << 8
         if grey:
             values[y : y + len(strip)] |= strip[..., 1::2]
+    high.close()
     if not grey:
-        del image  # before as much memory again is taken
-        for y, strip in _strips_of(load(True)):
+        for y, strip in _strips_of(load_low()):
             values[y : y + len(strip)] |= strip
     return values
 
