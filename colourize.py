@@ -16,6 +16,7 @@ from device import add_device_option
 from photo import (
     SUFFIXES,
     PhotoError,
+    SeveralPicturesError,
     find_photos,
     read_photo,
     write_photo,
@@ -228,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
         print_error(error)
         return 2
 
-    done, skipped, failed = 0, 0, len(missing)
+    done, skipped, left_alone, failed = 0, 0, 0, len(missing)
     begun = time.monotonic()
     interrupted = False
     bar = progress(jobs, "colourizing")
@@ -236,9 +237,15 @@ def main(argv: list[str] | None = None) -> int:
         for job in bar:
             try:
                 written = colourize(job, colourizer, args.overwrite)
+            except SeveralPicturesError as reason:
+                left_alone += 1
+                print_note(f"skipped: {job.source}: {reason}")
+                continue
             except Exception as error:  # one bad photograph never stops a folder
                 failed += 1
-                print_error(f"{job.source}: {error or type(error).__name__}")
+                hints = getattr(error, "__notes__", ())
+                message = f"{job.source}: {str(error) or type(error).__name__}"
+                print_error(message, *(note.removeprefix("hint: ") for note in hints))
                 continue
             done += bool(written)
             skipped += not written
@@ -248,7 +255,8 @@ def main(argv: list[str] | None = None) -> int:
         interrupted = True
     bar.close()
     rate = done / max(time.monotonic() - begun, 1e-9)
-    counts = f"{done} colourized, {skipped} skipped, {failed} failed ({rate:.1f} photos/s)"
+    total_skipped = skipped + left_alone
+    counts = f"{done} colourized, {total_skipped} skipped, {failed} failed ({rate:.1f} photos/s)"
     print(counts, file=sys.stderr)
     if skipped:
         hint = f"skipped: there already in {output}; --overwrite does them again"

@@ -62,10 +62,15 @@ def encode(
     strips = _checked(strips, size, bits)
     if file_format in OPAQUE:
         alpha = None
-    # Of an orientation in EXIF, Pillow would make AVIF's own, and write the EXIF anew.
-    exif = new_exif(metadata.get("exif", b""), tag, keep_orientation=file_format != "AVIF")
-    xmp = new_xmp(metadata.get("xmp", b""), tag)
     dpi, icc_profile = metadata.get("dpi"), metadata.get("icc_profile", b"")
+    xmp = new_xmp(metadata.get("xmp", b""), tag)
+    exif = new_exif(
+        metadata.get("exif", b""),
+        tag,
+        dpi if file_format in ("WEBP", "AVIF") else None,  # they have no other place for it
+        # Of an orientation in EXIF, Pillow would make AVIF's own, and write the EXIF anew.
+        keep_orientation=file_format != "AVIF",
+    )
     channels = 3 if alpha is None else 4
     shape = (*size, channels)
     if file_format == "TIFF":
@@ -86,6 +91,8 @@ def encode(
         exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
         xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
         options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
+    if file_format == "AVIF" and alpha is not None:
+        options["advanced"] = {"alpha:lossless": "1"}
     if file_format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():

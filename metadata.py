@@ -2,6 +2,7 @@
 
 import re
 import struct
+from fractions import Fraction
 from io import SEEK_END, BytesIO
 from typing import BinaryIO
 from xml.sax.saxutils import escape
@@ -72,6 +73,15 @@ class Directory:
         if text.encode() not in before:
             raw = b"; ".join(filter(None, (before, text.encode()))) + b"\0"
             self.tags[SOFTWARE] = (ASCII, len(raw), raw)
+
+    def add_resolution(self, dpi: tuple[float, float], per_cm: bool = False) -> None:
+        """Say how many pixels an inch has across and down, unless that is said already."""
+        if X_RESOLUTION in self.tags:
+            return
+        for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+            ratio = Fraction(value / 2.54 if per_cm else value).limit_denominator(10_000)
+            self.put(tag, RATIONAL, ratio.numerator, ratio.denominator)
+        self.put(RESOLUTION_UNIT, SHORT, 3 if per_cm else 2)
 
     def pack(self, base: int) -> bytes:
         """Write the directory, its values and the directories below it.
@@ -218,7 +228,12 @@ def _header(order: str, place: int) -> bytes:
     return struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, place)
 
 
-def new_exif(exif: bytes, software: str | None, keep_orientation: bool = True) -> bytes:
+def new_exif(
+    exif: bytes,
+    software: str | None,
+    dpi: tuple[float, float] | None = None,
+    keep_orientation: bool = True,
+) -> bytes:
     """Say in EXIF that the photograph is upright and what made it; nothing else moves.
 
     Maker notes and all else stay where they were, byte by byte, because their own places count
@@ -228,12 +243,13 @@ def new_exif(exif: bytes, software: str | None, keep_orientation: bool = True) -
     Args:
         exif: as a TIFF; empty for none.
         software: what to add to the tag Software.
+        dpi: pixels per inch across and down, if EXIF is to say it; what it says itself goes first.
         keep_orientation: set Orientation to 1, where it is; or leave it out.
 
     Returns:
         EXIF as a TIFF; empty if there is nothing to say, or `exif` says nothing intelligible.
     """
-    if not exif and not software:
+    if not exif and not software and not dpi:
         return b""
     try:
         file = BytesIO(exif) if exif else BytesIO(_header("<", 8) + b"\0" * 6)
@@ -242,13 +258,15 @@ def new_exif(exif: bytes, software: str | None, keep_orientation: bool = True) -
         if big:
             raise ValueError("EXIF is never a BigTIFF")
     except (ValueError, struct.error, OSError):
-        return new_exif(b"", software) if exif else b""
+        return new_exif(b"", software, dpi) if exif else b""
     if ORIENTATION in first.tags:
         first.put(ORIENTATION, SHORT, 1)
         if not keep_orientation:
             del first.tags[ORIENTATION]
     if software:
         first.add_software(software)
+    if dpi:
+        first.add_resolution(dpi)
     body = exif if exif else _header("<", 8)
     body += b"\0" * (len(body) % 2)
     return _header(order, len(body)) + body[8:] + first.pack(len(body))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
 
 from colour_profiles import grey_to_srgb, profile_kind
 from encoder import encode
@@ -53,6 +53,8 @@ SUFFIXES = frozenset(FORMAT_OF)
 WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
 # The formats that a user can ask for, and the suffix that a name gets where the format changes.
 TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
+PNG_START = b"\x89PNG\r\n\x1a\n"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -120,13 +122,22 @@ def _open(source: Path | BinaryIO) -> ImageFile.ImageFile:
             start = file.read(32)
             # Pillow closes what it has read; another's file stays open.
             opened = source if isinstance(source, Path) else io.BytesIO(start + file.read())
-        image = Image.open(opened, formats=(*FORMATS, *_heif_formats(start)))
+        formats = (*FORMATS, *_heif_formats(start))
+        try:
+            image = Image.open(opened, formats=formats)
+        except Image.DecompressionBombError:
+            raise
+        except Exception:
+            if not start.startswith(PNG_START):
+                raise
+            with _file(source) as file:  # perhaps only a text or a profile is broken
+                image = Image.open(_bare_png(file), formats=formats)
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
-        kind = " (a TIFF of a kind that Pillow does not know)"
-        is_tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-        what = f"not an image, or of a format that is not supported{kind if is_tiff else ''}"
+        what = "not an image, or of a format that is not supported"
+        if start[:4] in TIFF_STARTS:
+            what += " (a TIFF of a kind that Pillow does not know)"
         raise PhotoError(what) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
@@ -141,6 +152,19 @@ def _open(source: Path | BinaryIO) -> ImageFile.ImageFile:
             f"has more pixels than is safe to decode: {pixels // 10**6} million in {size:,} bytes"
         )
     return image
+
+
+def _bare_png(file: BinaryIO) -> io.BytesIO:
+    """Copy a PNG without all that does not make its pixels."""
+    file.seek(0)
+    content = file.read()
+    bare, place = [PNG_START], len(PNG_START)
+    while head := content[place : place + 8]:
+        chunk = content[place : place + 12 + int.from_bytes(head[:4], "big")]
+        if head[4:] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            bare.append(chunk)
+        place += len(chunk)
+    return io.BytesIO(b"".join(bare))
 
 
 def _heif_formats(start: bytes) -> tuple[str, ...]:
@@ -284,6 +308,16 @@ def _file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         source.seek(place)
 
 
+def _file_says_dpi(image: Image.Image) -> bool:
+    """Say whether a resolution is the file's own; Pillow makes up one for some JPEGs and TIFFs."""
+    if image.format not in ("JPEG", "MPO", "TIFF") or image.info.get("jfif_unit") in (1, 2):
+        return True
+    try:
+        return ExifTags.Base.XResolution in image.getexif()
+    except Exception:  # broken EXIF
+        return False
+
+
 def _metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, Any]:
     """Collect what Photo.metadata says, of a decoded image that is not yet turned."""
     info, kept = image.info, {}
@@ -314,7 +348,11 @@ def _metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, Any]:
         kept["icc_profile"] = icc
     try:
         dpi = tuple(float(value) for value in info.get("dpi", ()))
-        if len(dpi) == 2 and all(0 < value < 65535 and math.isfinite(value) for value in dpi):
+        if (
+            _file_says_dpi(image)
+            and len(dpi) == 2
+            and all(0 < value < 65535 and math.isfinite(value) for value in dpi)
+        ):
             kept["dpi"] = dpi
             kept["per_cm"] = info.get("jfif_unit") == 2
     except (TypeError, ValueError, ZeroDivisionError):
@@ -369,7 +407,8 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
     else:
         pixels, alpha = pixels_and_alpha(image)
     if pixels.ndim == 3:
-        pixels = without_colour(pixels)
+        # Lossy WebP rounds neutral colours to neighbours of grey.
+        pixels = without_colour(pixels, slack=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
     return Photo(pixels, file_format, alpha, kept)

@@ -57,10 +57,13 @@ def pixels_and_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]
     return np.asarray(image.convert("RGB")), alpha
 
 
-def without_colour(pixels: np.ndarray) -> np.ndarray:
-    """Reduce (H, W, 3) to (H, W) if red, green and blue are the same everywhere."""
+def without_colour(pixels: np.ndarray, slack: int = 0) -> np.ndarray:
+    """Reduce (H, W, 3) to (H, W) if red, green and blue differ by no more than slack anywhere."""
     for y in range(0, len(pixels), 256):
-        strip = pixels[y : y + 256]
-        if not all(np.array_equal(strip[..., 0], strip[..., band]) for band in (1, 2)):
-            return pixels
-    return np.ascontiguousarray(pixels[..., 0])
+        red, green, blue = np.moveaxis(pixels[y : y + 256], -1, 0)
+        for other in (red, blue):
+            if np.array_equal(green, other):
+                continue
+            if not slack or np.abs(other.astype(np.int32) - green).max() > slack:
+                return pixels
+    return np.ascontiguousarray(pixels[..., 1])

@@ -4,7 +4,6 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
 from typing import BinaryIO
 
 import numpy as np
@@ -14,12 +13,8 @@ from metadata import (
     ICC_PROFILE,
     LONG,
     ORIENTATION,
-    RATIONAL,
-    RESOLUTION_UNIT,
     SHORT,
-    X_RESOLUTION,
     XMP,
-    Y_RESOLUTION,
     Directory,
 )
 
@@ -251,11 +246,8 @@ def write_tiff(
     tags.put(317, SHORT, 2)  # horizontal differences
     if channels == 4:
         tags.put(338, SHORT, 2)  # the fourth is alpha, and the others are not multiplied by it
-    if dpi and X_RESOLUTION not in tags.tags:
-        for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
-            ratio = Fraction(value / 2.54 if per_cm else value).limit_denominator(10_000)
-            tags.put(tag, RATIONAL, ratio.numerator, ratio.denominator)
-        tags.put(RESOLUTION_UNIT, SHORT, 3 if per_cm else 2)
+    if dpi:
+        tags.add_resolution(dpi, per_cm)
     for tag, content, kind in ((ICC_PROFILE, icc_profile, 7), (XMP, xmp, 1)):
         if content:
             tags.tags[tag] = (kind, len(content), content)
