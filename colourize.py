@@ -11,7 +11,14 @@ from PIL import Image
 
 from checkpoint import BUNDLED, CheckpointError
 from colourizer import VIVIDNESS, Colourizer, join, photo_lightness, to_photo_size
-from console import in_unit_range, print_error, print_result, progress, run_command
+from console import (
+    in_unit_range,
+    print_error,
+    print_result,
+    print_skipped,
+    progress,
+    run_command,
+)
 from device import add_device_option
 from photo import (
     SUFFIXES,
@@ -239,7 +246,7 @@ def main(argv: list[str] | None = None) -> int:
                 written = colourize(job, colourizer, args.overwrite)
             except SeveralPicturesError as reason:
                 left_alone += 1
-                print_note(f"skipped: {job.source}: {reason}")
+                print_skipped(job.source, reason)
                 continue
             except Exception as error:  # one bad photograph never stops a folder
                 failed += 1

@@ -57,6 +57,11 @@ def print_error(error: object, *hints: str) -> None:
     tqdm.write("\n".join((f"error: {message}", *notes)), file=sys.stderr)
 
 
+def print_skipped(what: object, reason: object) -> None:
+    """Write to stderr what is left alone and why, above any progress bar."""
+    tqdm.write(f"skipped: {what}: {reason}", file=sys.stderr)
+
+
 def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
     """Show a progress bar over the items, on a terminal only; options are tqdm's."""
     return tqdm(items, what, total, disable=not sys.stderr.isatty(), **{"unit": "photo"} | options)

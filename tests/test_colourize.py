@@ -57,6 +57,27 @@ def test_one_bad_file_never_stops_a_folder(album, tmp_path, run):
     assert len(list((tmp_path / "out").rglob("*.*"))) == 12
 
 
+def test_what_cannot_be_coloured_whole_is_named_as_skipped(album, tmp_path, run):
+    scene(0).save(album / "a.tif", save_all=True, append_images=[scene(1)])
+    scene(0).save(album / "b.gif", save_all=True, append_images=[scene(1)])
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 12)
+    assert f"skipped: {album / 'a.tif'}: has 2 pages" in err
+    assert f"skipped: {album / 'b.gif'}: is an animation" in err
+    assert "12 colourized, 2 skipped, 0 failed" in err
+    assert "--overwrite" not in err  # that would not help
+
+
+def test_heic_without_its_package_is_named_with_a_hint(album, tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    start = b"\0\0\0\x18ftypheic"
+    (album / "phone.heic").write_bytes(start + bytes(100))
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (1, 12)
+    assert f"error: {album / 'phone.heic'}: is HEIC" in err
+    assert "\nhint: pip install pillow-heif\n" in err
+
+
 def test_what_is_done_is_skipped_and_nothing_is_overwritten(album, tmp_path, run):
     run(album / "photo0.png", "-o", tmp_path / "out")
     (tmp_path / "out" / "photo0.png").write_bytes(b"retouched by hand")
