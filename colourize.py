@@ -19,11 +19,11 @@ from console import (
     progress,
     run_command,
 )
+from decoder import SeveralPicturesError
 from device import add_device_option
 from photo import (
     SUFFIXES,
     PhotoError,
-    SeveralPicturesError,
     find_photos,
     read_photo,
     write_photo,

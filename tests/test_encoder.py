@@ -32,8 +32,8 @@ def said() -> dict:
     exif[0x010E] = "aunt Mary, 1931"
     exif.get_ifd(ExifTags.IFD.Exif)[0x927C] = b"maker's note" * 9
     exif.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
-    exif = exif.tobytes().removeprefix(b"Exif\0\0")
-    return {"exif": exif, "xmp": XMP, "icc_profile": PROFILE, "dpi": (300.0, 300.0)}
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    return {"exif": content, "xmp": XMP, "icc_profile": PROFILE, "dpi": (300.0, 300.0)}
 
 
 def encoded(strips, like: Photo, **options) -> io.BytesIO:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("colour_profiles", "metadata"),
     ("pixel_formats", "strip_files"),
-    ("encoder",),
+    ("decoder", "encoder"),
     (
         "queries_for_download",
         "colour_space",

@@ -15,14 +15,12 @@ import tifffile
 from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
+from decoder import MOST_PIXELS, SeveralPicturesError, open_image
 from metadata import Directory
 from photo import (
     FORMAT_OF,
-    MOST_PIXELS,
     Photo,
     PhotoError,
-    SeveralPicturesError,
-    _open,
     encode_photo,
     find_photos,
     read_photo,
@@ -231,7 +229,7 @@ def test_a_scan_of_several_hundred_megapixels_is_no_bomb(tmp_path):
     (tmp_path / "scan.png").write_bytes(png_of(side, side))
     with (tmp_path / "scan.png").open("ab") as file:
         file.truncate(10_000_000)  # bytes enough for so many pixels
-    with _open(tmp_path / "scan.png") as opened:  # decoding it would take gigabytes
+    with open_image(tmp_path / "scan.png") as opened:  # decoding it would take gigabytes
         assert opened.size == (side, side)
 
 

@@ -21,11 +21,10 @@ def of_mode(mode: str, size: tuple[int, int]) -> Image.Image:
     if mode == "LAB":
         return Image.merge("LAB", picture.split())
     if mode in ("I;16", "I", "F"):
-        grey = np.asarray(picture.convert("L"))
-        return Image.fromarray(
-            {"I;16": grey.astype(np.uint16) * 257, "I": grey.astype(np.int32) * 257,
-             "F": grey.astype(np.float32) / 255}[mode]
-        )  # fmt: skip
+        grey = np.asarray(picture.convert("L")).astype(np.float64)
+        kinds = {"I;16": (np.uint16, 257), "I": (np.int32, 257), "F": (np.float32, 1 / 255)}
+        dtype, full = kinds[mode]
+        return Image.fromarray((grey * full).astype(dtype))
     image = picture.convert(mode)
     if mode in ("LA", "PA", "RGBA"):
         image.putalpha(Image.fromarray(np.arange(height * width, dtype=np.uint8).reshape(size)))
