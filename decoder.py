@@ -183,15 +183,18 @@ def jpeg_pixels(image: ImageFile.ImageFile) -> np.ndarray:
 def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:
     """Refuse what has more than one page or frame.
 
-    Of an MPO and a HEIC the first or chosen picture is the photograph; what else is there are
-    previews, depths, and the other eye's view.
+    Of an MPO the first picture is the photograph; the others are previews, depths, and the other
+    eye's view.
     """
     if image.format == "TIFF":
         with _file(source) as file:
             pages = tiff_pages(file)
         if pages > 1:
             raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
-    elif image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
+    elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
+        pictures = getattr(image, "n_frames", 1)
+        raise SeveralPicturesError(f"has {pictures} pictures; only single photographs are coloured")
+    elif image.format != "MPO" and getattr(image, "is_animated", False):
         raise SeveralPicturesError("is an animation; only single photographs are coloured")
 
 
@@ -207,6 +210,18 @@ def _file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield source
     finally:
         source.seek(place)
+
+
+def _is_lossless_webp(file: BinaryIO) -> bool:
+    """Say whether a WebP's pixels are stored without loss, which Pillow does not tell."""
+    place = 12
+    while True:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[:4] in (b"VP8L", b"VP8 "):
+            return head[:4] == b"VP8L"
+        size = int.from_bytes(head[4:], "little")
+        place += 8 + size + size % 2
 
 
 def _file_says_dpi(image: Image.Image) -> bool:
@@ -258,6 +273,9 @@ def collect_metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, A
             kept["per_cm"] = info.get("jfif_unit") == 2
     except (TypeError, ValueError, ZeroDivisionError):
         pass
+    if image.format == "WEBP":
+        with _file(source) as file:
+            kept["lossless"] = _is_lossless_webp(file)
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
     ours = {k: str(v) for k, v in texts.items() if not k.startswith(("Raw profile", "XML:com"))}
     if ours:

@@ -93,6 +93,8 @@ def encode(
         options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
     if file_format == "AVIF" and alpha is not None:
         options["advanced"] = {"alpha:lossless": "1"}
+    if file_format == "WEBP" and metadata.get("lossless"):
+        options = {"lossless": True, "exact": True}  # also the colours that nobody sees
     if file_format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():

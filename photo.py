@@ -57,7 +57,8 @@ class Photo:
     format: as the file's, in Pillow's words.
     alpha: (H, W) uint8 or uint16, or None where every pixel is opaque.
     metadata: exif (as a TIFF), xmp, icc_profile (bytes); dpi (across, down); per_cm (the file gives
-        its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes).
+        its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes), of WebP
+        whether it is lossless.
     """
 
     pixels: np.ndarray

@@ -158,6 +158,18 @@ def test_a_photo_can_be_written_in_another_format(target):
     assert b"aunt Mary, 1931" in photo.metadata["exif"]
 
 
+@pytest.mark.parametrize("alpha", [None, ALPHA])
+def test_a_lossless_webp_stays_lossless(tmp_path, alpha):
+    image = scene(0)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    image.save(tmp_path / "a.webp", lossless=True, exact=True, icc_profile=PROFILE)
+    photo = read_photo(encoded(RGB[::-1], read_photo(tmp_path / "a.webp")))
+    assert np.array_equal(photo.pixels, RGB[::-1])
+    image.save(tmp_path / "a.webp")
+    assert not read_photo(tmp_path / "a.webp").metadata["lossless"]
+
+
 def test_ycbcr_goes_into_a_jpeg_as_it_is():
     ycbcr = np.asarray(scene(0).convert("YCbCr")).copy()
     ycbcr[..., 1], ycbcr[..., 2] = 90, 150
