@@ -1,4 +1,4 @@
-"""What a file's own colour profile (ICC) makes of its values: from grey, CMYK and Lab to sRGB."""
+"""What a file's own colour profile (ICC) makes of its values: from grey and CMYK to sRGB."""
 
 import struct
 from io import BytesIO
@@ -58,23 +58,14 @@ def grey_to_srgb(values: np.ndarray, profile: bytes) -> np.ndarray:
     return table[values]
 
 
-def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert an image of mode CMYK or LAB to sRGB, as far as possible with its own profile."""
-    try:
-        if image.mode == "LAB":
-            lab = ImageCms.createProfile("LAB")  # the values themselves say what they mean
-            return _converted(image, ImageCms.ImageCmsProfile(lab))
-        if profile_kind(profile) == image.mode:
-            return _converted(image, ImageCms.ImageCmsProfile(BytesIO(profile)))
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        if image.mode == "LAB":
-            raise
+def cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert an image of mode CMYK to sRGB, with its own profile if that is a good one."""
+    if profile_kind(profile) == "CMYK":
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            return converted or image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
     return image.convert("RGB")
-
-
-def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-    if converted is None:
-        raise ValueError("the colour profile says nothing")
-    return converted

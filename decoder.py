@@ -70,6 +70,9 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
         raise PhotoError("has more pixels than is safe to decode") from None
     except PhotoError:
         raise
+    except OSError as error:
+        reason = f"read ({error.strerror.lower()})" if error.strerror else f"decoded ({error})"
+        raise PhotoError(f"cannot be {reason}") from error
     # Pillow raises seven kinds of exception on damaged files; all mean the same here.
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from colour_profiles import grey_to_srgb, to_srgb
+from colour_profiles import cmyk_to_srgb, grey_to_srgb
 
 
 def to_8_bits(values: np.ndarray) -> np.ndarray:
@@ -46,8 +46,8 @@ def pixels_and_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         pixels, alpha = _deep_grey(image)
         return grey_to_srgb(pixels, profile), alpha
-    if image.mode in ("CMYK", "LAB"):
-        image = to_srgb(image, profile)
+    if image.mode == "CMYK":
+        image = cmyk_to_srgb(image, profile)
     alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")

@@ -169,6 +169,14 @@ def test_what_is_no_photo_raises_photo_error(tmp_path, name):
         read_photo(tmp_path / name)
 
 
+def test_what_cannot_be_opened_says_why(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(PhotoError, match="cannot be read \\(is a directory\\)"):
+        read_photo(tmp_path / "folder.jpg")
+    with pytest.raises(PhotoError, match="no such file"):
+        read_photo(tmp_path / "nowhere.jpg")
+
+
 def test_a_truncated_jpeg_raises_photo_error(tmp_path):
     scene(5).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()

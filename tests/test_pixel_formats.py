@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import scene
-from PIL import Image
+from PIL import Image, ImageCms
 
 from photo import encode_photo, read_photo, read_rgb
 from pixel_formats import to_8_bits, to_16_bits, without_colour
@@ -66,6 +66,14 @@ def test_alpha_is_what_the_file_says(tmp_path, mode, file_format):
     image.save(tmp_path / "a", file_format, quality=100)
     truth = np.arange(256, dtype=np.uint8).reshape(16, 16)
     assert np.array_equal(read_photo(tmp_path / "a").alpha, truth)
+
+
+def test_lab_becomes_the_colour_it_says(tmp_path):
+    profiles = [ImageCms.createProfile(kind) for kind in ("sRGB", "LAB")]
+    red = Image.new("RGB", (3, 2), (200, 40, 60))
+    ImageCms.profileToProfile(red, *profiles, outputMode="LAB").save(tmp_path / "a.tif")
+    pixels = read_photo(tmp_path / "a.tif").pixels
+    assert np.abs(pixels.astype(int) - [200, 40, 60]).max() <= 3
 
 
 def test_a_palettes_transparent_entry_becomes_alpha(tmp_path):
