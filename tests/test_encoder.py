@@ -133,6 +133,20 @@ def test_all_that_was_said_is_said_again(file_format, pixels, tag):
         assert image.getexif()[0x010E] == "aunt Mary, 1931"
 
 
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_a_makers_note_stays_in_its_place(file_format):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[0x927C] = b"maker's note" * 9
+    for tag in range(0x9290, 0x9293):  # digits of seconds, which Pillow would put elsewhere
+        exif.get_ifd(ExifTags.IFD.Exif)[tag] = "0123456"
+    before = exif.tobytes().removeprefix(b"Exif\0\0") + b"behind all directories"
+    photo = read_photo(encoded(RGB, Photo(RGB, file_format, metadata={"exif": before}), tag=TAG))
+    after = photo.metadata["exif"]
+    assert after.index(b"maker's note") == before.index(b"maker's note")
+    assert b"behind all directories" in after  # where some makers' notes point to
+
+
 def test_a_tag_needs_nothing_to_stand_on():
     for file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         photo = read_photo(encoded(RGB, Photo(RGB, file_format), tag=TAG))

@@ -410,7 +410,8 @@ def test_a_jpeg_that_holds_rgb_is_not_taken_for_ycbcr(tmp_path, marker):
 
 
 def test_inverted_cmyk_is_read_as_what_it_shows_and_written_without_its_profile(tmp_path):
-    scene(1).convert("CMYK").save(tmp_path / "a.jpg", quality=95, icc_profile=bytes(300))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # a mistake
+    scene(1).convert("CMYK").save(tmp_path / "a.jpg", quality=95, icc_profile=profile)
     photo = read_photo(tmp_path / "a.jpg")
     assert np.abs(photo.pixels.astype(int) - np.asarray(scene(1))).mean() < 4
     assert "icc_profile" not in photo.metadata
