@@ -209,8 +209,10 @@ def fold_batch_norm(model: nn.Module) -> None:
         model: in eval mode; is changed, and cannot be trained any more.
     """
     for module in model.modules():
-        if isinstance(module, nn.Sequential):
-            for i in range(1, len(module)):
-                if isinstance(module[i], nn.BatchNorm2d) and isinstance(module[i - 1], nn.Conv2d):
-                    module[i - 1] = fuse_conv_bn_eval(module[i - 1], module[i])
-                    module[i] = nn.Identity()
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(1, len(module)):
+            convolution, norm = module[i - 1], module[i]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[i - 1] = fuse_conv_bn_eval(convolution, norm)
+                module[i] = nn.Identity()

@@ -148,7 +148,7 @@ def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
 def rgb_to_pixels(rgb: Tensor, dtype: DTypeLike = np.uint8) -> np.ndarray:
     """Turn rgb (3, H, W) in [0, 1] into pixels (H, W, 3) of 8 or 16 bits, uint8 or uint16."""
     values = (rgb * np.iinfo(dtype).max).round()
-    return values.movedim(0, -1).cpu().numpy().astype(dtype)
+    return values.movedim(0, -1).cpu().numpy().astype(dtype, order="C")
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:

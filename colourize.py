@@ -27,13 +27,13 @@ from console import (
     progress,
     run_command,
 )
+from decoder import SeveralPicturesError
 from device import add_device_option, cores
 from photo import (
     SUFFIXES,
     TARGETS,
     Photo,
     PhotoError,
-    SeveralPicturesError,
     count_pixels,
     each,
     encode_photo,
@@ -41,6 +41,7 @@ from photo import (
     read_photo,
     remove_leftovers,
     spread,
+    write_bytes,
     write_photo,
     write_whole,
     written_format,
@@ -58,6 +59,7 @@ SHEET, SHEET_PHOTOS, SHEET_TILE = "contact_sheet.jpg", 48, 240  # of --compare; 
 # In flight at the same time, over all threads: what bounds the memory. A larger photograph is
 # coloured alone.
 PIXELS_IN_FLIGHT = 60_000_000
+THERE_ALREADY = "there already"
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ class Outcome:
     result: str  # colourized, skipped or failed
     files: list[Path] = field(default_factory=list)
     reason: str = ""
-    notes: tuple[str, ...] = ()
+    hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def as_json(self) -> str:
         """Write it as one line of JSON."""
-        row = {"source": str(self.source), "result": self.result}
+        row: dict[str, Any] = {"source": str(self.source), "result": self.result}
         row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
         return json.dumps(row | ({"reason": self.reason} if self.reason else {}))
 
@@ -121,18 +123,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
     add = parser.add_argument_group("colours").add_argument
     add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE",
-        help="a checkpoint of train.py, or of the original project (default: the bundled one)")  # fmt: skip
+        help="a checkpoint of train.py, or of the original project (default: the bundled "
+        "one)")  # fmt: skip
     add("--vividness", type=in_unit_range, metavar="V",
-        help=f"0: the safe mean of all likely colours; 1: the most vivid (default: {VIVIDNESS})")  # fmt: skip
+        help="0: the safe mean of all likely colours; 1: the most vivid "
+        f"(default: {VIVIDNESS})")  # fmt: skip
 
     add = parser.add_argument_group("beside each photograph").add_argument
     add("--variants", type=int, choices=range(1, MOST_VARIANTS + 1), default=1, metavar="N",
         help="write N different plausible colourings: NAME, NAME_variant2 and so on, and "
         f"NAME_N_variants.png, which shows them side by side; at most {MOST_VARIANTS}")  # fmt: skip
     add("--confidence", action="store_true",
-        help="write NAME_confidence.png: white where the network is sure of the colour")  # fmt: skip
+        help="write NAME_confidence.png: white where the network is sure of the "
+        "colour")  # fmt: skip
     add("--compare", action="store_true",
-        help=f"write NAME_compared.jpg, grey and coloured side by side, and {SHEET} of all")  # fmt: skip
+        help="write NAME_compared.jpg, grey and coloured side by side, and "
+        f"{SHEET} of all")  # fmt: skip
 
     add = parser.add_argument_group("reports").add_argument
     add("--json", action="store_true",
@@ -193,6 +199,18 @@ def plan(paths: list[Path], output: Path, keep_names: bool, args: argparse.Names
     return jobs
 
 
+def unfinished(job: Job, overwrite: bool) -> list[Path]:
+    """List a job's files that are still to be written.
+
+    Raises:
+        PhotoError: one of them is the photograph itself.
+    """
+    there = [path for path in job.targets() if path.exists()]
+    if any(job.source.samefile(path) for path in there):
+        raise PhotoError("would be written over itself; name another folder with -o")
+    return [path for path in job.targets() if overwrite or path not in there]
+
+
 def colour_and_write(
     job: Job, colourizer: Colourizer, args: argparse.Namespace, tag: str | None, stop: Interrupt
 ) -> list[Path]:
@@ -212,20 +230,17 @@ def colour_and_write(
         PhotoError: it cannot be read or written.
         StoppedError: the user does not want to wait for it.
     """
-    there = [path for path in job.targets() if path.exists()]
-    if any(job.source.samefile(path) for path in there):
-        raise PhotoError("would be written over itself; name another folder with -o")
-    wanted = [path for path in job.targets() if args.overwrite or path not in there]
-    if not wanted:
-        return []
+    if stop.exit_code:
+        raise StoppedError
+    wanted = unfinished(job, args.overwrite)
     photo = read_photo(job.source)
     colourings, sure = colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
             write_coloured(path, photo, ab, args.format, tag, stop)
-    small = shown(photo, TILE)
     if job.sheet in wanted and job.sheet:
+        small = shown(photo, TILE)
         write_picture(job.sheet, side_by_side([coloured(small, ab) for ab in colourings]))
     if job.confidence in wanted and job.confidence and sure is not None:
         height, width = photo.pixels.shape[:2]
@@ -236,6 +251,38 @@ def colour_and_write(
         pair = [Image.fromarray(small).convert("RGB"), coloured(small, colourings[0])]
         write_picture(job.compared, side_by_side(pair))
     return wanted
+
+
+def attempt(
+    job: Job,
+    colourizer: Colourizer,
+    args: argparse.Namespace,
+    tag: str | None,
+    room: Room,
+    stop: Interrupt,
+) -> Outcome:
+    """Colourize one photograph, whatever comes of it; arguments as `colour_and_write`.
+
+    room: pixels that may be in memory.
+    """
+    begun = time.monotonic()
+    outcome = Outcome(job.source, "skipped", reason=THERE_ALREADY)
+    try:
+        if not unfinished(job, args.overwrite):
+            return outcome
+        with room.take(count_pixels(job.source)):
+            begun = time.monotonic()
+            outcome.files = colour_and_write(job, colourizer, args, tag, stop)
+        outcome.result, outcome.reason = "colourized", ""
+    except SeveralPicturesError as error:
+        outcome.reason = str(error)
+    except StoppedError:
+        outcome.result = "stopped"
+    except Exception as error:  # one bad photograph never stops a folder
+        outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
+        outcome.hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+    outcome.seconds = time.monotonic() - begun
+    return outcome
 
 
 def write_coloured(
@@ -327,7 +374,8 @@ def colourize_stream(colourizer: Colourizer, args: argparse.Namespace, tag: str 
         file = io.BytesIO()  # encoders go back to earlier places
         encode_photo(file, strips, photo, target=args.format, ycbcr=ycbcr, tag=tag)
     except PhotoError as error:
-        print_error(f"standard input: {error}", *getattr(error, "__notes__", ()))
+        hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+        print_error(f"standard input: {error}", *hints)
         return 1
     sys.stdout.buffer.write(file.getvalue())
     sys.stdout.buffer.flush()
@@ -427,34 +475,15 @@ def colourize_all(
     torch.set_num_threads(max(1, torch.get_num_threads() // threads))
     room = Room(PIXELS_IN_FLIGHT)
     remove_leftovers({job.coloured[0].parent for job in jobs})
-
-    def work(job: Job) -> Outcome:
-        begun = time.monotonic()
-        try:
-            with room.take(count_pixels(job.source)):
-                if stop.exit_code:
-                    raise StoppedError
-                begun = time.monotonic()
-                files = colour_and_write(job, colourizer, args, tag, stop)
-            outcome = Outcome(job.source, "colourized" if files else "skipped", files)
-            outcome.reason = "" if files else "there already"
-        except SeveralPicturesError as error:
-            outcome = Outcome(job.source, "skipped", reason=str(error))
-            outcome.notes = (f"skipped: {job.source}: {error}",)
-        except StoppedError:
-            outcome = Outcome(job.source, "stopped")
-        except Exception as error:  # one bad photograph never stops a folder
-            reason = str(error) or type(error).__name__
-            outcome = Outcome(job.source, "failed", reason=reason)
-            outcome.notes = tuple(getattr(error, "__notes__", ()))
-        outcome.seconds = time.monotonic() - begun
-        return outcome
-
     counts = {"colourized": 0, "skipped": 0, "failed": failed}
     there_already = 0
     rows: list[str] = []
     begun = time.monotonic()
     with Interrupt() as stop:
+
+        def work(job: Job) -> Outcome:
+            return attempt(job, colourizer, args, tag, room, stop)
+
         bar = progress(each(jobs, work, threads), "colourizing", len(jobs))
         for _, outcome in bar:
             if isinstance(outcome, Exception):  # none of the photograph's
@@ -462,11 +491,11 @@ def colourize_all(
             if outcome.result == "stopped":
                 break
             counts[outcome.result] += 1
-            there_already += outcome.reason == "there already"
+            there_already += outcome.reason == THERE_ALREADY
             if outcome.result == "failed":
-                print_error(f"{outcome.source}: {outcome.reason}", *outcome.notes)
-            else:
-                print_note(*outcome.notes)
+                print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
+            elif outcome.reason and outcome.reason != THERE_ALREADY:
+                print_note(f"skipped: {outcome.source}: {outcome.reason}")
             rows.append(outcome.as_json())
             for line in rows[-1:] if args.json else outcome.files:
                 print_result(line)
@@ -476,8 +505,9 @@ def colourize_all(
     seconds = max(time.monotonic() - begun, 1e-9)
     try:
         if args.report:
-            report = args.report.with_stem(f"{args.report.stem}_{rank}" if processes > 1 else args.report.stem)
-            write_whole(report, lambda file: file.write("".join(f"{r}\n" for r in rows).encode()))
+            share = f"_{rank}" if processes > 1 else ""
+            report = args.report.with_stem(args.report.stem + share)
+            write_bytes(report, "".join(f"{row}\n" for row in rows).encode())
         pairs = [job.compared for job in jobs if job.compared and job.compared.exists()]
         if pairs and counts["colourized"]:
             sheet = output / (SHEET if processes == 1 else f"{rank}_{SHEET}")

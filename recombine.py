@@ -58,7 +58,8 @@ def enlarged(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Ten
 
     Args:
         planes: (1, C, h, w).
-        height, width: the photograph's.
+        height: the photograph's.
+        width: the photograph's.
         rows: how many to give at a time.
 
     Yields:
@@ -98,13 +99,14 @@ def ycbcr_strips(grey: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     Yields:
         ycbcr (rows, W, 3) uint8 as JPEG stores it, from top to bottom.
     """
-    height, width = grey.shape
+    width = grey.shape[1]
     cells = np.asarray(Image.fromarray(grey).reduce(CELL))  # (H/2, W/2), their mean grey
-    rows = max(1, STRIP_PIXELS // cells.shape[1])
-    for n, strip in enumerate(enlarged(ab, *cells.shape, rows)):
+    cells_high, cells_wide = cells.shape
+    rows = max(1, STRIP_PIXELS // cells_wide)
+    for n, strip in enumerate(enlarged(ab, cells_high, cells_wide, rows)):
         mean = cells[n * rows : (n + 1) * rows]
         ycbcr = rgb_to_ycbcr(fit_to_gamut(photo_lightness(mean), strip)) * 255
-        ycbcr[0] -= torch.from_numpy(mean)
+        ycbcr[0] -= torch.from_numpy(mean.astype(np.float32))
         added = ycbcr.round().to(torch.int16).numpy()  # luma: what to add; chroma: as it is
         own = grey[n * rows * CELL : (n + 1) * rows * CELL]
         out = np.empty((*own.shape, 3), dtype=np.uint8)

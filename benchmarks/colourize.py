@@ -1,8 +1,8 @@
 """Benchmark: colourize.py beside what decoding and encoding, and the network, take alone.
 
-`python benchmarks/colourize.py` makes its own photographs in a temporary folder, out of data/samples
-enlarged and grained, and prints a row for each kind of them. All rows come from one run on one
-machine; what matters are the ratios.
+`python benchmarks/colourize.py` makes its own photographs in a temporary folder, of data/samples
+enlarged and grained, and prints a row for each kind. All come from one run on one machine; what
+matters are the ratios.
 """
 
 import argparse
@@ -172,7 +172,9 @@ def main() -> None:
                 shutil.rmtree(folder / "codec")
                 shutil.rmtree(folder / "out")
             shutil.rmtree(folder / "in")
-            ours, codec, ratio, both, memory = (statistics.median(c) for c in zip(*rows, strict=True))
+            ours, codec, ratio, both, memory = (
+                statistics.median(c) for c in zip(*rows, strict=True)
+            )
             print(
                 f"{kind:18}  {ours:8.2f}  {codec:11.2f}  {ratio:14.2f}  {both:24.2f}  "
                 f"{memory / 1e9:8.2f} GB"

@@ -1,5 +1,7 @@
 """colourize.py as a user meets it: files, streams, exit codes."""
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +17,11 @@ from PIL import Image
 
 import colourize
 from classic_cnn import ClassicCNN
-from colourizer import Colourizer, photo_lightness
+from colourizer import Colourizer
 from metrics import colourfulness
 from Model_CNN import Model_CNN
+from photo import read_photo
+from recombine import photo_lightness
 
 
 @pytest.fixture
@@ -55,6 +59,27 @@ def test_one_bad_file_never_stops_a_folder(album, tmp_path, run):
     assert "12 colourized, 0 skipped, 2 failed" in err
     assert "Traceback" not in err
     assert len(list((tmp_path / "out").rglob("*.*"))) == 12
+
+
+def test_what_cannot_be_coloured_whole_is_named_as_skipped(album, tmp_path, run):
+    scene(0).save(album / "a.tif", save_all=True, append_images=[scene(1)])
+    scene(0).save(album / "b.gif", save_all=True, append_images=[scene(1)])
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 12)
+    assert f"skipped: {album / 'a.tif'}: has 2 pages" in err
+    assert f"skipped: {album / 'b.gif'}: is an animation" in err
+    assert "12 colourized, 2 skipped, 0 failed" in err
+    assert "--overwrite" not in err  # that would not help
+
+
+def test_heic_without_its_package_is_named_with_a_hint(album, tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    start = b"\0\0\0\x18ftypheic"
+    (album / "phone.heic").write_bytes(start + bytes(100))
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (1, 12)
+    assert f"error: {album / 'phone.heic'}: is HEIC" in err
+    assert "\nhint: pip install pillow-heif\n" in err
 
 
 def test_what_is_done_is_skipped_and_nothing_is_overwritten(album, tmp_path, run):
@@ -310,3 +335,141 @@ def test_a_network_without_likelihoods_says_so(album, tmp_path, capsys, option):
     err = capsys.readouterr().err
     assert "one answer only" in err
     assert "leave out --vividness" in err
+
+
+def test_sixteen_bits_come_back_as_sixteen_bits(tmp_path, run):
+    ramp = np.linspace(0, 65535, 80 * 40).reshape(40, 80).astype(np.uint16)
+    for name in ("ramp.png", "ramp.tif"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        assert run(tmp_path / name, "-o", tmp_path / "out")[0] == 0
+        coloured = read_photo(tmp_path / "out" / name).pixels
+        assert (coloured.shape, coloured.dtype) == ((40, 80, 3), np.uint16)
+        difference = (photo_lightness(coloured) - photo_lightness(ramp)).abs()
+        assert difference.mean() < 0.1  # Lab units
+        assert len(np.unique(coloured[..., 1])) > 1000
+
+
+def test_a_jpeg_of_grey_keeps_its_lightness(tmp_path, run):
+    scene(3, 200, 150).convert("L").save(tmp_path / "a.jpg", quality=95)
+    run(tmp_path / "a.jpg", "-o", tmp_path / "out")
+    one, other = (np.asarray(Image.open(p / "a.jpg")) for p in (tmp_path, tmp_path / "out"))
+    assert other.shape == (*one.shape, 3)
+    assert (photo_lightness(one) - photo_lightness(other)).abs().mean() < 100 * 2 / 255
+
+
+def test_another_format_can_be_asked_for(album, tmp_path, run):
+    out = tmp_path / "out"
+    for name in ("jpeg", "webp", "tiff", "png"):
+        code, files, _ = run(album / "photo0.png", "-o", out, "--format", name)
+        assert code == 0
+        assert Image.open(files[0]).format == name.upper()
+    assert {p.name for p in out.iterdir()} == {
+        *("photo0.png", "photo0.png.jpg", "photo0.png.webp", "photo0.png.tif")
+    }
+
+
+def test_files_say_what_coloured_them_unless_told_not_to(tmp_path, run):
+    for name in ("a.jpg", "a.png", "a.tif", "a.webp"):
+        scene(0).save(tmp_path / name)
+        run(tmp_path / name, "-o", tmp_path / "said")
+        run(tmp_path / name, "-o", tmp_path / "silent", "--no-tag")
+        words = [b"colourized with Image Colourizer", b"sha256"]
+        assert all(word in (tmp_path / "said" / name).read_bytes() for word in words)
+        assert not any(word in (tmp_path / "silent" / name).read_bytes() for word in words)
+
+
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(album, tmp_path, run):
+    out = tmp_path / "out"
+    run(album / "photo0.png", "-o", out)
+    before = sorted(tmp_path.rglob("*"))
+    code, planned, err = run(album, "-o", out, "--dry-run", "--confidence")
+    assert (code, err) == (0, "12 would be colourized, 0 skipped, 0 failed\n")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(planned) == 12 + 11
+    assert sorted(run(album, "-o", out, "--confidence")[1]) == sorted(planned)
+
+
+def test_json_has_a_line_for_each_photograph_whatever_became_of_it(album, tmp_path, run):
+    (album / "letter.jpg").write_text("dear aunt Mary")
+    run(album / "photo0.png", "-o", tmp_path / "out")
+    report = tmp_path / "reports" / "run.jsonl"
+    code, out, _ = run(album, "-o", tmp_path / "out", "--json", "--report", report)
+    assert code == 1
+    rows = {Path(row["source"]).name: row for row in map(json.loads, out)}
+    assert len(rows) == len(out) == 13
+    assert rows["photo1.png"]["result"] == "colourized"
+    assert rows["photo1.png"]["files"] == [str(tmp_path / "out" / "photo1.png")]
+    assert rows["photo0.png"] | {"seconds": 0} == {
+        "source": str(album / "photo0.png"),
+        "result": "skipped",
+        "files": [],
+        "seconds": 0,
+        "reason": "there already",
+    }
+    assert rows["letter.jpg"]["result"] == "failed"
+    assert "not an image" in rows["letter.jpg"]["reason"]
+    assert report.read_text().splitlines() == out
+
+
+def test_compare_shows_grey_and_colour_and_a_sheet_of_all(album, tmp_path, run):
+    out = tmp_path / "out"
+    assert run(album, "-o", out, "--compare")[0] == 0
+    pair = np.asarray(Image.open(out / "photo0_compared.jpg")).astype(int)
+    assert pair.shape == (48, 128, 3)
+    grey = np.ptp(pair[:, :60], axis=-1).mean()
+    assert grey < 3 or np.asarray(Image.open(album / "photo0.png")).ndim == 3
+    assert np.ptp(pair[:, 68:], axis=-1).mean() > 3
+    assert Image.open(out / "contact_sheet.jpg").width > 1000
+    assert len(list(out.rglob("*_compared.jpg"))) == 12
+
+
+def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpoint_file):
+    scene(0).save(tmp_path / "a.jpg")
+    command = [sys.executable, ROOT / "colourize.py", "-", "--checkpoint", checkpoint_file]
+
+    def pipe(content: bytes) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, input=content, capture_output=True, check=False, cwd=tmp_path
+        )
+
+    done = pipe((tmp_path / "a.jpg").read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert (image.format, image.size, image.mode) == ("JPEG", (64, 48), "RGB")
+    bad = pipe(b"dear aunt Mary")
+    assert (bad.returncode, bad.stdout) == (1, b"")
+    assert bad.stderr.startswith(b"error: standard input: not an image")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_processes_of_torchrun_share_a_folder_each_photograph_once(
+    album, tmp_path, run, monkeypatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    written = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        code, out, err = run(album, "-o", tmp_path / "out")
+        assert (code, err.split()[0]) == (0, "4")
+        written += out
+    assert len(written) == len(set(written)) == 12
+    assert run(album, "-o", tmp_path / "out")[1] == []
+
+
+def test_what_a_killed_run_left_is_removed_later(album, tmp_path, run):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".part-old", ".part-new", "own.part-"):
+        (out / name).write_bytes(b"half")
+    long_ago = time.time() - 2 * 3600
+    os.utime(out / ".part-old", (long_ago, long_ago))
+    run(album / "photo0.png", "-o", out)
+    assert {p.name for p in out.iterdir()} == {".part-new", "own.part-", "photo0.png"}
+
+
+def test_more_pixels_than_fit_into_memory_at_once_wait_for_their_turn(
+    album, tmp_path, run, monkeypatch
+):
+    monkeypatch.setattr(colourize, "PIXELS_IN_FLIGHT", 100)  # less than one photograph has
+    code, out, _ = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 12)
