@@ -40,18 +40,21 @@ class Batching:
             taken = {id(future) for _, future in batch}
             self._waiting = [item for item in self._waiting if id(item[1]) not in taken]
         try:
-            answers = self.network(torch.cat([one for one, _ in batch])).split(1)
-        except torch.OutOfMemoryError as error:
-            if len(batch) == 1:
-                batch[0][1].set_exception(error)
+            inputs = torch.cat([one for one, _ in batch])
+            answers = self.network(inputs).split(1)
+            if inputs.is_cuda:  # till then others may join the next batch
+                torch.cuda.synchronize(inputs.device)
+        except BaseException as error:
+            # Besides torch.OutOfMemoryError there are libraries' own.
+            if len(batch) > 1 and isinstance(error, RuntimeError) and "memory" in str(error):
+                with self._list:
+                    self._waiting = batch + self._waiting
+                self.most = len(batch) // 2
                 return
-            with self._list:
-                self._waiting = batch + self._waiting
-            self.most = len(batch) // 2
-            return
-        except Exception as error:
             for _, future in batch:
                 future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             future.set_result(answer)

@@ -59,6 +59,19 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     return torch.where(linear <= 0.0031308, linear * 12.92, curve)
 
 
+def luminance(rgb: Tensor) -> Tensor:
+    """Say what each channel adds to a colour's luminance, CIE's Y.
+
+    Args:
+        rgb: (..., 3, H, W) in [0, 1].
+
+    Returns:
+        (..., 3, H, W); over the channels they sum to Y, [0, 1].
+    """
+    weights = _RGB_TO_XYZ[1].to(rgb.dtype).to(rgb.device)
+    return srgb_to_linear(rgb) * weights[:, None, None]
+
+
 def _compress(t: Tensor) -> Tensor:
     """CIE's f: the cube root with a straight foot. t: any shape, [0, 1]."""
     return torch.where(t > _DARK, t.clamp_min(_DARK) ** (1 / 3), t * _DARK_SLOPE + _DARK_OFFSET)

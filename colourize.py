@@ -2,13 +2,18 @@
 
 import argparse
 import io
+import itertools
 import json
 import math
 import os
 import sys
 import time
+import zlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +33,37 @@ from console import (
     run_command,
 )
 from decoder import SeveralPicturesError
-from device import add_device_option, cores
+from device import add_device_option, count_cores
 from photo import (
     SUFFIXES,
     TARGETS,
     Photo,
     PhotoError,
     count_pixels,
-    each,
     encode_photo,
     find_photos,
+    give_up_writing,
     read_photo,
     remove_leftovers,
     spread,
-    write_bytes,
     write_photo,
     write_whole,
     written_format,
     written_name,
 )
-from recombine import enlarged, rgb_strips, ycbcr_strips
-from room import Room
+from recombine import STRIP_PIXELS, enlarge, rgb_strips, to_grey, ycbcr_strips
+from threads import Room, each
 
 DEFAULT_OUTPUT = "colourized"
-STREAM = "-"  # as a path: standard input, and output
 MOST_VARIANTS = 24
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
 COMPARED = 1024  # pixels: the longest side of either picture of --compare
 SHEET, SHEET_PHOTOS, SHEET_TILE = "contact_sheet.jpg", 48, 240  # of --compare; pixels
-# In flight at the same time, over all threads: what bounds the memory. A larger photograph is
-# coloured alone.
-PIXELS_IN_FLIGHT = 60_000_000
+OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is known again
+# Pixels of the photographs that are in memory at the same time, over all threads: one for so many
+# bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
+MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
+PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
 THERE_ALREADY = "there already"
 
 
@@ -83,7 +88,7 @@ class Outcome:
     """What became of a photograph."""
 
     source: Path
-    result: str  # colourized, skipped or failed
+    result: str  # colourized, skipped, failed, or stopped before its end
     files: list[Path] = field(default_factory=list)
     reason: str = ""
     hints: list[str] = field(default_factory=list)
@@ -96,19 +101,24 @@ class Outcome:
         return json.dumps(row | ({"reason": self.reason} if self.reason else {}))
 
 
-class StoppedError(Exception):
+class Stopped(BaseException):
     """The user has asked to stop; what was begun is not finished."""
+
+
+def path_or_stream(text: str) -> Path | None:
+    """Be an argparse type: a path, or None for -, standard input."""
+    return None if text == "-" else Path(text)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
         description="Put colour into black-and-white photographs. Prints the files it wrote.",
-        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 interrupted. Under "
+        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
         "torchrun, processes share the photographs.",
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH",
+    add("paths", nargs="+", type=path_or_stream, metavar="PATH",
         help="photographs, or folders of them with their subfolders; - for one photograph from "
         "standard input, coloured to standard output")  # fmt: skip
     add("-o", "--output", type=Path, metavar="DIR",
@@ -138,60 +148,102 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "colour")  # fmt: skip
     add("--compare", action="store_true",
         help="write NAME_compared.jpg, grey and coloured side by side, and "
-        f"{SHEET} of all")  # fmt: skip
+        f"{SHEET}, some of all of them")  # fmt: skip
 
     add = parser.add_argument_group("reports").add_argument
     add("--json", action="store_true",
         help="print a line of JSON for each photograph, not the files")  # fmt: skip
-    add("--report", type=Path, metavar="FILE", help="write such lines to a file as well")
-    return parser.parse_args(argv)
+    add("--report", type=Path, metavar="FILE",
+        help="add such lines to a file as well; under torchrun, FILE_0, FILE_1 and so "
+        "on")  # fmt: skip
+    args = parser.parse_args(argv)
+    if None in args.paths:
+        if len(args.paths) > 1:
+            parser.error("-: is one photograph alone; leave the other paths out")
+        for name in ("output", "dry_run", "json", "report", "confidence", "compare"):
+            if getattr(args, name):
+                parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
+        if args.variants > 1:
+            parser.error("--variants: has no meaning for -")
+    if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
+        parser.error(f"--report {args.report}: needs the name of a text file")
+    return args
 
 
-def plan(paths: list[Path], output: Path, keep_names: bool, args: argparse.Namespace) -> list[Job]:
-    """Pair every photograph with the files that it goes to, before anything is written.
-
-    Two photographs never share a target: the later one gets a number.
+def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Find the photographs that a command line names.
 
     Args:
-        paths: photographs and folders, all there.
-        output: where the targets lie; never searched for photographs.
-        keep_names: put a folder's photographs into a folder of its name below output.
-        args: the command line: in which format, and what is wanted beside each.
+        paths: photographs and folders.
+        output: never searched for photographs.
+
+    Returns:
+        Each photograph and where below the output its result goes; and what is wrong with paths
+        that are not there or may not be looked into.
     """
-    found: list[tuple[Path, Path]] = []  # source, path below output
+    found: list[tuple[Path, Path]] = []
+    unreadable: list[OSError] = []
+    wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
+    # Whether or not another is there: names may not depend on that.
+    folders = sum(not path.is_file() for path in paths)
+    keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
     for path in paths:
         if path.is_dir():
             root = Path(path.resolve().name if keep_names else "")
-            found += [(p, root / p.relative_to(path)) for p in find_photos(path, without=output)]
-        else:
+            photos = find_photos(path, without=output, unreadable=unreadable)
+            found += [(photo, root / photo.relative_to(path)) for photo in photos]
+        elif path.exists():
             found.append((path, Path(path.name)))
-    taken: set[str] = set()
+    wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
+    return found, wrong
 
-    def free(path: Path) -> Path:
-        """Number a name that is taken; some file systems take A.jpg for a.jpg."""
+
+def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace) -> list[Job]:
+    """Pair every photograph with the files that it goes to, before anything is written.
+
+    Two photographs never share a target, and none is another photograph: the later one gets a
+    number.
+
+    Args:
+        found: photographs, and where below the output the results go.
+        output: where the targets lie.
+        args: the command line: in which format, and what is wanted beside each.
+    """
+
+    def key_of(path: Path) -> str:
+        """Some file systems take A.jpg for a.jpg."""
+        return os.path.abspath(path).casefold()  # noqa: PTH100 - ten times faster
+
+    unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
+    sources = {key.casefold() for key in unique}
+    taken = {key_of(output / SHEET)}
+
+    def free(path: Path, source: Path | None = None) -> Path:
+        """Number a name that is taken; that of the photograph itself is refused later."""
         n, numbered = 2, path
-        while (key := os.path.abspath(numbered).casefold()) in taken:  # noqa: PTH100 - 10x faster
+        own = key_of(source) if source else ""
+        while (key := key_of(numbered)) in taken or (key in sources and key != own):
             numbered = path.with_stem(f"{path.stem}_{n}")
             n += 1
         taken.add(key)
         return numbered
 
     # First the coloured photographs, whose names do not depend on what else is wanted.
-    firsts: dict[str, tuple[Path, Path]] = {}
-    for source, below in found:
-        if (key := os.path.abspath(source)) not in firsts:  # noqa: PTH100 - 10x faster
-            name = written_name(below, args.format)
-            firsts[key] = (source, free(output / below.with_name(name)))
-    # Then what lies beside each; never a photograph that is to be read.
-    taken |= {key.casefold() for key in firsts}
+    firsts = [
+        (source, free(output / below.with_name(written_name(below, args.format)), source))
+        for source, below in unique.values()
+    ]
+    stems = Counter(key_of(first.with_suffix("")) for _, first in firsts)
     jobs = []
-    for source, first in firsts.values():
+    for source, first in firsts:
+        shared = stems[key_of(first.with_suffix(""))] > 1  # cat.jpg and cat.png
+        name = first.name if shared else first.stem
+
+        def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
+            return free(first.with_name(f"{name}_{what}")) if wanted else None
+
         variants = range(2, args.variants + 1)
         others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
-
-        def beside(wanted: object, what: str, first: Path = first) -> Path | None:
-            return free(first.with_name(f"{first.stem}_{what}")) if wanted else None
-
         sheet = beside(others, f"{args.variants}_variants.png")
         sure = beside(args.confidence, "confidence.png")
         compared = beside(args.compare, "compared.jpg")
@@ -199,85 +251,53 @@ def plan(paths: list[Path], output: Path, keep_names: bool, args: argparse.Names
     return jobs
 
 
-def unfinished(job: Job, overwrite: bool) -> list[Path]:
+def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
     """List a job's files that are still to be written.
 
     Raises:
-        PhotoError: one of them is the photograph itself.
+        PhotoError: one of them is the photograph itself, or has no possible name.
     """
-    there = [path for path in job.targets() if path.exists()]
-    if any(job.source.samefile(path) for path in there):
-        raise PhotoError("would be written over itself; name another folder with -o")
+    try:
+        there = [path for path in job.targets() if path.exists()]
+        if any(job.source.samefile(path) for path in there):
+            raise PhotoError("would be written over itself; name another folder with -o")
+    except OSError as error:
+        raise PhotoError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
     return [path for path in job.targets() if overwrite or path not in there]
 
 
-def colour_and_write(
-    job: Job, colourizer: Colourizer, args: argparse.Namespace, tag: str | None, stop: Interrupt
-) -> list[Path]:
-    """Colourize one photograph, as far as it is not done.
+@dataclass
+class Run:
+    """What the photographs of a run have in common."""
 
-    Args:
-        job: the photograph.
-        colourizer: what colours it.
-        args: the command line.
-        tag: what the files' metadata says.
-        stop: asked between strips.
+    colourizer: Colourizer
+    args: argparse.Namespace
+    tag: str | None  # what the files' metadata says
+    room: Room  # in pixels
+    stop: Interrupt
 
-    Returns:
-        The files that were written.
-
-    Raises:
-        PhotoError: it cannot be read or written.
-        StoppedError: the user does not want to wait for it.
-    """
-    if stop.exit_code:
-        raise StoppedError
-    wanted = unfinished(job, args.overwrite)
-    photo = read_photo(job.source)
-    colourings, sure = colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
-    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
-    for path, ab in zip(job.coloured, colourings, strict=True):
-        if path in wanted:
-            write_coloured(path, photo, ab, args.format, tag, stop)
-    if job.sheet in wanted and job.sheet:
-        small = shown(photo, TILE)
-        write_picture(job.sheet, side_by_side([coloured(small, ab) for ab in colourings]))
-    if job.confidence in wanted and job.confidence and sure is not None:
-        height, width = photo.pixels.shape[:2]
-        grey = next(enlarged(sure, height, width, rows=height)).clamp(0, 1) * 255
-        write_picture(job.confidence, Image.fromarray(grey[0].round().byte().numpy()))
-    if job.compared in wanted and job.compared:
-        small = shown(photo, COMPARED)
-        pair = [Image.fromarray(small).convert("RGB"), coloured(small, colourings[0])]
-        write_picture(job.compared, side_by_side(pair))
-    return wanted
+    def check(self) -> None:
+        """Raise Stopped if the user has asked to stop."""
+        if self.stop.exit_code:
+            raise Stopped
 
 
-def attempt(
-    job: Job,
-    colourizer: Colourizer,
-    args: argparse.Namespace,
-    tag: str | None,
-    room: Room,
-    stop: Interrupt,
-) -> Outcome:
-    """Colourize one photograph, whatever comes of it; arguments as `colour_and_write`.
-
-    room: pixels that may be in memory.
-    """
+def attempt(job: Job, run: Run) -> Outcome:
+    """Colourize one photograph, as far as it is not done, whatever comes of it."""
     begun = time.monotonic()
     outcome = Outcome(job.source, "skipped", reason=THERE_ALREADY)
     try:
-        if not unfinished(job, args.overwrite):
-            return outcome
-        with room.take(count_pixels(job.source)):
-            begun = time.monotonic()
-            outcome.files = colour_and_write(job, colourizer, args, tag, stop)
-        outcome.result, outcome.reason = "colourized", ""
+        wanted = list_unfinished(job, run.args.overwrite)
+        if wanted:
+            with run.room.take(count_pixels(job.source)):
+                begun = time.monotonic()
+                for path in colourize(job, wanted, run):
+                    outcome.files.append(path)
+            outcome.result, outcome.reason = "colourized", ""
     except SeveralPicturesError as error:
         outcome.reason = str(error)
-    except StoppedError:
-        outcome.result = "stopped"
+    except Stopped:
+        outcome.result, outcome.reason = "stopped", "stopped"
     except Exception as error:  # one bad photograph never stops a folder
         outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
         outcome.hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
@@ -285,59 +305,87 @@ def attempt(
     return outcome
 
 
-def write_coloured(
-    path: Path,
-    photo: Photo,
-    ab: torch.Tensor,
-    target: str | None,
-    tag: str | None,
-    stop: Interrupt | None = None,
-) -> None:
-    """Put colour into a photograph, strip by strip, into a file.
+def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
+    """Colourize one photograph.
 
     Args:
-        path: the file.
-        photo: the photograph.
-        ab: (1, 2, h, w) in Lab units.
-        target: the format; None: as it was.
-        tag: what the file's metadata says.
-        stop: asked between strips.
+        job: the photograph.
+        wanted: those of its files that are to be written.
+        run: how.
+
+    Yields:
+        the files, as they are written.
+
+    Raises:
+        PhotoError: it cannot be read or written.
+        Stopped: the user does not want to wait for it.
     """
-    ycbcr, strips = coloured_strips(photo, ab, target)
+    run.check()
+    photo = read_photo(job.source)
+    colourings, sure = run.colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
+    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
+    for path, ab in zip(job.coloured, colourings, strict=True):
+        if path in wanted:
+            ycbcr, strips = choose_road(photo, ab, run.args.format)
+            strips = check_before(strips, run)
+            write_photo(path, strips, photo, target=run.args.format, ycbcr=ycbcr, tag=run.tag)
+            yield path
+    run.check()
+    if job.sheet in wanted and job.sheet:
+        small = reduce_to(photo, TILE)
+        write_picture(job.sheet, put_side_by_side([colour(small, ab) for ab in colourings]))
+        yield job.sheet
+    if job.confidence in wanted and job.confidence and sure is not None:
+        write_picture(job.confidence, draw_confidence(sure, *photo.pixels.shape[:2]))
+        yield job.confidence
+    if job.compared in wanted and job.compared:
+        small = reduce_to(photo, COMPARED)
+        grey = Image.fromarray(to_grey(small)).convert("RGB")
+        write_picture(job.compared, put_side_by_side([grey, colour(small, colourings[0])]))
+        yield job.compared
 
-    def until_stopped() -> Iterator[np.ndarray]:
-        for strip in strips:
-            if stop and stop.exit_code:
-                raise StoppedError
-            yield strip
 
-    write_photo(path, until_stopped(), photo, target=target, ycbcr=ycbcr, tag=tag)
+def check_before(strips: Iterator[np.ndarray], run: Run) -> Iterator[np.ndarray]:
+    """Let strips through until the user asks to stop."""
+    for strip in strips:
+        run.check()
+        yield strip
 
 
-def coloured_strips(
+def choose_road(
     photo: Photo, ab: torch.Tensor, target: str | None
 ) -> tuple[bool, Iterator[np.ndarray]]:
-    """Choose the road to a format; return whether it is YCbCr's, and the strips."""
-    grey = photo.pixels.ndim == 2 and photo.pixels.dtype == np.uint8
-    if grey and written_format(photo.format, target) == "JPEG":
-        return True, ycbcr_strips(photo.pixels, ab)
+    """Colour a photograph as its format stores it; return whether that is YCbCr, and the strips."""
+    if photo.pixels.dtype == np.uint8 and written_format(photo.format, target) == "JPEG":
+        return True, ycbcr_strips(to_grey(photo.pixels), ab)
     return False, rgb_strips(photo.pixels, ab)
 
 
-def shown(photo: Photo, side: int) -> np.ndarray:
+def reduce_to(photo: Photo, side: int) -> np.ndarray:
     """Reduce a photograph's pixels to a longest side; (h, w) or (h, w, 3), uint8."""
-    pixels = photo.pixels if photo.pixels.dtype == np.uint8 else (photo.pixels >> 8).astype("u1")
-    image = Image.fromarray(pixels)
+    factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
+    pixels = photo.pixels[::factor, ::factor]
+    pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((side, side))
     return np.asarray(image)
 
 
-def coloured(pixels: np.ndarray, ab: torch.Tensor) -> Image.Image:
+def colour(pixels: np.ndarray, ab: torch.Tensor) -> Image.Image:
     """Put colour into a small picture."""
     return Image.fromarray(np.concatenate(list(rgb_strips(pixels, ab))))
 
 
-def side_by_side(pictures: list[Image.Image]) -> Image.Image:
+def draw_confidence(sure: torch.Tensor, height: int, width: int) -> Image.Image:
+    """Draw the network's confidence, (1, 1, h, w) in (0, 1], at a photograph's size."""
+    grey = np.empty((height, width), dtype=np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for n, strip in enumerate(enlarge(sure, height, width, rows)):
+        grey[n * rows : (n + 1) * rows] = (strip[0].clamp(0, 1) * 255).round().byte().numpy()
+    return Image.fromarray(grey)
+
+
+def put_side_by_side(pictures: list[Image.Image]) -> Image.Image:
     """Put pictures of one size into rows, about as many rows as columns."""
     width, height = pictures[0].size
     columns = math.ceil(math.sqrt(len(pictures)))
@@ -347,78 +395,102 @@ def side_by_side(pictures: list[Image.Image]) -> Image.Image:
     return sheet
 
 
-def contact_sheet(paths: list[Path]) -> Image.Image:
-    """Put small versions of pictures of any size on a sheet."""
+def write_picture(path: Path, image: Image.Image, comment: bytes | None = None) -> None:
+    """Write a picture that is made beside a photograph; its name says the format."""
+    file_format = "JPEG" if path.suffix == ".jpg" else "PNG"
+    options = {"comment": comment} if comment else {}
+    write_whole(path, lambda file: image.save(file, format=file_format, quality=90, **options))
+
+
+def write_contact_sheet(path: Path, compared: list[Path]) -> None:
+    """Show small versions of some of the pictures of --compare; replace only a sheet of ours."""
+    if path.exists():
+        with Image.open(path) as sheet:
+            if sheet.info.get("comment") != OUR_SHEET:
+                raise PhotoError("is not ours and was left alone; move it, or name another -o")
     tiles = []
-    for path in paths:
+    for pair in spread([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
         tile = Image.new("RGB", (2 * SHEET_TILE, SHEET_TILE))
-        with Image.open(path) as picture:
+        with Image.open(pair) as picture:
             picture.thumbnail(tile.size)
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
         tiles.append(tile)
-    return side_by_side(tiles)
+    if tiles:
+        write_picture(path, put_side_by_side(tiles), OUR_SHEET)
 
 
-def write_picture(path: Path, image: Image.Image) -> None:
-    """Write a picture that is made beside a photograph; its name says the format."""
-    file_format = "JPEG" if path.suffix == ".jpg" else "PNG"
-    write_whole(path, lambda file: image.save(file, format=file_format, quality=90))
-
-
-def colourize_stream(colourizer: Colourizer, args: argparse.Namespace, tag: str | None) -> int:
+def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
+    file = io.BytesIO()  # encoders go back to earlier places
     try:
         photo = read_photo(io.BytesIO(sys.stdin.buffer.read()))
         (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
-        ycbcr, strips = coloured_strips(photo, ab, args.format)
-        file = io.BytesIO()  # encoders go back to earlier places
-        encode_photo(file, strips, photo, target=args.format, ycbcr=ycbcr, tag=tag)
-    except PhotoError as error:
+        ycbcr, strips = choose_road(photo, ab, target)
+        encode_photo(file, strips, photo, target=target, ycbcr=ycbcr, tag=tag)
+    except Exception as error:  # what cannot be read, or has no room in the format
         hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
-        print_error(f"standard input: {error}", *hints)
+        print_error(f"standard input: {error or type(error).__name__}", *hints)
         return 1
-    sys.stdout.buffer.write(file.getvalue())
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        print_error("standard output: was closed before the photograph was written")
+        return 1
     return 0
 
 
-def share_of_process() -> tuple[int, int]:
-    """Say which of how many processes this is, as torchrun tells it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+def find_share() -> tuple[int, int]:
+    """Say which of how many processes this is, if torchrun has started it."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list[Job]:
+    """Pick a process's photographs; by their names, so that no other file changes who does what."""
+    if processes == 1:
+        return jobs
+
+    def owner(job: Job) -> int:
+        name = os.path.relpath(job.coloured[0], output)
+        return zlib.crc32(os.fsencode(name)) % processes
+
+    return [job for job in jobs if owner(job) == rank]
+
+
+def wait_for_others(processes: int) -> None:
+    """Wait until all processes are here: torchrun stops the others when one has ended with 1."""
+    if processes > 1:
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
+        torch.distributed.barrier()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    output = args.output or Path(DEFAULT_OUTPUT)
-    rank, processes = share_of_process()
-    stream = args.paths == [Path(STREAM)]
-    missing: list[Path] = []
+    stream = args.paths == [None]
     jobs: list[Job] = []
+    failed: list[str] = []
     if not stream:
-        try:
-            missing = [path for path in args.paths if not path.exists()]
-            for path in missing:
-                print_error(f"{path}: no such file or folder")
-            folders = [path for path in args.paths if path.is_dir()]
-            if any(path.resolve() == output.resolve() for path in folders):
+        output = args.output or Path(DEFAULT_OUTPUT)
+        for path in args.paths:
+            if path.is_dir() and path.resolve() == output.resolve():
                 what = f"{output}: is where the photographs are"
                 print_error(what, "name another folder with -o")
                 return 2
-            keep_names = args.output is None or len(folders) > 1
-            there = [path for path in args.paths if path not in missing]
-            jobs = plan(there, output, keep_names, args)
-        except OSError as error:
-            print_error(f"{error.filename}: {error.strerror}")
-            return 2
-        if not jobs:
-            if not missing:
+        found, failed = find_all(args.paths, output)
+        for what in failed:
+            print_error(what)
+        if not found:
+            if not failed:
                 hint = "looked for " + " ".join(sorted(SUFFIXES))
                 print_error(f"{args.paths[0]}: no photographs there", hint)
             return 2
-        jobs = jobs[rank::processes]
+        jobs = plan(found, output, args)
         if args.dry_run:
-            return dry_run(jobs, args, len(missing))
+            return dry_run(jobs, args, len(failed))
     try:
         vividness = VIVIDNESS if args.vividness is None else args.vividness
         colourizer = Colourizer.load(args.checkpoint, args.device, vividness)
@@ -436,21 +508,42 @@ def main(argv: list[str] | None = None) -> int:
         name = f"{args.checkpoint.name}, sha256 {fingerprint(args.checkpoint)[:12]}"
         tag = f"colourized with Image Colourizer ({name})"
     if stream:
-        return colourize_stream(colourizer, args, tag)
-    return colourize_all(jobs, colourizer, args, tag, len(missing))
+        return colourize_stream(colourizer, args.format, tag)
+    return colourize_all(jobs, colourizer, args, tag, len(failed))
 
 
 def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
     """Say what would be written; return the exit code."""
-    new = 0
+    counts = Counter(failed=failed)
+    lines = []
     for job in jobs:
-        wanted = [path for path in job.targets() if args.overwrite or not path.exists()]
-        new += bool(wanted)
-        for path in wanted:
-            print_result(path)
-    skipped = len(jobs) - new
-    print_note(f"{new} would be colourized, {skipped} skipped, {failed} failed")
-    return 1 if failed else 0
+        try:
+            wanted = list_unfinished(job, args.overwrite)
+        except PhotoError as error:
+            counts["failed"] += 1
+            print_error(f"{job.source}: {error}")
+            continue
+        counts["skipped" if not wanted else "planned"] += 1
+        if args.json:
+            reason = "" if wanted else THERE_ALREADY
+            outcome = Outcome(job.source, "planned" if wanted else "skipped", wanted, reason)
+            lines.append(outcome.as_json())
+        else:
+            lines += [str(path) for path in wanted]
+    if lines:
+        print_result("\n".join(lines))
+    done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
+    print_note(f"{done}, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
+
+
+def pixels_in_flight() -> int:
+    """Say how many pixels of photographs may be in memory at the same time."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return PIXELS_IN_FLIGHT
+    return max(PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
 
 
 def colourize_all(
@@ -459,66 +552,72 @@ def colourize_all(
     """Colour the photographs of all jobs, several at the same time.
 
     Args:
-        jobs: the photographs.
+        jobs: the photographs, this process's and all others'.
         colourizer: what colours them.
         args: the command line.
         tag: what the files' metadata says.
-        failed: how many photographs that were asked for are not there.
+        failed: how many paths that were asked for are not there.
 
     Returns:
         The exit code.
     """
     output = args.output or Path(DEFAULT_OUTPUT)
-    rank, processes = share_of_process()
-    threads = min(cores(), len(jobs))
+    rank, processes = find_share()
+    mine = take_share(jobs, output, rank, processes)
+    threads = max(1, min(count_cores(), len(mine)))
     # Photographs beside each other use the cores better than one photograph on all of them.
-    torch.set_num_threads(max(1, torch.get_num_threads() // threads))
-    room = Room(PIXELS_IN_FLIGHT)
-    remove_leftovers({job.coloured[0].parent for job in jobs})
-    counts = {"colourized": 0, "skipped": 0, "failed": failed}
+    torch.set_num_threads(max(1, count_cores() // threads))
+    remove_leftovers({job.coloured[0].parent for job in mine})
+    counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     there_already = 0
-    rows: list[str] = []
     begun = time.monotonic()
-    with Interrupt() as stop:
-
-        def work(job: Job) -> Outcome:
-            return attempt(job, colourizer, args, tag, room, stop)
-
-        bar = progress(each(jobs, work, threads), "colourizing", len(jobs))
-        for _, outcome in bar:
-            if isinstance(outcome, Exception):  # none of the photograph's
-                raise outcome
-            if outcome.result == "stopped":
-                break
+    with ExitStack() as stack:
+        report = None
+        if args.report:
+            share = f"_{rank}" if processes > 1 else ""
+            path = args.report.with_stem(args.report.stem + share)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                report = stack.enter_context(path.open("a"))
+            except OSError as error:
+                print_error(f"--report {path}: {error.strerror}")
+                return 2
+        stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
+        run = Run(colourizer, args, tag, Room(pixels_in_flight()), stop)
+        # Asked to stop, it takes no more; what is begun is waited for, but not for long.
+        wanted = itertools.takewhile(lambda _: not stop.exit_code, mine)
+        outcomes = each(wanted, lambda job: attempt(job, run), threads, ahead=16 * threads)
+        for _, outcome in progress(outcomes, "colourizing", len(mine)):
             counts[outcome.result] += 1
             there_already += outcome.reason == THERE_ALREADY
             if outcome.result == "failed":
                 print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
-            elif outcome.reason and outcome.reason != THERE_ALREADY:
+            elif outcome.result == "skipped" and outcome.reason != THERE_ALREADY:
                 print_note(f"skipped: {outcome.source}: {outcome.reason}")
-            rows.append(outcome.as_json())
-            for line in rows[-1:] if args.json else outcome.files:
-                print_result(line)
-            if stop.exit_code:
-                break
-        bar.close()
-    seconds = max(time.monotonic() - begun, 1e-9)
-    try:
-        if args.report:
-            share = f"_{rank}" if processes > 1 else ""
-            report = args.report.with_stem(args.report.stem + share)
-            write_bytes(report, "".join(f"{row}\n" for row in rows).encode())
-        pairs = [job.compared for job in jobs if job.compared and job.compared.exists()]
-        if pairs and counts["colourized"]:
-            sheet = output / (SHEET if processes == 1 else f"{rank}_{SHEET}")
-            write_picture(sheet, contact_sheet(spread(pairs, SHEET_PHOTOS)))
-    except OSError as error:
-        print_error(f"{error.filename}: {error.strerror}")
-        counts["failed"] += 1
-    rate = f"({counts['colourized'] / seconds:.3g} photos/s)"
-    print_note(", ".join(f"{n} {result}" for result, n in counts.items()) + f" {rate}")
+            if args.json:
+                print_result(outcome.as_json())
+            else:
+                for path in outcome.files:
+                    print_result(path)
+            if report:
+                print(outcome.as_json(), file=report, flush=True)
+        seconds = max(time.monotonic() - begun, 1e-9)
+        if not stop.exit_code:
+            wait_for_others(processes)
+            compared = [job.compared for job in jobs if job.compared]
+            if compared and rank == 0:
+                try:
+                    write_contact_sheet(output / SHEET, compared)
+                except (OSError, PhotoError) as error:
+                    counts["failed"] += 1
+                    print_error(f"{output / SHEET}: {getattr(error, 'strerror', None) or error}")
+    done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
+    who = f"process {rank + 1} of {processes}: " if processes > 1 else ""
+    print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
     if there_already:
         print_note(f"hint: skipped: there already in {output}; --overwrite does them again")
+    if not stop.exit_code:
+        wait_for_others(processes)
     return stop.exit_code or (1 if counts["failed"] else 0)
 
 

@@ -1,12 +1,14 @@
 """Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ab_bins import confidence, tilted, vivid_ab
@@ -16,7 +18,7 @@ from colour_space import MAX_LIGHTNESS, to_8_bits
 from device import pick_device
 from Model_CNN import STRIDE, Model_CNN, fold_batch_norm
 from pixel_formats import pixels_and_alpha
-from recombine import enlarged, photo_lightness, rgb_strips
+from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
 
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
 # a scan and its thumbnail get the same colours.
@@ -78,8 +80,10 @@ def reduced_lightness(pixels: np.ndarray) -> Tensor:
     height, width = working_size(*pixels.shape[:2])
     factor = min(pixels.shape[0] // (2 * height), pixels.shape[1] // (2 * width))
     if factor > 1:
-        eight_bits = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-        pixels = np.asarray(Image.fromarray(eight_bits).reduce(factor))
+        rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
+        strips = [pixels[y : y + rows] for y in range(0, len(pixels), rows)]
+        eight_bits = (s if s.dtype == np.uint8 else (s >> 8).astype(np.uint8) for s in strips)
+        pixels = np.concatenate([Image.fromarray(s).reduce(factor) for s in eight_bits])
     return photo_lightness(pixels)
 
 
@@ -92,7 +96,9 @@ class Colourizer:
         self.device = device
         self.vividness = vividness
         # On the CPU a batch takes as long as its photographs one by one: each thread has its own.
-        self._network = self.model if device.type == "cpu" else Batching(self.model, BATCH)
+        self._network = Batching(self.model, BATCH) if device.type == "cuda" else self.model
+        # Metal's commands of two threads at a time can end the process (pytorch#197805).
+        self._turn = Lock() if device.type == "mps" else nullcontext()
 
     @classmethod
     def load(
@@ -143,7 +149,7 @@ class Colourizer:
         """
         (ab,), _ = self.predict(lightness, variants=1)
         height, width = lightness.shape[-2:]
-        return next(enlarged(ab, height, width, rows=height))
+        return next(enlarge(ab, height, width, rows=height))
 
     @torch.inference_mode()
     def predict(self, lightness: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
@@ -157,19 +163,24 @@ class Colourizer:
 
         Returns:
             For each variant its ab (1, 2, h, w) in Lab units; and the confidence (1, 1, h, w) in
-            (0, 1], None of a network that knows no likelihoods. h and w are the network's.
+            (0, 1], None of a network that knows no likelihoods; all on the CPU, h and w being the
+            network's.
         """
+        with self._turn:
+            return self._predict(lightness, variants)
+
+    def _predict(self, lightness: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
         small = self.look(lightness)
         if not isinstance(self.model, Model_CNN) or not self.model.config.likelihoods:
-            return [self.model.predict_ab(small)] * variants, None
+            return [self.model.predict_ab(small).cpu()] * variants, None
         logits = self._network(small)  # (1, K, h/4, w/4)
         centres, shares = self.model.bin_centres, self.model.bin_shares
         sure = confidence(logits, centres)  # (1, 1, h/4, w/4)
         colourings = [
-            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure)
+            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure).cpu()
             for i in range(variants)
         ]
-        return colourings, sure
+        return colourings, sure.cpu()
 
     def colourize(self, picture: Image.Image | np.ndarray) -> np.ndarray:
         """Colour a photograph; every pixel keeps its lightness.
@@ -177,12 +188,22 @@ class Colourizer:
         Any number of threads may do so at the same time.
 
         Args:
-            picture: an image, or its pixels (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours
-                in it are ignored.
+            picture: an image, which is turned upright as its EXIF says, or the pixels of one,
+                (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
 
         Returns:
             rgb (H, W, 3) of the type of the pixels.
+
+        Raises:
+            ValueError: an array of another shape or type.
         """
-        pixels = picture if isinstance(picture, np.ndarray) else pixels_and_alpha(picture)[0]
+        if isinstance(picture, Image.Image):
+            pixels, _ = pixels_and_alpha(ImageOps.exif_transpose(picture))
+        else:
+            pixels = picture
+        right = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+        if not right or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
+            wanted = "(H, W) or (H, W, 3) of uint8 or uint16"
+            raise ValueError(f"{pixels.shape} of {pixels.dtype}: needs {wanted}")
         (ab,), _ = self.predict(reduced_lightness(pixels), variants=1)
         return np.concatenate(list(rgb_strips(pixels, ab)))

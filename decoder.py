@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
 
 from colour_profiles import grey_to_srgb, profile_kind
 from metadata import exif_of_tiff, tiff_pages
+from pixel_formats import rgb_pixels
 from strip_files import read_deep_colours, take_half, undo_premultiplication
 
 # An A3 sheet at 1200 dpi has 280 megapixels, a glass negative of 20x25 cm at 2400 dpi 450. Above
@@ -180,7 +181,7 @@ def jpeg_pixels(image: ImageFile.ImageFile) -> np.ndarray:
     chroma = [np.asarray(image.getchannel(n).getextrema()) for n in (1, 2)]
     if all(127 <= level <= 129 for level in np.ravel(chroma)):
         return np.asarray(image.getchannel(0))
-    return np.asarray(image.convert("RGB"))
+    return rgb_pixels(image)
 
 
 def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:

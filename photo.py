@@ -2,10 +2,9 @@
 
 import os
 import secrets
+import socket
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from decoder import (
 from encoder import encode
 from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
 from strip_files import is_deep_colour, take_half
+from threads import each
 
 T = TypeVar("T")
 
@@ -49,9 +49,12 @@ WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
 # The formats that a user can ask for, and the suffix that a name gets where the format changes.
 TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
 
-# How the name of a file begins that is being written. One that has not grown for so long is left
-# from a run that was killed.
+# A file that is being written has this at the beginning of its name, then its writer's machine and
+# process. What a process left that is gone is removed at once; what another machine's left, after
+# so long without growing.
 PART, LEFTOVER_SECONDS = ".part-", 3600
+_MACHINE = socket.gethostname()[:64].replace("-", "_")
+_being_written: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ def is_photo_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
+def find_photos(
+    folder: Path, without: Path | None = None, unreadable: list[OSError] | None = None
+) -> list[Path]:
     """List the photographs in a folder and all folders below it, by name, in a fixed order.
 
     Hidden files and folders (.thumbnails and the like) are left out.
@@ -86,10 +91,12 @@ def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
     Args:
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
+        unreadable: is given what went wrong with folders that may not be looked into.
     """
+    note = None if unreadable is None else unreadable.append
     skipped = without.resolve() if without else None
     found = []
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in os.walk(folder, onerror=note):
         visible = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
         found += [Path(top) / name for name in sorted(names) if is_photo_name(Path(name))]
@@ -212,7 +219,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         path: the file; its folder must exist. An existing one is replaced.
         write: is given the open file.
     """
-    temporary = path.with_name(f"{PART}{secrets.token_hex(8)}")
+    temporary = path.with_name(f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}")
+    _being_written.add(temporary)
     try:
         with temporary.open("xb") as file:
             write(file)
@@ -222,16 +230,39 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _being_written.discard(temporary)
+
+
+def give_up_writing() -> None:
+    """Remove what is half written, before the process ends in the middle of it."""
+    for temporary in list(_being_written):
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_leftovers(folders: Iterable[Path]) -> None:
-    """Remove what killed runs left of files that they had begun to write, if it is old enough."""
-    long_ago = time.time() - LEFTOVER_SECONDS
+    """Remove what killed runs left of files that they had begun to write."""
     for folder in folders:
         for path in folder.glob(f"{PART}*"):
             with suppress(OSError):  # gone by now, or another's
-                if path.stat().st_mtime < long_ago:
+                if _is_left(path):
                     path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    """Say whether the process is gone that was writing a file beside its place."""
+    machine, _, rest = path.name.removeprefix(PART).partition("-")
+    process = rest.partition("-")[0]
+    if machine == _MACHINE and process.isdigit() and os.name == "posix":
+        try:
+            os.kill(int(process), 0)  # asks only whether it is there
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+    return path.stat().st_mtime < time.time() - LEFTOVER_SECONDS
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -304,37 +335,6 @@ def square(image: Image.Image, side: int) -> Image.Image:
     return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
 
 
-def each(items: Sequence[T], do: Callable[[T], Any], threads: int) -> Iterator[tuple[T, Any]]:
-    """Do something with many things in threads; give the results in order.
-
-    Args:
-        items: the things.
-        do: is called with each; what it raises is given in the result's place.
-        threads: how many.
-    """
-
-    def guarded(item: T) -> Any:
-        try:
-            return do(item)
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(threads) as pool:
-        running: deque[tuple[T, Future[Any]]] = deque()
-        try:
-            for item in items:
-                running.append((item, pool.submit(guarded, item)))
-                if len(running) > 2 * threads:  # never far ahead of who takes the results
-                    done, result = running.popleft()
-                    yield done, result.result()
-            while running:
-                done, result = running.popleft()
-                yield done, result.result()
-        finally:
-            for _, result in running:
-                result.cancel()
-
-
 def each_photo(paths: list[Path], read: Callable[[Path], Any]) -> Iterator[tuple[Path, Any]]:
     """Do something with many photographs in threads; give the results in order.
 
@@ -342,7 +342,8 @@ def each_photo(paths: list[Path], read: Callable[[Path], Any]) -> Iterator[tuple
         paths: the photographs.
         read: is called with each; what it raises is given as a PhotoError in the result's place.
     """
-    for path, result in each(paths, read, os.cpu_count() or 1):
+    threads = os.cpu_count() or 1
+    for path, result in each(paths, read, threads, ahead=2 * threads):
         if isinstance(result, Exception) and not isinstance(result, PhotoError):
             yield path, PhotoError(str(result) or type(result).__name__)
         else:

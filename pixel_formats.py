@@ -5,6 +5,8 @@ from PIL import Image
 
 from colour_profiles import cmyk_to_srgb, grey_to_srgb
 
+ROWS_AT_ONCE = 256  # copied from images to arrays at a time
+
 
 def to_8_bits(values: np.ndarray) -> np.ndarray:
     """Round values of 16 bits, if they are, to 8."""
@@ -16,6 +18,15 @@ def to_8_bits(values: np.ndarray) -> np.ndarray:
 def to_16_bits(values: np.ndarray) -> np.ndarray:
     """Stretch values of 8 bits, if they are, to 16."""
     return values if values.dtype == np.uint16 else values.astype(np.uint16) * 257
+
+
+def rgb_pixels(image: Image.Image) -> np.ndarray:
+    """Copy the pixels (H, W, 3) uint8 of an image of 8 bits, with little memory besides."""
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for y in range(0, image.height, ROWS_AT_ONCE):
+        strip = image.crop((0, y, image.width, min(y + ROWS_AT_ONCE, image.height)))
+        pixels[y : y + ROWS_AT_ONCE] = np.asarray(strip.convert("RGB"))
+    return pixels
 
 
 def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -54,7 +65,7 @@ def pixels_and_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]
         alpha = np.asarray(image.getchannel("A"))
     if image.mode in ("1", "L", "LA"):
         return grey_to_srgb(np.asarray(image.convert("L")), profile), alpha
-    return np.asarray(image.convert("RGB")), alpha
+    return rgb_pixels(image), alpha
 
 
 def without_colour(pixels: np.ndarray, slack: int = 0) -> np.ndarray:

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from colour_space import fit_to_gamut, grey_to_lightness, rgb_to_lab, rgb_to_pixels, rgb_to_ycbcr
+from colour_space import (
+    fit_to_gamut,
+    grey_to_lightness,
+    linear_to_srgb,
+    luminance,
+    rgb_to_lab,
+    rgb_to_pixels,
+    rgb_to_ycbcr,
+)
 
 STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
 # JPEG stores one chroma value for CELL x CELL pixels: the conversion to YCbCr is done once for them
@@ -21,6 +29,15 @@ CELL = 2
 def _lightness_of_greys(full: int) -> np.ndarray:
     """List the lightness, (full + 1,) in [0, 100], of all grey levels."""
     return grey_to_lightness(torch.linspace(0, 1, full + 1)).numpy()
+
+
+@cache
+def _luminance_tables() -> tuple[np.ndarray, np.ndarray]:
+    """List each channel's share of luminance by its value, and greys by luminance, in 65535ths."""
+    of_channels = luminance(torch.linspace(0, 1, 256).expand(3, 1, 256))  # (3, 1, 256)
+    shares = (of_channels[:, 0] * 65535).round().int().numpy()
+    greys = linear_to_srgb(torch.arange(65536 + 3) / 65535).clamp(0, 1) * 255
+    return shares, greys.round().byte().numpy()
 
 
 def photo_lightness(pixels: np.ndarray) -> Tensor:
@@ -43,17 +60,7 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
     return torch.cat(strips, dim=1)
 
 
-def enlarging(small: int, large: int) -> Tensor:
-    """Make the matrix that enlarges a line of values bicubically.
-
-    Returns:
-        weights (large, small); each row sums to 1.
-    """
-    unit = torch.eye(small)[None, None]
-    return F.interpolate(unit, (large, small), mode="bicubic", align_corners=False)[0, 0]
-
-
-def enlarged(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tensor]:
+def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tensor]:
     """Enlarge what the network said to a photograph's size, without ever holding all of it.
 
     Args:
@@ -65,11 +72,35 @@ def enlarged(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Ten
     Yields:
         strips (C, rows, width), from top to bottom; the last may have fewer rows.
     """
-    planes = planes[0].float().cpu()
-    across, down = enlarging(planes.shape[2], width), enlarging(planes.shape[1], height)
-    wide = planes @ across.T  # (C, h, width)
+    planes = planes.float().cpu()
+    low = planes.shape[2]
+    wide = F.interpolate(planes, (low, width), mode="bicubic", align_corners=False)[0]
+    # How much of each low row goes into each high one: what bicubic makes of the unit matrix.
+    unit = torch.eye(low)[None, None]
+    weights = F.interpolate(unit, (height, low), mode="bicubic", align_corners=False)[0, 0]
     for y in range(0, height, rows):
-        yield down[y : y + rows] @ wide
+        yield torch.einsum("yl,clx->cyx", weights[y : y + rows], wide)
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """Turn colours into the greys of the same lightness, to within half a grey level.
+
+    Args:
+        pixels: (H, W, 3) sRGB, uint8; or (H, W), which stays as it is.
+
+    Returns:
+        grey (H, W) uint8.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    shares, greys = _luminance_tables()
+    grey = np.empty(pixels.shape[:2], dtype=np.uint8)
+    rows = max(1, STRIP_PIXELS // pixels.shape[1])
+    for y in range(0, len(pixels), rows):
+        strip = pixels[y : y + rows]
+        luminance = sum(shares[channel][strip[..., channel]] for channel in range(3))
+        grey[y : y + rows] = greys[luminance]
+    return grey
 
 
 def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
@@ -84,7 +115,7 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     """
     height, width = pixels.shape[:2]
     rows = max(1, STRIP_PIXELS // width)
-    for n, strip in enumerate(enlarged(ab, height, width, rows)):
+    for n, strip in enumerate(enlarge(ab, height, width, rows)):
         lightness = photo_lightness(pixels[n * rows : (n + 1) * rows])
         yield rgb_to_pixels(fit_to_gamut(lightness, strip), pixels.dtype)
 
@@ -103,7 +134,7 @@ def ycbcr_strips(grey: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     cells = np.asarray(Image.fromarray(grey).reduce(CELL))  # (H/2, W/2), their mean grey
     cells_high, cells_wide = cells.shape
     rows = max(1, STRIP_PIXELS // cells_wide)
-    for n, strip in enumerate(enlarged(ab, cells_high, cells_wide, rows)):
+    for n, strip in enumerate(enlarge(ab, cells_high, cells_wide, rows)):
         mean = cells[n * rows : (n + 1) * rows]
         ycbcr = rgb_to_ycbcr(fit_to_gamut(photo_lightness(mean), strip)) * 255
         ycbcr[0] -= torch.from_numpy(mean.astype(np.float32))

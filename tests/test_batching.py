@@ -21,7 +21,7 @@ class Network:
         self.batches.append(len(batch))
         time.sleep(0.01)
         if len(batch) > self.most:
-            raise torch.OutOfMemoryError("too many")
+            raise torch.OutOfMemoryError("out of memory")
         if (batch < 0).any():
             raise ValueError("negative")
         return batch * 2
@@ -67,6 +67,27 @@ def test_an_error_of_the_network_reaches_those_who_asked():
     with pytest.raises(ValueError, match="negative"):
         batching(-torch.ones(1, 1, 2, 2))
     assert batching(torch.ones(1, 1, 2, 2)).sum() == 8
+
+
+def test_nobody_waits_for_ever_when_the_one_who_computes_is_interrupted():
+    def interrupted(batch: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    batching, errors = Batching(interrupted, most=8), []
+
+    def ask() -> None:
+        try:
+            batching(torch.ones(1, 1, 2, 2))
+        except KeyboardInterrupt as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=5)
+    assert len(errors) == 6
 
 
 def test_a_thread_that_asks_alone_does_not_wait_for_others():

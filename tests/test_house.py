@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
-    ("colour_profiles", "metadata"),
+    ("colour_profiles", "metadata", "threads"),
     ("pixel_formats", "strip_files"),
     ("decoder", "encoder"),
     (
@@ -21,7 +21,6 @@ FLOORS = (
         "photo",
         "duplicates",
         "batching",
-        "room",
         "published_weights",
     ),
     ("ab_bins", "ageing", "classic_cnn", "progress", "recombine"),

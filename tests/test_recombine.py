@@ -11,7 +11,7 @@ from PIL import Image
 
 import recombine
 from colour_space import rgb_to_lab
-from recombine import enlarged, photo_lightness, rgb_strips, ycbcr_strips
+from recombine import enlarge, photo_lightness, rgb_strips, ycbcr_strips
 
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
@@ -31,7 +31,7 @@ def as_rgb(ycbcr: np.ndarray) -> np.ndarray:
 def test_enlarging_strip_by_strip_is_torchs_bicubic(height, width):
     planes = some_ab()
     whole = F.interpolate(planes, (height, width), mode="bicubic", align_corners=False)[0]
-    strips = list(enlarged(planes, height, width, rows=5))
+    strips = list(enlarge(planes, height, width, rows=5))
     assert [strip.shape[1] for strip in strips[:-1]] == [5] * (len(strips) - 1)
     assert torch.allclose(torch.cat(strips, dim=1), whole, atol=1e-3)
 

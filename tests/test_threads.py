@@ -1,10 +1,10 @@
-"""room.py: never more than there is, and nobody waits for ever."""
+"""threads.py: never more than there is, and nobody waits for ever."""
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from room import Room
+from threads import Room
 
 
 def test_never_more_is_held_than_there_is_and_all_get_their_turn():
