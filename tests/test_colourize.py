@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from conftest import ROOT, scene
 from PIL import Image
 
 import colourize
+import photo
 from classic_cnn import ClassicCNN
 from colourizer import Colourizer
 from metrics import colourfulness
@@ -240,13 +243,13 @@ def colourfulness_of(path) -> float:
 
 
 def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
-    photo = album / "photo0.png"
+    picture = album / "photo0.png"
     for vividness in (0, 0.5, 1):
-        assert run(photo, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
+        assert run(picture, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
     levels = [colourfulness_of(tmp_path / v / "photo0.png") for v in ("0", "0.5", "1")]
     assert levels[0] < levels[1] < levels[2]
     with pytest.raises(SystemExit) as bad_usage:
-        run(photo, "--vividness", 2)
+        run(picture, "--vividness", 2)
     assert bad_usage.value.code == 2
 
 
@@ -409,6 +412,8 @@ def test_json_has_a_line_for_each_photograph_whatever_became_of_it(album, tmp_pa
     assert rows["letter.jpg"]["result"] == "failed"
     assert "not an image" in rows["letter.jpg"]["reason"]
     assert report.read_text().splitlines() == out
+    run(album, "-o", tmp_path / "out", "--report", report)
+    assert len(report.read_text().splitlines()) == 26  # nothing is overwritten
 
 
 def test_compare_shows_grey_and_colour_and_a_sheet_of_all(album, tmp_path, run):
@@ -416,11 +421,53 @@ def test_compare_shows_grey_and_colour_and_a_sheet_of_all(album, tmp_path, run):
     assert run(album, "-o", out, "--compare")[0] == 0
     pair = np.asarray(Image.open(out / "photo0_compared.jpg")).astype(int)
     assert pair.shape == (48, 128, 3)
-    grey = np.ptp(pair[:, :60], axis=-1).mean()
-    assert grey < 3 or np.asarray(Image.open(album / "photo0.png")).ndim == 3
-    assert np.ptp(pair[:, 68:], axis=-1).mean() > 3
+    assert np.ptp(pair[:, :60], axis=-1).max() < 10  # grey, though the photograph has colours
+    assert np.ptp(pair[:, 68:], axis=-1).mean() > 10
     assert Image.open(out / "contact_sheet.jpg").width > 1000
     assert len(list(out.rglob("*_compared.jpg"))) == 12
+
+
+def test_the_contact_sheet_takes_no_other_files_place(album, tmp_path, run):
+    out = tmp_path / "out"
+    scene(3).save(album / "contact_sheet.jpg")
+    files = run(album, "-o", out, "--compare")[1]
+    assert str(out / "contact_sheet_2.jpg") in files
+    sheet = (out / "contact_sheet.jpg").read_bytes()
+    scene(4).save(album / "one_more.png")
+    assert run(album, "-o", out, "--compare")[0] == 0
+    assert (out / "contact_sheet.jpg").read_bytes() != sheet  # ours: drawn again
+    scene(5).save(out / "contact_sheet.jpg")
+    mine = (out / "contact_sheet.jpg").read_bytes()
+    code, _, err = run(album, "-o", out, "--compare")
+    assert (code, (out / "contact_sheet.jpg").read_bytes()) == (1, mine)
+    assert "contact_sheet.jpg: is not ours and was left alone" in err
+
+
+def test_a_photograph_is_never_written_over_another(tmp_path, run, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    scene(1).save(tmp_path / "x.png")
+    scene(2).save(tmp_path / "sub" / "x.png")
+    before = (tmp_path / "x.png").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    code, files, err = run("sub/x.png", "x.png", "-o", ".", "--overwrite")
+    assert (code, files) == (1, ["x_2.png"])
+    assert "error: x.png: would be written over itself" in err
+    assert (tmp_path / "x.png").read_bytes() == before
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, monkeypatch):
+    walk = os.walk
+
+    def walk_badly(top, onerror=None, **options):
+        if onerror:
+            onerror(PermissionError(13, "Permission denied", str(album / "locked")))
+        return walk(top, onerror=onerror, **options)
+
+    monkeypatch.setattr("photo.os.walk", walk_badly)
+    code, files, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(files)) == (1, 12)
+    assert f"error: {album / 'locked'}: Permission denied" in err
+    assert "12 colourized, 0 skipped, 1 failed" in err
 
 
 def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpoint_file):
@@ -443,33 +490,138 @@ def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpo
 
 
 def test_processes_of_torchrun_share_a_folder_each_photograph_once(
-    album, tmp_path, run, monkeypatch
+    album, tmp_path, checkpoint_file
 ):
-    monkeypatch.setenv("WORLD_SIZE", "3")
+    (album / "letter.jpg").write_text("dear aunt Mary")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["colourize.py", album, "-o", tmp_path / "out", "--checkpoint", checkpoint_file]
+    done = subprocess.run(
+        [*map(str, command), "--compare"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1  # of the letter; nobody else is stopped by that
+    files = [line for line in done.stdout.splitlines() if line.endswith(".png")]
+    assert len(files) == len(set(files)) == 12
+    shares = re.findall(r"process \d of 2: (\d+) colourized, 0 skipped, (\d) failed", done.stderr)
+    assert sum(int(n) for n, _ in shares) == 12
+    assert all(int(n) > 0 for n, _ in shares)
+    assert sorted(n for _, n in shares) == ["0", "1"]
+    assert (tmp_path / "out" / "contact_sheet.jpg").exists()
+
+
+def test_more_processes_than_photographs_are_no_trouble(album, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "50")
+    monkeypatch.setattr(colourize, "wait_for_others", lambda _: None)
     written = []
-    for rank in range(3):
+    for rank in range(50):
         monkeypatch.setenv("RANK", str(rank))
-        code, out, err = run(album, "-o", tmp_path / "out")
-        assert (code, err.split()[0]) == (0, "4")
+        code, out, _ = run(album, "-o", tmp_path / "out")
+        assert code == 0
         written += out
     assert len(written) == len(set(written)) == 12
-    assert run(album, "-o", tmp_path / "out")[1] == []
 
 
-def test_what_a_killed_run_left_is_removed_later(album, tmp_path, run):
+def test_without_torchrun_a_cluster_s_variables_mean_nothing(album, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "0")
+    assert len(run(album, "-o", tmp_path / "out")[1]) == 12
+
+
+def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
     out = tmp_path / "out"
     out.mkdir()
-    for name in (".part-old", ".part-new", "own.part-"):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    machine = photo._MACHINE
+    names = {
+        f".part-{machine}-{gone.pid}-x": False,
+        f".part-{machine}-{os.getpid()}-x": True,
+        ".part-elsewhere-1-old": False,
+        ".part-elsewhere-1-new": True,
+        "own.part-": True,
+    }
+    for name in names:
         (out / name).write_bytes(b"half")
     long_ago = time.time() - 2 * 3600
-    os.utime(out / ".part-old", (long_ago, long_ago))
+    os.utime(out / ".part-elsewhere-1-old", (long_ago, long_ago))
     run(album / "photo0.png", "-o", out)
-    assert {p.name for p in out.iterdir()} == {".part-new", "own.part-", "photo0.png"}
+    kept = {name for name, stays in names.items() if stays}
+    assert {p.name for p in out.iterdir()} == kept | {"photo0.png"}
 
 
-def test_more_pixels_than_fit_into_memory_at_once_wait_for_their_turn(
-    album, tmp_path, run, monkeypatch
-):
-    monkeypatch.setattr(colourize, "PIXELS_IN_FLIGHT", 100)  # less than one photograph has
-    code, out, _ = run(album, "-o", tmp_path / "out")
-    assert (code, len(out)) == (0, 12)
+def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkeypatch):
+    at_once, lock = [], threading.Lock()
+    most = 0
+    read = colourize.read_photo
+
+    def watched(path):
+        nonlocal most
+        with lock:
+            at_once.append(path)
+            most = max(most, len(at_once))
+        time.sleep(0.02)
+        with lock:
+            at_once.remove(path)
+        return read(path)
+
+    monkeypatch.setattr(colourize, "read_photo", watched)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 4)
+    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 64 * 48 * 10)
+    assert len(run(album, "-o", tmp_path / "a")[1]) == 12
+    assert most > 1
+    most = 0
+    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 100)  # less than one has
+    assert len(run(album, "-o", tmp_path / "b")[1]) == 12
+    assert most == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["-", "--json"], ["-", "--dry-run"], ["-", "-o", "x"], ["-", "--variants", "3"]),
+        *(["-", "a.jpg"], ["a.jpg", "--report", "b.jpg"]),
+    ],
+    ids=" ".join,
+)
+def test_options_without_a_meaning_are_bad_usage(options, run):
+    with pytest.raises(SystemExit) as bad_usage:
+        run(*options)
+    assert bad_usage.value.code == 2
+
+
+def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, run, monkeypatch):
+    predict = Colourizer.predict
+
+    def asked(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)  # the main thread notes it
+        return predict(*args)
+
+    monkeypatch.setattr(Colourizer, "predict", asked)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    monkeypatch.setattr(colourize, "PATIENCE", 60)
+    monkeypatch.setattr("console.Interrupt._end", lambda _: None)
+    report = tmp_path / "report.jsonl"
+    code, out, err = run(album, "-o", tmp_path / "out", "--report", report)
+    assert (code, out) == (143, [])
+    assert "0 colourized, 0 skipped, 0 failed" in err
+    assert "cannot be written" not in err
+    assert {json.loads(line)["result"] for line in report.read_text().splitlines()} == {"stopped"}
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); import photo, console; "
+        "from pathlib import Path\n"
+        "def write(file): file.write(b'half'); print('ready', flush=True); time.sleep(60)\n"
+        "with console.Interrupt(0.3, photo.give_up_writing):\n"
+        "    photo.write_whole(Path(sys.argv[2]), write)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(ROOT), str(tmp_path / "a.jpg")], stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=5) == 143
+    assert list(tmp_path.iterdir()) == []
