@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ab_bins import ab_bin_centres, mean_of_bins
 from colour_space import MAX_LIGHTNESS
@@ -199,3 +200,19 @@ class Model_CNN(nn.Module):
         for part in self._frozen:
             part.eval()
         return self
+
+
+def fold_batch_norm(model: nn.Module) -> None:
+    """Make every batch normalization part of the convolution before it: the same, but faster.
+
+    Args:
+        model: in eval mode; is changed, and cannot be trained any more.
+    """
+    for module in model.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(1, len(module)):
+            convolution, norm = module[i - 1], module[i]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[i - 1] = fuse_conv_bn_eval(convolution, norm)
+                module[i] = nn.Identity()

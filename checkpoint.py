@@ -1,5 +1,6 @@
 """The checkpoint file: save it whole, load it safely, rebuild the network that it holds."""
 
+import hashlib
 import pickle
 import zipfile
 from dataclasses import asdict
@@ -45,6 +46,12 @@ def model_content(model: Network, half: bool) -> dict[str, Any]:
     }
     config = {key: list(v) if isinstance(v, tuple) else v for key, v in config.items()}
     return {"format": FORMAT, "network": network, "model_config": config, "model": weights}
+
+
+def fingerprint(path: Path) -> str:
+    """Give the SHA-256 of a checkpoint file, by which its pictures can name it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:

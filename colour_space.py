@@ -8,10 +8,12 @@ Every tensor in this project is channels first, float, (..., C, H, W), and named
     lightness  1 channel, L* of lab                                     [0, 100]
     ab         2 channels, a* and b* of lab; sRGB reaches               [-86, 98] and [-108, 94]
     chroma     the length of ab
+    ycbcr      3 channels, luma and two differences of colour, as JPEG stores rgb   [0, 1]
 """
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 MAX_LIGHTNESS = 100.0
@@ -27,6 +29,10 @@ _RGB_TO_XYZ = torch.tensor(
     dtype=torch.float64,
 )
 _XYZ_TO_RGB = torch.linalg.inv(_RGB_TO_XYZ)
+_RGB_TO_YCBCR = torch.tensor(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]],
+    dtype=torch.float64,
+)
 
 # CIE 15:2004, 8.2.1: below DARK the cube root is replaced by a straight line.
 _DARK = (6 / 29) ** 3
@@ -51,6 +57,19 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     """Encode with sRGB's gamma. linear: any shape, [0, 1]. Returns the same shape, [0, 1]."""
     curve = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, linear * 12.92, curve)
+
+
+def luminance(rgb: Tensor) -> Tensor:
+    """Say what each channel adds to a colour's luminance, CIE's Y.
+
+    Args:
+        rgb: (..., 3, H, W) in [0, 1].
+
+    Returns:
+        (..., 3, H, W); over the channels they sum to Y, [0, 1].
+    """
+    weights = _RGB_TO_XYZ[1].to(rgb.dtype).to(rgb.device)
+    return srgb_to_linear(rgb) * weights[:, None, None]
 
 
 def _compress(t: Tensor) -> Tensor:
@@ -125,9 +144,24 @@ def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
     return linear_to_srgb(linear.clamp(0, 1))
 
 
-def rgb_to_pixels(rgb: Tensor) -> np.ndarray:
-    """Turn rgb (3, H, W) in [0, 1] into the pixels of an 8-bit picture, (H, W, 3) uint8."""
-    return (rgb * 255).round().byte().movedim(0, -1).cpu().numpy()
+def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
+    """Convert sRGB to what JPEG stores: ITU-R BT.601 over the full range, as JFIF 1.02 says.
+
+    Args:
+        rgb: (..., 3, H, W) in [0, 1].
+
+    Returns:
+        ycbcr (..., 3, H, W) in [0, 1], chroma about 128/255.
+    """
+    ycbcr = _mix(_RGB_TO_YCBCR, rgb)
+    ycbcr[..., 1:, :, :] += 128 / 255
+    return ycbcr
+
+
+def rgb_to_pixels(rgb: Tensor, dtype: DTypeLike = np.uint8) -> np.ndarray:
+    """Turn rgb (3, H, W) in [0, 1] into pixels (H, W, 3) of 8 or 16 bits, uint8 or uint16."""
+    values = (rgb * np.iinfo(dtype).max).round()
+    return values.movedim(0, -1).cpu().numpy().astype(dtype, order="C")
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:

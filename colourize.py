@@ -1,31 +1,70 @@
 """Command: put colour into black-and-white photographs."""
 
 import argparse
+import io
+import itertools
+import json
 import math
+import os
 import sys
 import time
-from dataclasses import dataclass
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 
-from checkpoint import BUNDLED, CheckpointError
-from colourizer import VIVIDNESS, Colourizer, join, photo_lightness, to_photo_size
-from console import in_unit_range, print_error, print_result, progress, run_command
-from device import add_device_option
+from checkpoint import BUNDLED, CheckpointError, fingerprint
+from colourizer import VIVIDNESS, Colourizer, reduced_lightness
+from console import (
+    Interrupt,
+    in_unit_range,
+    print_error,
+    print_note,
+    print_result,
+    progress,
+    run_command,
+)
+from decoder import SeveralPicturesError
+from device import add_device_option, count_cores
 from photo import (
     SUFFIXES,
+    TARGETS,
+    Photo,
     PhotoError,
+    count_pixels,
+    encode_photo,
     find_photos,
+    give_up_writing,
     read_photo,
+    remove_leftovers,
+    spread,
     write_photo,
     write_whole,
+    written_format,
     written_name,
 )
+from recombine import STRIP_PIXELS, enlarge, rgb_strips, to_grey, ycbcr_strips
+from threads import Room, each
 
 DEFAULT_OUTPUT = "colourized"
 MOST_VARIANTS = 24
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
+COMPARED = 1024  # pixels: the longest side of either picture of --compare
+SHEET, SHEET_PHOTOS, SHEET_TILE = "contact_sheet.jpg", 48, 240  # of --compare; pixels
+OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is known again
+# Pixels of the photographs that are in memory at the same time, over all threads: one for so many
+# bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
+MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
+PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
+THERE_ALREADY = "there already"
 
 
 @dataclass(frozen=True)
@@ -34,150 +73,319 @@ class Job:
 
     source: Path
     coloured: list[Path]  # one, or one for each variant
-    confidence: Path | None
-    sheet: Path | None
+    confidence: Path | None = None
+    sheet: Path | None = None
+    compared: Path | None = None
 
     def targets(self) -> list[Path]:
         """List the files."""
-        beside = [path for path in (self.confidence, self.sheet) if path]
+        beside = [path for path in (self.confidence, self.sheet, self.compared) if path]
         return [*self.coloured, *beside]
+
+
+@dataclass
+class Outcome:
+    """What became of a photograph."""
+
+    source: Path
+    result: str  # colourized, skipped, failed, or stopped before its end
+    files: list[Path] = field(default_factory=list)
+    reason: str = ""
+    hints: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_json(self) -> str:
+        """Write it as one line of JSON."""
+        row: dict[str, Any] = {"source": str(self.source), "result": self.result}
+        row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
+        return json.dumps(row | ({"reason": self.reason} if self.reason else {}))
+
+
+class Stopped(BaseException):
+    """The user has asked to stop; what was begun is not finished."""
+
+
+def path_or_stream(text: str) -> Path | None:
+    """Be an argparse type: a path, or None for -, standard input."""
+    return None if text == "-" else Path(text)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
         description="Put colour into black-and-white photographs. Prints the files it wrote.",
-        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 interrupted",
+        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
+        "torchrun, processes share the photographs.",
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="photographs, or folders of them")
-    add(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
+    add("paths", nargs="+", type=path_or_stream, metavar="PATH",
+        help="photographs, or folders of them with their subfolders; - for one photograph from "
+        "standard input, coloured to standard output")  # fmt: skip
+    add("-o", "--output", type=Path, metavar="DIR",
         help="where the coloured photographs go, in the same subfolders "
-        f"(default: {DEFAULT_OUTPUT}/ and the folder's name)",
-    )
-    add(
-        "--checkpoint",
-        type=Path,
-        default=BUNDLED,
-        metavar="FILE",
-        help="a checkpoint of train.py, or of the original project (default: the bundled one)",
-    )
-    add(
-        "--vividness",
-        type=in_unit_range,
-        metavar="V",
-        help=f"0: the safe mean of all likely colours; 1: the most vivid (default: {VIVIDNESS})",
-    )
-    add(
-        "--confidence",
-        action="store_true",
-        help="write NAME_confidence.png beside each: white where the network is sure of the colour",
-    )
-    add(
-        "--variants",
-        type=int,
-        choices=range(1, MOST_VARIANTS + 1),
-        default=1,
-        metavar="N",
-        help="write N different plausible colourings: NAME, NAME_variant2 and so on, and "
-        f"NAME_N_variants.png, which shows them side by side; at most {MOST_VARIANTS}",
-    )
+        f"(default: {DEFAULT_OUTPUT}/ and the folder's name)")  # fmt: skip
+    add("--format", choices=tuple(TARGETS), help="write all as this (default: each as it was)")
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
+    add("--dry-run", action="store_true", help="only say which files would be written")
+    add("--no-tag", action="store_true",
+        help="do not say in the files' metadata what coloured them")  # fmt: skip
     add_device_option(parser)
-    return parser.parse_args(argv)
+
+    add = parser.add_argument_group("colours").add_argument
+    add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE",
+        help="a checkpoint of train.py, or of the original project (default: the bundled "
+        "one)")  # fmt: skip
+    add("--vividness", type=in_unit_range, metavar="V",
+        help="0: the safe mean of all likely colours; 1: the most vivid "
+        f"(default: {VIVIDNESS})")  # fmt: skip
+
+    add = parser.add_argument_group("beside each photograph").add_argument
+    add("--variants", type=int, choices=range(1, MOST_VARIANTS + 1), default=1, metavar="N",
+        help="write N different plausible colourings: NAME, NAME_variant2 and so on, and "
+        f"NAME_N_variants.png, which shows them side by side; at most {MOST_VARIANTS}")  # fmt: skip
+    add("--confidence", action="store_true",
+        help="write NAME_confidence.png: white where the network is sure of the "
+        "colour")  # fmt: skip
+    add("--compare", action="store_true",
+        help="write NAME_compared.jpg, grey and coloured side by side, and "
+        f"{SHEET}, some of all of them")  # fmt: skip
+
+    add = parser.add_argument_group("reports").add_argument
+    add("--json", action="store_true",
+        help="print a line of JSON for each photograph, not the files")  # fmt: skip
+    add("--report", type=Path, metavar="FILE",
+        help="add such lines to a file as well; under torchrun, FILE_0, FILE_1 and so "
+        "on")  # fmt: skip
+    args = parser.parse_args(argv)
+    if None in args.paths:
+        if len(args.paths) > 1:
+            parser.error("-: is one photograph alone; leave the other paths out")
+        for name in ("output", "dry_run", "json", "report", "confidence", "compare"):
+            if getattr(args, name):
+                parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
+        if args.variants > 1:
+            parser.error("--variants: has no meaning for -")
+    if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
+        parser.error(f"--report {args.report}: needs the name of a text file")
+    return args
 
 
-def plan(
-    paths: list[Path],
-    output: Path,
-    keep_names: bool,
-    variants: int = 1,
-    confidence: bool = False,
-) -> list[Job]:
-    """Pair every photograph with the files that it goes to, before anything is written.
-
-    Two photographs never share a target: the later one gets a number.
+def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Find the photographs that a command line names.
 
     Args:
-        paths: photographs and folders, all there.
-        output: where the targets lie; never searched for photographs.
-        keep_names: put a folder's photographs into a folder of its name below output.
-        variants: how many colourings of each.
-        confidence: whether there is a map beside each.
+        paths: photographs and folders.
+        output: never searched for photographs.
+
+    Returns:
+        Each photograph and where below the output its result goes; and what is wrong with paths
+        that are not there or may not be looked into.
     """
-    found: list[tuple[Path, Path]] = []  # source, path below output
+    found: list[tuple[Path, Path]] = []
+    unreadable: list[OSError] = []
+    wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
+    # Whether or not another is there: names may not depend on that.
+    folders = sum(not path.is_file() for path in paths)
+    keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
     for path in paths:
         if path.is_dir():
             root = Path(path.resolve().name if keep_names else "")
-            found += [(p, root / p.relative_to(path)) for p in find_photos(path, without=output)]
-        else:
+            photos = find_photos(path, without=output, unreadable=unreadable)
+            found += [(photo, root / photo.relative_to(path)) for photo in photos]
+        elif path.exists():
             found.append((path, Path(path.name)))
-    # First the coloured photographs, whose names do not depend on what else is wanted.
-    sources, coloured = [], []
-    taken: set[str] = set()
+    wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
+    return found, wrong
 
-    def free(path: Path) -> Path:
-        """Number a name that is taken; some file systems take A.jpg for a.jpg."""
+
+def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace) -> list[Job]:
+    """Pair every photograph with the files that it goes to, before anything is written.
+
+    Two photographs never share a target, and none is another photograph: the later one gets a
+    number.
+
+    Args:
+        found: photographs, and where below the output the results go.
+        output: where the targets lie.
+        args: the command line: in which format, and what is wanted beside each.
+    """
+
+    def key_of(path: Path) -> str:
+        """Some file systems take A.jpg for a.jpg."""
+        return os.path.abspath(path).casefold()  # noqa: PTH100 - ten times faster
+
+    unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
+    sources = {key.casefold() for key in unique}
+    taken = {key_of(output / SHEET)}
+
+    def free(path: Path, source: Path | None = None) -> Path:
+        """Number a name that is taken; that of the photograph itself is refused later."""
         n, numbered = 2, path
-        while str(numbered.absolute()).casefold() in taken:
+        own = key_of(source) if source else ""
+        while (key := key_of(numbered)) in taken or (key in sources and key != own):
             numbered = path.with_stem(f"{path.stem}_{n}")
             n += 1
-        taken.add(str(numbered.absolute()).casefold())
+        taken.add(key)
         return numbered
 
-    seen: set[Path] = set()
-    for source, below in found:
-        if source.absolute() not in seen:
-            seen.add(source.absolute())
-            sources.append(source)
-            coloured.append(free(output / below.with_name(written_name(below))))
-    # Then what lies beside each; never a photograph that is to be read.
-    taken |= {str(source.absolute()).casefold() for source in sources}
+    # First the coloured photographs, whose names do not depend on what else is wanted.
+    firsts = [
+        (source, free(output / below.with_name(written_name(below, args.format)), source))
+        for source, below in unique.values()
+    ]
+    stems = Counter(key_of(first.with_suffix("")) for _, first in firsts)
     jobs = []
-    for source, first in zip(sources, coloured, strict=True):
-        others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in range(2, variants + 1)]
-        sheet = free(first.with_name(f"{first.stem}_{variants}_variants.png")) if others else None
-        sure = free(first.with_name(f"{first.stem}_confidence.png")) if confidence else None
-        jobs.append(Job(source, [first, *others], sure, sheet))
+    for source, first in firsts:
+        shared = stems[key_of(first.with_suffix(""))] > 1  # cat.jpg and cat.png
+        name = first.name if shared else first.stem
+
+        def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
+            return free(first.with_name(f"{name}_{what}")) if wanted else None
+
+        variants = range(2, args.variants + 1)
+        others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
+        sheet = beside(others, f"{args.variants}_variants.png")
+        sure = beside(args.confidence, "confidence.png")
+        compared = beside(args.compare, "compared.jpg")
+        jobs.append(Job(source, [first, *others], sure, sheet, compared))
     return jobs
 
 
-def colourize(job: Job, colourizer: Colourizer, overwrite: bool) -> list[Path]:
-    """Colourize one photograph, as far as it is not done; return the files that were written."""
-    there = [path for path in job.targets() if path.exists()]
-    if any(job.source.samefile(path) for path in there):
-        raise PhotoError("would be written over itself; name another folder with -o")
-    wanted = [path for path in job.targets() if overwrite or path not in there]
-    if not wanted:
-        return []
+def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
+    """List a job's files that are still to be written.
+
+    Raises:
+        PhotoError: one of them is the photograph itself, or has no possible name.
+    """
+    try:
+        there = [path for path in job.targets() if path.exists()]
+        if any(job.source.samefile(path) for path in there):
+            raise PhotoError("would be written over itself; name another folder with -o")
+    except OSError as error:
+        raise PhotoError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
+    return [path for path in job.targets() if overwrite or path not in there]
+
+
+@dataclass
+class Run:
+    """What the photographs of a run have in common."""
+
+    colourizer: Colourizer
+    args: argparse.Namespace
+    tag: str | None  # what the files' metadata says
+    room: Room  # in pixels
+    stop: Interrupt
+
+    def check(self) -> None:
+        """Raise Stopped if the user has asked to stop."""
+        if self.stop.exit_code:
+            raise Stopped
+
+
+def attempt(job: Job, run: Run) -> Outcome:
+    """Colourize one photograph, as far as it is not done, whatever comes of it."""
+    begun = time.monotonic()
+    outcome = Outcome(job.source, "skipped", reason=THERE_ALREADY)
+    try:
+        wanted = list_unfinished(job, run.args.overwrite)
+        if wanted:
+            with run.room.take(count_pixels(job.source)):
+                begun = time.monotonic()
+                for path in colourize(job, wanted, run):
+                    outcome.files.append(path)
+            outcome.result, outcome.reason = "colourized", ""
+    except SeveralPicturesError as error:
+        outcome.reason = str(error)
+    except Stopped:
+        outcome.result, outcome.reason = "stopped", "stopped"
+    except Exception as error:  # one bad photograph never stops a folder
+        outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
+        outcome.hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
+    """Colourize one photograph.
+
+    Args:
+        job: the photograph.
+        wanted: those of its files that are to be written.
+        run: how.
+
+    Yields:
+        the files, as they are written.
+
+    Raises:
+        PhotoError: it cannot be read or written.
+        Stopped: the user does not want to wait for it.
+    """
+    run.check()
     photo = read_photo(job.source)
-    lightness = photo_lightness(photo.pixels)
-    colourings, sure = colourizer.predict(lightness, len(job.coloured))
-    size = lightness.shape[-2:]
+    colourings, sure = run.colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
-    pictures = []
     for path, ab in zip(job.coloured, colourings, strict=True):
-        if path not in wanted and job.sheet not in wanted:
-            continue
-        rgb = join(lightness, to_photo_size(ab, *size))
         if path in wanted:
-            write_photo(path, rgb, like=photo)
-        if job.sheet:
-            pictures.append(Image.fromarray(rgb))
-            pictures[-1].thumbnail((TILE, TILE))
-    if job.confidence and job.confidence in wanted and sure is not None:
-        grey = to_photo_size(sure, *size).clamp(0, 1) * 255
-        write_png(job.confidence, Image.fromarray(grey[0].round().byte().numpy()))
-    if job.sheet and job.sheet in wanted:
-        write_png(job.sheet, side_by_side(pictures))
-    return wanted
+            ycbcr, strips = choose_road(photo, ab, run.args.format)
+            strips = check_before(strips, run)
+            write_photo(path, strips, photo, target=run.args.format, ycbcr=ycbcr, tag=run.tag)
+            yield path
+    run.check()
+    if job.sheet in wanted and job.sheet:
+        small = reduce_to(photo, TILE)
+        write_picture(job.sheet, put_side_by_side([colour(small, ab) for ab in colourings]))
+        yield job.sheet
+    if job.confidence in wanted and job.confidence and sure is not None:
+        write_picture(job.confidence, draw_confidence(sure, *photo.pixels.shape[:2]))
+        yield job.confidence
+    if job.compared in wanted and job.compared:
+        small = reduce_to(photo, COMPARED)
+        grey = Image.fromarray(to_grey(small)).convert("RGB")
+        write_picture(job.compared, put_side_by_side([grey, colour(small, colourings[0])]))
+        yield job.compared
 
 
-def side_by_side(pictures: list[Image.Image]) -> Image.Image:
+def check_before(strips: Iterator[np.ndarray], run: Run) -> Iterator[np.ndarray]:
+    """Let strips through until the user asks to stop."""
+    for strip in strips:
+        run.check()
+        yield strip
+
+
+def choose_road(
+    photo: Photo, ab: torch.Tensor, target: str | None
+) -> tuple[bool, Iterator[np.ndarray]]:
+    """Colour a photograph as its format stores it; return whether that is YCbCr, and the strips."""
+    if photo.pixels.dtype == np.uint8 and written_format(photo.format, target) == "JPEG":
+        return True, ycbcr_strips(to_grey(photo.pixels), ab)
+    return False, rgb_strips(photo.pixels, ab)
+
+
+def reduce_to(photo: Photo, side: int) -> np.ndarray:
+    """Reduce a photograph's pixels to a longest side; (h, w) or (h, w, 3), uint8."""
+    factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
+    pixels = photo.pixels[::factor, ::factor]
+    pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((side, side))
+    return np.asarray(image)
+
+
+def colour(pixels: np.ndarray, ab: torch.Tensor) -> Image.Image:
+    """Put colour into a small picture."""
+    return Image.fromarray(np.concatenate(list(rgb_strips(pixels, ab))))
+
+
+def draw_confidence(sure: torch.Tensor, height: int, width: int) -> Image.Image:
+    """Draw the network's confidence, (1, 1, h, w) in (0, 1], at a photograph's size."""
+    grey = np.empty((height, width), dtype=np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for n, strip in enumerate(enlarge(sure, height, width, rows)):
+        grey[n * rows : (n + 1) * rows] = (strip[0].clamp(0, 1) * 255).round().byte().numpy()
+    return Image.fromarray(grey)
+
+
+def put_side_by_side(pictures: list[Image.Image]) -> Image.Image:
     """Put pictures of one size into rows, about as many rows as columns."""
     width, height = pictures[0].size
     columns = math.ceil(math.sqrt(len(pictures)))
@@ -187,34 +395,102 @@ def side_by_side(pictures: list[Image.Image]) -> Image.Image:
     return sheet
 
 
-def write_png(path: Path, image: Image.Image) -> None:
-    """Write a picture that is made beside a photograph."""
-    write_whole(path, lambda file: image.save(file, format="PNG"))
+def write_picture(path: Path, image: Image.Image, comment: bytes | None = None) -> None:
+    """Write a picture that is made beside a photograph; its name says the format."""
+    file_format = "JPEG" if path.suffix == ".jpg" else "PNG"
+    options = {"comment": comment} if comment else {}
+    write_whole(path, lambda file: image.save(file, format=file_format, quality=90, **options))
+
+
+def write_contact_sheet(path: Path, compared: list[Path]) -> None:
+    """Show small versions of some of the pictures of --compare; replace only a sheet of ours."""
+    if path.exists():
+        with Image.open(path) as sheet:
+            if sheet.info.get("comment") != OUR_SHEET:
+                raise PhotoError("is not ours and was left alone; move it, or name another -o")
+    tiles = []
+    for pair in spread([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
+        tile = Image.new("RGB", (2 * SHEET_TILE, SHEET_TILE))
+        with Image.open(pair) as picture:
+            picture.thumbnail(tile.size)
+            tile.paste(picture, ((tile.width - picture.width) // 2, 0))
+        tiles.append(tile)
+    if tiles:
+        write_picture(path, put_side_by_side(tiles), OUR_SHEET)
+
+
+def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None) -> int:
+    """Colour one photograph from standard input to standard output; return the exit code."""
+    file = io.BytesIO()  # encoders go back to earlier places
+    try:
+        photo = read_photo(io.BytesIO(sys.stdin.buffer.read()))
+        (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
+        ycbcr, strips = choose_road(photo, ab, target)
+        encode_photo(file, strips, photo, target=target, ycbcr=ycbcr, tag=tag)
+    except Exception as error:  # what cannot be read, or has no room in the format
+        hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+        print_error(f"standard input: {error or type(error).__name__}", *hints)
+        return 1
+    try:
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        print_error("standard output: was closed before the photograph was written")
+        return 1
+    return 0
+
+
+def find_share() -> tuple[int, int]:
+    """Say which of how many processes this is, if torchrun has started it."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list[Job]:
+    """Pick a process's photographs; by their names, so that no other file changes who does what."""
+    if processes == 1:
+        return jobs
+
+    def owner(job: Job) -> int:
+        name = os.path.relpath(job.coloured[0], output)
+        return zlib.crc32(os.fsencode(name)) % processes
+
+    return [job for job in jobs if owner(job) == rank]
+
+
+def wait_for_others(processes: int) -> None:
+    """Wait until all processes are here: torchrun stops the others when one has ended with 1."""
+    if processes > 1:
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
+        torch.distributed.barrier()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    output = args.output or Path(DEFAULT_OUTPUT)
-    try:
-        missing = [path for path in args.paths if not path.exists()]
-        for path in missing:
-            print_error(f"{path}: no such file or folder")
-        folders = [path for path in args.paths if path.is_dir()]
-        if any(path.resolve() == output.resolve() for path in folders):
-            print_error(f"{output}: is where the photographs are", "name another folder with -o")
+    stream = args.paths == [None]
+    jobs: list[Job] = []
+    failed: list[str] = []
+    if not stream:
+        output = args.output or Path(DEFAULT_OUTPUT)
+        for path in args.paths:
+            if path.is_dir() and path.resolve() == output.resolve():
+                what = f"{output}: is where the photographs are"
+                print_error(what, "name another folder with -o")
+                return 2
+        found, failed = find_all(args.paths, output)
+        for what in failed:
+            print_error(what)
+        if not found:
+            if not failed:
+                hint = "looked for " + " ".join(sorted(SUFFIXES))
+                print_error(f"{args.paths[0]}: no photographs there", hint)
             return 2
-        keep_names = args.output is None or len(folders) > 1
-        there = [path for path in args.paths if path not in missing]
-        jobs = plan(there, output, keep_names, args.variants, args.confidence)
-    except OSError as error:
-        print_error(f"{error.filename}: {error.strerror}")
-        return 2
-    if not jobs:
-        if not missing:
-            hint = "looked for " + " ".join(sorted(SUFFIXES))
-            print_error(f"{args.paths[0]}: no photographs there", hint)
-        return 2
+        jobs = plan(found, output, args)
+        if args.dry_run:
+            return dry_run(jobs, args, len(failed))
     try:
         vividness = VIVIDNESS if args.vividness is None else args.vividness
         colourizer = Colourizer.load(args.checkpoint, args.device, vividness)
@@ -227,35 +503,122 @@ def main(argv: list[str] | None = None) -> int:
     except CheckpointError as error:
         print_error(error)
         return 2
+    tag = None
+    if not args.no_tag:
+        name = f"{args.checkpoint.name}, sha256 {fingerprint(args.checkpoint)[:12]}"
+        tag = f"colourized with Image Colourizer ({name})"
+    if stream:
+        return colourize_stream(colourizer, args.format, tag)
+    return colourize_all(jobs, colourizer, args, tag, len(failed))
 
-    done, skipped, failed = 0, 0, len(missing)
-    begun = time.monotonic()
-    interrupted = False
-    bar = progress(jobs, "colourizing")
+
+def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
+    """Say what would be written; return the exit code."""
+    counts = Counter(failed=failed)
+    lines = []
+    for job in jobs:
+        try:
+            wanted = list_unfinished(job, args.overwrite)
+        except PhotoError as error:
+            counts["failed"] += 1
+            print_error(f"{job.source}: {error}")
+            continue
+        counts["skipped" if not wanted else "planned"] += 1
+        if args.json:
+            reason = "" if wanted else THERE_ALREADY
+            outcome = Outcome(job.source, "planned" if wanted else "skipped", wanted, reason)
+            lines.append(outcome.as_json())
+        else:
+            lines += [str(path) for path in wanted]
+    if lines:
+        print_result("\n".join(lines))
+    done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
+    print_note(f"{done}, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
+
+
+def pixels_in_flight() -> int:
+    """Say how many pixels of photographs may be in memory at the same time."""
     try:
-        for job in bar:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return PIXELS_IN_FLIGHT
+    return max(PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
+
+
+def colourize_all(
+    jobs: list[Job], colourizer: Colourizer, args: argparse.Namespace, tag: str | None, failed: int
+) -> int:
+    """Colour the photographs of all jobs, several at the same time.
+
+    Args:
+        jobs: the photographs, this process's and all others'.
+        colourizer: what colours them.
+        args: the command line.
+        tag: what the files' metadata says.
+        failed: how many paths that were asked for are not there.
+
+    Returns:
+        The exit code.
+    """
+    output = args.output or Path(DEFAULT_OUTPUT)
+    rank, processes = find_share()
+    mine = take_share(jobs, output, rank, processes)
+    threads = max(1, min(count_cores(), len(mine)))
+    # Photographs beside each other use the cores better than one photograph on all of them.
+    torch.set_num_threads(max(1, count_cores() // threads))
+    remove_leftovers({job.coloured[0].parent for job in mine})
+    counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
+    there_already = 0
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        report = None
+        if args.report:
+            share = f"_{rank}" if processes > 1 else ""
+            path = args.report.with_stem(args.report.stem + share)
             try:
-                written = colourize(job, colourizer, args.overwrite)
-            except Exception as error:  # one bad photograph never stops a folder
-                failed += 1
-                print_error(f"{job.source}: {error or type(error).__name__}")
-                continue
-            done += bool(written)
-            skipped += not written
-            for path in written:
-                print_result(path)
-    except KeyboardInterrupt:
-        interrupted = True
-    bar.close()
-    rate = done / max(time.monotonic() - begun, 1e-9)
-    counts = f"{done} colourized, {skipped} skipped, {failed} failed ({rate:.1f} photos/s)"
-    print(counts, file=sys.stderr)
-    if skipped:
-        hint = f"skipped: there already in {output}; --overwrite does them again"
-        print(f"hint: {hint}", file=sys.stderr)
-    if interrupted:
-        return 130
-    return 1 if failed else 0
+                path.parent.mkdir(parents=True, exist_ok=True)
+                report = stack.enter_context(path.open("a"))
+            except OSError as error:
+                print_error(f"--report {path}: {error.strerror}")
+                return 2
+        stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
+        run = Run(colourizer, args, tag, Room(pixels_in_flight()), stop)
+        # Asked to stop, it takes no more; what is begun is waited for, but not for long.
+        wanted = itertools.takewhile(lambda _: not stop.exit_code, mine)
+        outcomes = each(wanted, lambda job: attempt(job, run), threads, ahead=16 * threads)
+        for _, outcome in progress(outcomes, "colourizing", len(mine)):
+            counts[outcome.result] += 1
+            there_already += outcome.reason == THERE_ALREADY
+            if outcome.result == "failed":
+                print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
+            elif outcome.result == "skipped" and outcome.reason != THERE_ALREADY:
+                print_note(f"skipped: {outcome.source}: {outcome.reason}")
+            if args.json:
+                print_result(outcome.as_json())
+            else:
+                for path in outcome.files:
+                    print_result(path)
+            if report:
+                print(outcome.as_json(), file=report, flush=True)
+        seconds = max(time.monotonic() - begun, 1e-9)
+        if not stop.exit_code:
+            wait_for_others(processes)
+            compared = [job.compared for job in jobs if job.compared]
+            if compared and rank == 0:
+                try:
+                    write_contact_sheet(output / SHEET, compared)
+                except (OSError, PhotoError) as error:
+                    counts["failed"] += 1
+                    print_error(f"{output / SHEET}: {getattr(error, 'strerror', None) or error}")
+    done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
+    who = f"process {rank + 1} of {processes}: " if processes > 1 else ""
+    print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    if there_already:
+        print_note(f"hint: skipped: there already in {output}; --overwrite does them again")
+    if not stop.exit_code:
+        wait_for_others(processes)
+    return stop.exit_code or (1 if counts["failed"] else 0)
 
 
 if __name__ == "__main__":

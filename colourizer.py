@@ -1,25 +1,24 @@
 """Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ab_bins import confidence, tilted, vivid_ab
+from batching import Batching
 from checkpoint import BUNDLED, Network, build_model, load_checkpoint
-from colour_space import (
-    MAX_LIGHTNESS,
-    fit_to_gamut,
-    grey_to_lightness,
-    rgb_to_lab,
-    rgb_to_pixels,
-    to_8_bits,
-)
+from colour_space import MAX_LIGHTNESS, to_8_bits
 from device import pick_device
-from Model_CNN import STRIDE, Model_CNN
+from Model_CNN import STRIDE, Model_CNN, fold_batch_norm
+from pixel_formats import pixels_and_alpha
+from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
 
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
 # a scan and its thumbnail get the same colours.
@@ -31,28 +30,7 @@ VIVIDNESS = 0.5
 # become as fresh ones.
 LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
 LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
-STRIP_PIXELS = 1 << 20  # full-resolution pixels that are converted at a time: bounds the memory
-
-
-def photo_lightness(pixels: np.ndarray) -> Tensor:
-    """Measure the lightness of every pixel.
-
-    Args:
-        pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
-
-    Returns:
-        lightness (1, H, W) in [0, 100].
-    """
-    full = 255 if pixels.dtype == np.uint8 else 65535
-    if pixels.ndim == 2:  # one value per grey level, looked up
-        table = grey_to_lightness(torch.linspace(0, 1, full + 1))
-        return torch.from_numpy(table.numpy()[pixels])[None]
-    rows = max(1, STRIP_PIXELS // pixels.shape[1])
-    strips = []
-    for y in range(0, len(pixels), rows):
-        rgb = torch.from_numpy(pixels[y : y + rows].astype(np.float32) / full).movedim(-1, 0)
-        strips.append(rgb_to_lab(rgb)[:1])
-    return torch.cat(strips, dim=1)
+BATCH = 16  # photographs that a GPU is given at a time, if so many wait; fewer if memory is short
 
 
 def stretch_levels(lightness: Tensor) -> Tensor:
@@ -88,38 +66,39 @@ def working_size(height: int, width: int) -> tuple[int, int]:
     )
 
 
-def join(lightness: Tensor, ab: Tensor) -> np.ndarray:
-    """Make a picture of a photograph's lightness and a prediction.
+def reduced_lightness(pixels: np.ndarray) -> Tensor:
+    """Measure a photograph's lightness at about twice the size that the network needs, or its own.
+
+    Whole numbers of pixels are averaged, which takes a tenth of the time of anything finer.
 
     Args:
-        lightness: (1, H, W) in [0, 100].
-        ab: (2, H, W) in Lab units; what sRGB has not loses chroma.
+        pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
 
     Returns:
-        rgb (H, W, 3) uint8.
+        lightness (1, h, w) in [0, 100].
     """
-    height, width = lightness.shape[-2:]
-    rgb = np.empty((height, width, 3), dtype=np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
-    for y in range(0, height, rows):
-        strip = fit_to_gamut(lightness[:, y : y + rows], ab[:, y : y + rows])
-        rgb[y : y + rows] = rgb_to_pixels(strip)
-    return rgb
-
-
-def to_photo_size(planes: Tensor, height: int, width: int) -> Tensor:
-    """Enlarge what the network said, (1, C, h, w), to a photograph's size: (C, height, width)."""
-    planes = planes.float().cpu()
-    return F.interpolate(planes, (height, width), mode="bicubic", align_corners=False)[0]
+    height, width = working_size(*pixels.shape[:2])
+    factor = min(pixels.shape[0] // (2 * height), pixels.shape[1] // (2 * width))
+    if factor > 1:
+        rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
+        strips = [pixels[y : y + rows] for y in range(0, len(pixels), rows)]
+        eight_bits = (s if s.dtype == np.uint8 else (s >> 8).astype(np.uint8) for s in strips)
+        pixels = np.concatenate([Image.fromarray(s).reduce(factor) for s in eight_bits])
+    return photo_lightness(pixels)
 
 
 class Colourizer:
     """Puts colour into photographs with one network; see `load` and `colourize`."""
 
     def __init__(self, model: Network, device: torch.device, vividness: float = VIVIDNESS) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last).eval()
+        fold_batch_norm(model.eval())
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.device = device
         self.vividness = vividness
+        # On the CPU a batch takes as long as its photographs one by one: each thread has its own.
+        self._network = Batching(self.model, BATCH) if device.type == "cuda" else self.model
+        # Metal's commands of two threads at a time can end the process (pytorch#197805).
+        self._turn = Lock() if device.type == "mps" else nullcontext()
 
     @classmethod
     def load(
@@ -169,41 +148,62 @@ class Colourizer:
             ab (2, H, W) in Lab units, on the CPU.
         """
         (ab,), _ = self.predict(lightness, variants=1)
-        return to_photo_size(ab, *lightness.shape[-2:])
+        height, width = lightness.shape[-2:]
+        return next(enlarge(ab, height, width, rows=height))
 
     @torch.inference_mode()
     def predict(self, lightness: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
         """Predict several colourings of a photograph, and how sure the network is, in one look.
 
+        Any number of threads may do so at the same time.
+
         Args:
-            lightness: (1, H, W) in [0, 100].
+            lightness: (1, H, W) in [0, 100], the photograph's or that of `reduced_lightness`.
             variants: how many colourings; the first is that of `predict_ab`.
 
         Returns:
             For each variant its ab (1, 2, h, w) in Lab units; and the confidence (1, 1, h, w) in
-            (0, 1], None of a network that knows no likelihoods. h and w are the network's;
-            `to_photo_size` enlarges.
+            (0, 1], None of a network that knows no likelihoods; all on the CPU, h and w being the
+            network's.
         """
+        with self._turn:
+            return self._predict(lightness, variants)
+
+    def _predict(self, lightness: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
         small = self.look(lightness)
         if not isinstance(self.model, Model_CNN) or not self.model.config.likelihoods:
-            return [self.model.predict_ab(small)] * variants, None
-        logits = self.model(small)  # (1, K, h/4, w/4)
+            return [self.model.predict_ab(small).cpu()] * variants, None
+        logits = self._network(small)  # (1, K, h/4, w/4)
         centres, shares = self.model.bin_centres, self.model.bin_shares
         sure = confidence(logits, centres)  # (1, 1, h/4, w/4)
         colourings = [
-            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure)
+            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure).cpu()
             for i in range(variants)
         ]
-        return colourings, sure
+        return colourings, sure.cpu()
 
-    def colourize(self, pixels: np.ndarray) -> np.ndarray:
+    def colourize(self, picture: Image.Image | np.ndarray) -> np.ndarray:
         """Colour a photograph; every pixel keeps its lightness.
 
+        Any number of threads may do so at the same time.
+
         Args:
-            pixels: (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
+            picture: an image, which is turned upright as its EXIF says, or the pixels of one,
+                (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
 
         Returns:
-            rgb (H, W, 3) uint8.
+            rgb (H, W, 3) of the type of the pixels.
+
+        Raises:
+            ValueError: an array of another shape or type.
         """
-        lightness = photo_lightness(pixels)
-        return join(lightness, self.predict_ab(lightness))
+        if isinstance(picture, Image.Image):
+            pixels, _ = pixels_and_alpha(ImageOps.exif_transpose(picture))
+        else:
+            pixels = picture
+        right = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+        if not right or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
+            wanted = "(H, W) or (H, W, 3) of uint8 or uint16"
+            raise ValueError(f"{pixels.shape} of {pixels.dtype}: needs {wanted}")
+        (ab,), _ = self.predict(reduced_lightness(pixels), variants=1)
+        return np.concatenate(list(rgb_strips(pixels, ab)))

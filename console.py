@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,9 +59,57 @@ def print_error(error: object, *hints: str) -> None:
     tqdm.write("\n".join((f"error: {message}", *notes)), file=sys.stderr)
 
 
+def print_note(*lines: str) -> None:
+    """Write lines that are no errors to stderr, above any progress bar."""
+    if lines:
+        tqdm.write("\n".join(lines), file=sys.stderr)
+
+
 def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
     """Show a progress bar over the items, on a terminal only; options are tqdm's."""
     return tqdm(items, what, total, disable=not sys.stderr.isatty(), **{"unit": "photo"} | options)
+
+
+class Interrupt:
+    """Within it, Ctrl-C and SIGTERM are noted, not obeyed: nothing is cut in two.
+
+    exit_code: 0; once asked to stop, 130 or 143.
+    """
+
+    def __init__(self, patience: float | None = None, give_up: Callable[[], object] = int) -> None:
+        """Take how to end at once if that is asked for twice, or has not worked soon enough.
+
+        Args:
+            patience: seconds; None is any number of them.
+            give_up: what to do before the process ends in the middle of its work.
+        """
+        self.exit_code = 0
+        self._patience, self._give_up = patience, give_up
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> "Interrupt":
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        if self._timer:
+            self._timer.cancel()
+
+    def _note(self, signum: int, _frame: object) -> None:
+        again, self.exit_code = self.exit_code, 128 + signum
+        if self._patience is None:
+            return
+        if again:
+            self._end()
+        self._timer = threading.Timer(self._patience, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end(self) -> None:
+        self._give_up()
+        os._exit(self.exit_code)
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:

@@ -23,8 +23,9 @@ import torch
 from PIL import Image
 
 from console import at_least, print_error, print_result, progress, run_command
+from decoder import FORMATS
 from metrics import colourfulness
-from photo import FORMATS, find_photos, read_rgb
+from photo import find_photos, read_rgb
 from queries_for_download import QUERIES
 from training_data import NEAR_GREY
 

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -31,7 +32,17 @@ def pick_device(name: str) -> torch.device:
     """Turn one of DEVICES into a device; auto takes the fastest that is there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    if name == "cuda":  # of the processes that torchrun starts on a machine, each has its own
+        of_machine = int(os.environ.get("LOCAL_RANK", 0))
+        return torch.device("cuda", of_machine % torch.cuda.device_count())
     return torch.device(name)
+
+
+def count_cores() -> int:
+    """Count the processor cores that this process may use; of those that torchrun's share, some."""
+    may_use = getattr(os, "sched_getaffinity", None)  # Linux only
+    count = len(may_use(0)) if may_use else os.cpu_count() or 1
+    return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 def keep_freed_memory() -> None:

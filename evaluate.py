@@ -24,7 +24,7 @@ from colour_space import (
     rgb_to_lab,
     rgb_to_pixels,
 )
-from colourizer import VIVIDNESS, Colourizer, photo_lightness
+from colourizer import VIVIDNESS, Colourizer, reduced_lightness
 from console import at_least, in_unit_range, print_error, progress, run_command
 from device import add_device_option, pick_device
 from metrics import ab_error, ciede2000, colourfulness, psnr
@@ -335,7 +335,7 @@ def size_stability(paths: list[Path], colourizers: dict[str, Colourizer]) -> tup
             if size == SIZES[0]:
                 common = (height, width)
             resized = grey.resize((width, height), Image.Resampling.LANCZOS)
-            lightness = photo_lightness(np.asarray(resized))  # (1, H, W), of 8 bits as in a file
+            lightness = reduced_lightness(np.asarray(resized))  # (1, h, w), of 8 bits as in a file
             for name, colourizer in colourizers.items():
                 ab = colourizer.predict_ab(lightness)[None]  # (1, 2, H, W)
                 colours[name][size] = F.interpolate(ab, common, mode="bilinear", antialias=True)

@@ -2,54 +2,78 @@
 
 import os
 import secrets
-import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
+
+from decoder import (
+    PhotoError,
+    collect_metadata,
+    decode,
+    deep_pixels,
+    is_ycbcr,
+    jpeg_pixels,
+    open_image,
+    refuse_several,
+    turn,
+)
+from encoder import encode
+from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
+from strip_files import is_deep_colour, take_half
+from threads import each
 
 T = TypeVar("T")
 
-# Above 89 megapixels Pillow warns, above 179 it refuses; a large scan is nothing to warn about.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-# What Pillow may open. Never EPS: it would start Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
-)
-# What a coloured photograph is written as, by the format it was read from.
-WRITTEN_AS = {"GIF": "PNG"}  # 256 palette entries are too few for a colour photograph
-SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it.
-    "JPEG": {"quality": 95, "subsampling": "4:2:0"},
-    "PNG": {"compress_level": 1},  # level 6 is 3% smaller and four times slower
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_lzw"},
-    "AVIF": {"quality": 90},
+FORMAT_OF = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+    ".mpo": "MPO",
 }
+SUFFIXES = frozenset(FORMAT_OF)
+# What a coloured photograph is written as, by the format it was read from: 256 palette entries are
+# too few for colour; of an MPO only the first picture, a JPEG, is taken; HEIF needs a package.
+WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
+# The formats that a user can ask for, and the suffix that a name gets where the format changes.
+TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
 
-
-class PhotoError(Exception):
-    """A photograph that cannot be read or written; the message says why, not which."""
+# A file that is being written has this at the beginning of its name, then its writer's machine and
+# process. What a process left that is gone is removed at once; what another machine's left, after
+# so long without growing.
+PART, LEFTOVER_SECONDS = ".part-", 3600
+_MACHINE = socket.gethostname()[:64].replace("-", "_")
+_being_written: set[Path] = set()
 
 
 @dataclass(frozen=True)
 class Photo:
     """A photograph as pixels, and what has to survive beside them.
 
-    pixels: (H, W) grey or (H, W, 3) sRGB, uint8 in [0, 255] or uint16 in [0, 65535], upright.
-    alpha: (H, W) uint8, or None where every pixel is opaque.
+    pixels: (H, W) grey or (H, W, 3) sRGB, uint8 in [0, 255] or uint16 in [0, 65535], upright; grey
+        also where the file has colours and all of them are neutral.
+    format: as the file's, in Pillow's words.
+    alpha: (H, W) uint8 or uint16, or None where every pixel is opaque.
+    metadata: exif (as a TIFF), xmp, icc_profile (bytes); dpi (across, down); per_cm (the file gives
+        its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes), of WebP
+        whether it is lossless.
     """
 
     pixels: np.ndarray
     format: str
     alpha: np.ndarray | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)  # options of Image.save
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def is_photo_name(path: Path) -> bool:
@@ -57,7 +81,9 @@ def is_photo_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
+def find_photos(
+    folder: Path, without: Path | None = None, unreadable: list[OSError] | None = None
+) -> list[Path]:
     """List the photographs in a folder and all folders below it, by name, in a fixed order.
 
     Hidden files and folders (.thumbnails and the like) are left out.
@@ -65,10 +91,12 @@ def find_photos(folder: Path, without: Path | None = None) -> list[Path]:
     Args:
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
+        unreadable: is given what went wrong with folders that may not be looked into.
     """
+    note = None if unreadable is None else unreadable.append
     skipped = without.resolve() if without else None
     found = []
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in os.walk(folder, onerror=note):
         visible = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
         found += [Path(top) / name for name in sorted(names) if is_photo_name(Path(name))]
@@ -79,29 +107,6 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     """Take at most so many of the items, evenly from all over the list."""
     n = min(most, len(items))
     return [items[i * len(items) // n] for i in range(n)]
-
-
-def _open(path: Path, shortest_side: int | None = None) -> tuple[Image.Image, bytes]:
-    """Decode upright, JPEG at a reduced scale where that suffices; return image and EXIF."""
-    try:
-        image = Image.open(path, formats=FORMATS)
-        if shortest_side:
-            image.draft(None, (shortest_side, shortest_side))
-        image.load()
-    except FileNotFoundError:
-        raise PhotoError("no such file") from None
-    except Image.UnidentifiedImageError:
-        raise PhotoError("not an image, or of a format that is not supported") from None
-    except Image.DecompressionBombError:
-        raise PhotoError("has more pixels than is safe to decode") from None
-    # Pillow's decoders raise seven kinds of exception on damaged files; all mean the same here.
-    except Exception as error:
-        raise PhotoError(f"cannot be decoded ({error})") from error
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-        return image, image.getexif().tobytes() if image.getexif() else b""
-    except Exception:  # broken EXIF is no reason to give up a photograph that decodes
-        return image, b""
 
 
 def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
@@ -115,13 +120,14 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     Raises:
         PhotoError: it cannot be read.
     """
-    pixels, alpha = _pixels(_open(path, shortest_side)[0])
-    if pixels.dtype == np.uint16:
-        pixels = (pixels / 257).round().astype(np.uint8)
-    image = Image.fromarray(pixels).convert("RGB")
+    opened = open_image(path)
+    if shortest_side:
+        opened.draft(None, (shortest_side, shortest_side))
+    pixels, alpha = pixels_and_alpha(turn(decode(opened)))
+    image = Image.fromarray(to_8_bits(pixels)).convert("RGB")
     if alpha is not None:
         white = Image.new("RGB", image.size, "white")
-        image = Image.composite(image, white, Image.fromarray(alpha))
+        image = Image.composite(image, white, Image.fromarray(to_8_bits(alpha)))
     if shortest_side and min(image.size) > shortest_side:
         scale = shortest_side / min(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -129,50 +135,81 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Take a decoded image's pixels and alpha apart; shapes and ranges as in Photo."""
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16), None
-    if image.mode in ("I", "F"):  # convert("L") would clip at 255
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(min=0)
-        largest = values.max(initial=0)
-        full = next(top for top in (1, 255, 65535, max(largest, 65536)) if largest <= top)
-        if image.mode == "I":  # integers; 32-bit files mostly hold 16-bit values
-            full = max(full, 65535)
-        return (values * (65535 / full)).round().astype(np.uint16), None
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")
-        alpha = np.asarray(image.getchannel("A"))
-        alpha = None if alpha.min(initial=255) == 255 else alpha
-    if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L")), alpha
-    return np.asarray(image.convert("RGB")), alpha
-
-
-def read_photo(path: Path) -> Photo:
+def read_photo(source: Path | BinaryIO) -> Photo:
     """Read a photograph with its alpha and metadata, upright.
+
+    Args:
+        source: a file's path, or an open file that can be read from any place.
+
+    Raises:
+        PhotoError: it cannot be read.
+        SeveralPicturesError: it has several pages or frames.
+    """
+    image = open_image(source)
+    try:
+        return _read(source, image)
+    except PhotoError:
+        raise
+    except Exception as error:  # Pillow's answers to damage, wherever it lies
+        raise PhotoError(f"cannot be decoded ({error})") from error
+
+
+def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
+    refuse_several(source, image)
+    file_format = str(image.format)
+    multiplied = "RGBa" in str(image.tile)
+    if deep := is_deep_colour(image):
+        take_half(image, low=False)
+    elif file_format in ("JPEG", "MPO") and image.mode == "RGB" and is_ycbcr(image):
+        image.draft("YCbCr", image.size)
+    decode(image)
+    kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    turn(image)
+    alpha: np.ndarray | None = None
+    if deep:
+        pixels, alpha = deep_pixels(source, image, multiplied)
+    elif image.mode == "YCbCr" and file_format in ("JPEG", "MPO"):
+        pixels = jpeg_pixels(image)
+    else:
+        pixels, alpha = pixels_and_alpha(image)
+    if pixels.ndim == 3:
+        # Lossy WebP rounds neutral colours to neighbours of grey.
+        pixels = without_colour(pixels, slack=file_format == "WEBP")
+    if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
+        alpha = None
+    return Photo(pixels, file_format, alpha, kept)
+
+
+def count_pixels(path: Path) -> int:
+    """Say how many pixels a photograph has, without decoding it.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    image, exif = _open(path)
-    file_format = str(image.format)
-    kept: dict[str, Any] = {}
-    if exif and file_format in ("JPEG", "PNG", "WEBP", "AVIF"):
-        kept["exif"] = exif
-    if "dpi" in image.info:
-        kept["dpi"] = image.info["dpi"]
-    icc = image.info.get("icc_profile")
-    if icc and icc[16:20] == b"RGB ":  # a profile for grey does not describe a colour photograph
-        kept["icc_profile"] = icc
-    pixels, alpha = _pixels(image)
-    return Photo(pixels, file_format, alpha, kept)
+    with open_image(path) as image:
+        return image.width * image.height
 
 
-def written_name(path: Path) -> str:
-    """Name a result as its photograph; where the format changes, the new suffix is added."""
-    return f"{path.name}.png" if path.suffix.lower() == ".gif" else path.name
+def written_format(file_format: str, target: str | None = None) -> str:
+    """Say in which format, in Pillow's words, a photograph of a format is written.
+
+    Args:
+        file_format: the photograph's, in Pillow's words.
+        target: one of TARGETS; without, the photograph's own if it has room for colour.
+    """
+    return target.upper() if target else WRITTEN_AS.get(file_format, file_format)
+
+
+def written_name(path: Path, target: str | None = None) -> str:
+    """Name a result as its photograph; where the format changes, the new suffix is added.
+
+    Args:
+        path: the photograph.
+        target: one of TARGETS; without, the photograph's own format.
+    """
+    own = FORMAT_OF.get(path.suffix.lower(), "")
+    written = written_format(own, target)
+    return path.name if written == own else path.name + TARGETS[written.lower()]
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -182,7 +219,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         path: the file; its folder must exist. An existing one is replaced.
         write: is given the open file.
     """
-    temporary = path.with_name(f".part-{secrets.token_hex(8)}")
+    temporary = path.with_name(f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}")
+    _being_written.add(temporary)
     try:
         with temporary.open("xb") as file:
             write(file)
@@ -192,6 +230,39 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _being_written.discard(temporary)
+
+
+def give_up_writing() -> None:
+    """Remove what is half written, before the process ends in the middle of it."""
+    for temporary in list(_being_written):
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Remove what killed runs left of files that they had begun to write."""
+    for folder in folders:
+        for path in folder.glob(f"{PART}*"):
+            with suppress(OSError):  # gone by now, or another's
+                if _is_left(path):
+                    path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    """Say whether the process is gone that was writing a file beside its place."""
+    machine, _, rest = path.name.removeprefix(PART).partition("-")
+    process = rest.partition("-")[0]
+    if machine == _MACHINE and process.isdigit() and os.name == "posix":
+        try:
+            os.kill(int(process), 0)  # asks only whether it is there
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+    return path.stat().st_mtime < time.time() - LEFTOVER_SECONDS
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -200,26 +271,63 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_whole(path, lambda file: file.write(content))
 
 
-def write_photo(path: Path, rgb: np.ndarray, like: Photo) -> None:
-    """Write a coloured photograph in the format, and with the alpha and metadata, of another.
+def write_photo(
+    path: Path,
+    strips: Iterable[np.ndarray] | np.ndarray,
+    like: Photo,
+    *,
+    target: str | None = None,
+    ycbcr: bool = False,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph with the alpha and metadata of another.
 
     Args:
         path: the file to write, whole or not at all; an existing one is replaced.
-        rgb: (H, W, 3) uint8.
+        strips: (h, W, 3) uint8 or uint16, all of one type, from top to bottom; or all in one array.
+            uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
+        target: one of TARGETS; without, the format of `like`, if it has room for colour.
+        ycbcr: the strips hold YCbCr as JPEG stores it (BT.601, all of 0 to 255), uint8; of JPEG
+            only.
+        tag: what made it, for XMP and EXIF; without, nothing is said.
 
     Raises:
         PhotoError: it cannot be written.
     """
-    file_format = WRITTEN_AS.get(like.format, like.format)
-    image = Image.fromarray(rgb)
-    if like.alpha is not None and file_format not in ("JPEG", "BMP"):
-        image.putalpha(Image.fromarray(like.alpha))
-    options = SAVE_OPTIONS.get(file_format, {}) | like.metadata
+
+    def write(file: BinaryIO) -> None:
+        encode_photo(file, strips, like, target=target, ycbcr=ycbcr, tag=tag)
+
     try:
-        write_whole(path, lambda file: image.save(file, format=file_format, **options))
+        write_whole(path, write)
     except Exception as error:
         raise PhotoError(f"cannot be written ({error})") from error
+
+
+def encode_photo(
+    file: BinaryIO,
+    strips: Iterable[np.ndarray] | np.ndarray,
+    like: Photo,
+    *,
+    target: str | None = None,
+    ycbcr: bool = False,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph into an open file, in which any place can be written to.
+
+    Args:
+        file: see above.
+        strips: see `write_photo`; and so the others.
+        like: the photograph that it was made from.
+        target: one of TARGETS.
+        ycbcr: what the strips hold.
+        tag: what made it.
+    """
+    height, width = like.pixels.shape[:2]
+    file_format = written_format(like.format, target)
+    strips = [strips] if isinstance(strips, np.ndarray) else strips
+    encode(file, strips, file_format, (height, width), like.alpha, like.metadata, ycbcr, tag)
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
@@ -234,27 +342,9 @@ def each_photo(paths: list[Path], read: Callable[[Path], Any]) -> Iterator[tuple
         paths: the photographs.
         read: is called with each; what it raises is given as a PhotoError in the result's place.
     """
-
-    def guarded(path: Path) -> Any:
-        try:
-            return read(path)
-        except PhotoError as error:
-            return error
-        except Exception as error:
-            return PhotoError(str(error) or type(error).__name__)
-
     threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        running: deque[tuple[Path, Future[Any]]] = deque()
-        try:
-            for path in paths:
-                running.append((path, pool.submit(guarded, path)))
-                if len(running) > 2 * threads:  # never far ahead of who takes the results
-                    done, result = running.popleft()
-                    yield done, result.result()
-            while running:
-                done, result = running.popleft()
-                yield done, result.result()
-        finally:
-            for _, result in running:
-                result.cancel()
+    for path, result in each(paths, read, threads, ahead=2 * threads):
+        if isinstance(result, Exception) and not isinstance(result, PhotoError):
+            yield path, PhotoError(str(result) or type(result).__name__)
+        else:
+            yield path, result

@@ -4,7 +4,6 @@ import argparse
 import copy
 import json
 import math
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -37,7 +36,15 @@ from colour_space import (
     rgb_to_pixels,
     to_8_bits,
 )
-from console import at_least, in_unit_range, print_error, print_result, progress, run_command
+from console import (
+    Interrupt,
+    at_least,
+    in_unit_range,
+    print_error,
+    print_result,
+    progress,
+    run_command,
+)
 from device import add_device_option, autocast, keep_freed_memory, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
@@ -327,22 +334,6 @@ def validate(
     ratio = totals.pop("colourfulness") / max(totals.pop("true_colourfulness"), 1e-6)
     totals["colourfulness_ratio"] = ratio
     return {name: round(value, 4) for name, value in totals.items()}, pictures
-
-
-class Interrupt:
-    """Within it, Ctrl-C and SIGTERM are noted, not obeyed: a step is never cut in two."""
-
-    def __enter__(self) -> "Interrupt":
-        self.exit_code = 0
-        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-
-    def _note(self, signum: int, _frame: object) -> None:
-        self.exit_code = 128 + signum
 
 
 def shareable(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """colourize.py as a user meets it: files, streams, exit codes."""
 
+import io
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,10 +18,13 @@ from conftest import ROOT, scene
 from PIL import Image
 
 import colourize
+import photo
 from classic_cnn import ClassicCNN
-from colourizer import Colourizer, photo_lightness
+from colourizer import Colourizer
 from metrics import colourfulness
 from Model_CNN import Model_CNN
+from photo import read_photo
+from recombine import photo_lightness
 
 
 @pytest.fixture
@@ -55,6 +62,27 @@ def test_one_bad_file_never_stops_a_folder(album, tmp_path, run):
     assert "12 colourized, 0 skipped, 2 failed" in err
     assert "Traceback" not in err
     assert len(list((tmp_path / "out").rglob("*.*"))) == 12
+
+
+def test_what_cannot_be_coloured_whole_is_named_as_skipped(album, tmp_path, run):
+    scene(0).save(album / "a.tif", save_all=True, append_images=[scene(1)])
+    scene(0).save(album / "b.gif", save_all=True, append_images=[scene(1)])
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 12)
+    assert f"skipped: {album / 'a.tif'}: has 2 pages" in err
+    assert f"skipped: {album / 'b.gif'}: is an animation" in err
+    assert "12 colourized, 2 skipped, 0 failed" in err
+    assert "--overwrite" not in err  # that would not help
+
+
+def test_heic_without_its_package_is_named_with_a_hint(album, tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    start = b"\0\0\0\x18ftypheic"
+    (album / "phone.heic").write_bytes(start + bytes(100))
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (1, 12)
+    assert f"error: {album / 'phone.heic'}: is HEIC" in err
+    assert "\nhint: pip install pillow-heif\n" in err
 
 
 def test_what_is_done_is_skipped_and_nothing_is_overwritten(album, tmp_path, run):
@@ -215,13 +243,13 @@ def colourfulness_of(path) -> float:
 
 
 def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
-    photo = album / "photo0.png"
+    picture = album / "photo0.png"
     for vividness in (0, 0.5, 1):
-        assert run(photo, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
+        assert run(picture, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
     levels = [colourfulness_of(tmp_path / v / "photo0.png") for v in ("0", "0.5", "1")]
     assert levels[0] < levels[1] < levels[2]
     with pytest.raises(SystemExit) as bad_usage:
-        run(photo, "--vividness", 2)
+        run(picture, "--vividness", 2)
     assert bad_usage.value.code == 2
 
 
@@ -310,3 +338,290 @@ def test_a_network_without_likelihoods_says_so(album, tmp_path, capsys, option):
     err = capsys.readouterr().err
     assert "one answer only" in err
     assert "leave out --vividness" in err
+
+
+def test_sixteen_bits_come_back_as_sixteen_bits(tmp_path, run):
+    ramp = np.linspace(0, 65535, 80 * 40).reshape(40, 80).astype(np.uint16)
+    for name in ("ramp.png", "ramp.tif"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        assert run(tmp_path / name, "-o", tmp_path / "out")[0] == 0
+        coloured = read_photo(tmp_path / "out" / name).pixels
+        assert (coloured.shape, coloured.dtype) == ((40, 80, 3), np.uint16)
+        difference = (photo_lightness(coloured) - photo_lightness(ramp)).abs()
+        assert difference.mean() < 0.1  # Lab units
+        assert len(np.unique(coloured[..., 1])) > 1000
+
+
+def test_a_jpeg_of_grey_keeps_its_lightness(tmp_path, run):
+    scene(3, 200, 150).convert("L").save(tmp_path / "a.jpg", quality=95)
+    run(tmp_path / "a.jpg", "-o", tmp_path / "out")
+    one, other = (np.asarray(Image.open(p / "a.jpg")) for p in (tmp_path, tmp_path / "out"))
+    assert other.shape == (*one.shape, 3)
+    assert (photo_lightness(one) - photo_lightness(other)).abs().mean() < 100 * 2 / 255
+
+
+def test_another_format_can_be_asked_for(album, tmp_path, run):
+    out = tmp_path / "out"
+    for name in ("jpeg", "webp", "tiff", "png"):
+        code, files, _ = run(album / "photo0.png", "-o", out, "--format", name)
+        assert code == 0
+        assert Image.open(files[0]).format == name.upper()
+    assert {p.name for p in out.iterdir()} == {
+        *("photo0.png", "photo0.png.jpg", "photo0.png.webp", "photo0.png.tif")
+    }
+
+
+def test_files_say_what_coloured_them_unless_told_not_to(tmp_path, run):
+    for name in ("a.jpg", "a.png", "a.tif", "a.webp"):
+        scene(0).save(tmp_path / name)
+        run(tmp_path / name, "-o", tmp_path / "said")
+        run(tmp_path / name, "-o", tmp_path / "silent", "--no-tag")
+        words = [b"colourized with Image Colourizer", b"sha256"]
+        assert all(word in (tmp_path / "said" / name).read_bytes() for word in words)
+        assert not any(word in (tmp_path / "silent" / name).read_bytes() for word in words)
+
+
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(album, tmp_path, run):
+    out = tmp_path / "out"
+    run(album / "photo0.png", "-o", out)
+    before = sorted(tmp_path.rglob("*"))
+    code, planned, err = run(album, "-o", out, "--dry-run", "--confidence")
+    assert (code, err) == (0, "12 would be colourized, 0 skipped, 0 failed\n")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(planned) == 12 + 11
+    assert sorted(run(album, "-o", out, "--confidence")[1]) == sorted(planned)
+
+
+def test_json_has_a_line_for_each_photograph_whatever_became_of_it(album, tmp_path, run):
+    (album / "letter.jpg").write_text("dear aunt Mary")
+    run(album / "photo0.png", "-o", tmp_path / "out")
+    report = tmp_path / "reports" / "run.jsonl"
+    code, out, _ = run(album, "-o", tmp_path / "out", "--json", "--report", report)
+    assert code == 1
+    rows = {Path(row["source"]).name: row for row in map(json.loads, out)}
+    assert len(rows) == len(out) == 13
+    assert rows["photo1.png"]["result"] == "colourized"
+    assert rows["photo1.png"]["files"] == [str(tmp_path / "out" / "photo1.png")]
+    assert rows["photo0.png"] | {"seconds": 0} == {
+        "source": str(album / "photo0.png"),
+        "result": "skipped",
+        "files": [],
+        "seconds": 0,
+        "reason": "there already",
+    }
+    assert rows["letter.jpg"]["result"] == "failed"
+    assert "not an image" in rows["letter.jpg"]["reason"]
+    assert report.read_text().splitlines() == out
+    run(album, "-o", tmp_path / "out", "--report", report)
+    assert len(report.read_text().splitlines()) == 26  # nothing is overwritten
+
+
+def test_compare_shows_grey_and_colour_and_a_sheet_of_all(album, tmp_path, run):
+    out = tmp_path / "out"
+    assert run(album, "-o", out, "--compare")[0] == 0
+    pair = np.asarray(Image.open(out / "photo0_compared.jpg")).astype(int)
+    assert pair.shape == (48, 128, 3)
+    assert np.ptp(pair[:, :60], axis=-1).max() < 10  # grey, though the photograph has colours
+    assert np.ptp(pair[:, 68:], axis=-1).mean() > 10
+    assert Image.open(out / "contact_sheet.jpg").width > 1000
+    assert len(list(out.rglob("*_compared.jpg"))) == 12
+
+
+def test_the_contact_sheet_takes_no_other_files_place(album, tmp_path, run):
+    out = tmp_path / "out"
+    scene(3).save(album / "contact_sheet.jpg")
+    files = run(album, "-o", out, "--compare")[1]
+    assert str(out / "contact_sheet_2.jpg") in files
+    sheet = (out / "contact_sheet.jpg").read_bytes()
+    scene(4).save(album / "one_more.png")
+    assert run(album, "-o", out, "--compare")[0] == 0
+    assert (out / "contact_sheet.jpg").read_bytes() != sheet  # ours: drawn again
+    scene(5).save(out / "contact_sheet.jpg")
+    mine = (out / "contact_sheet.jpg").read_bytes()
+    code, _, err = run(album, "-o", out, "--compare")
+    assert (code, (out / "contact_sheet.jpg").read_bytes()) == (1, mine)
+    assert "contact_sheet.jpg: is not ours and was left alone" in err
+
+
+def test_a_photograph_is_never_written_over_another(tmp_path, run, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    scene(1).save(tmp_path / "x.png")
+    scene(2).save(tmp_path / "sub" / "x.png")
+    before = (tmp_path / "x.png").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    code, files, err = run("sub/x.png", "x.png", "-o", ".", "--overwrite")
+    assert (code, files) == (1, ["x_2.png"])
+    assert "error: x.png: would be written over itself" in err
+    assert (tmp_path / "x.png").read_bytes() == before
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, monkeypatch):
+    walk = os.walk
+
+    def walk_badly(top, onerror=None, **options):
+        if onerror:
+            onerror(PermissionError(13, "Permission denied", str(album / "locked")))
+        return walk(top, onerror=onerror, **options)
+
+    monkeypatch.setattr("photo.os.walk", walk_badly)
+    code, files, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(files)) == (1, 12)
+    assert f"error: {album / 'locked'}: Permission denied" in err
+    assert "12 colourized, 0 skipped, 1 failed" in err
+
+
+def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpoint_file):
+    scene(0).save(tmp_path / "a.jpg")
+    command = [sys.executable, ROOT / "colourize.py", "-", "--checkpoint", checkpoint_file]
+
+    def pipe(content: bytes) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, input=content, capture_output=True, check=False, cwd=tmp_path
+        )
+
+    done = pipe((tmp_path / "a.jpg").read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert (image.format, image.size, image.mode) == ("JPEG", (64, 48), "RGB")
+    bad = pipe(b"dear aunt Mary")
+    assert (bad.returncode, bad.stdout) == (1, b"")
+    assert bad.stderr.startswith(b"error: standard input: not an image")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_processes_of_torchrun_share_a_folder_each_photograph_once(
+    album, tmp_path, checkpoint_file
+):
+    (album / "letter.jpg").write_text("dear aunt Mary")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["colourize.py", album, "-o", tmp_path / "out", "--checkpoint", checkpoint_file]
+    done = subprocess.run(
+        [*map(str, command), "--compare"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1  # of the letter; nobody else is stopped by that
+    files = [line for line in done.stdout.splitlines() if line.endswith(".png")]
+    assert len(files) == len(set(files)) == 12
+    shares = re.findall(r"process \d of 2: (\d+) colourized, 0 skipped, (\d) failed", done.stderr)
+    assert sum(int(n) for n, _ in shares) == 12
+    assert all(int(n) > 0 for n, _ in shares)
+    assert sorted(n for _, n in shares) == ["0", "1"]
+    assert (tmp_path / "out" / "contact_sheet.jpg").exists()
+
+
+def test_more_processes_than_photographs_are_no_trouble(album, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "50")
+    monkeypatch.setattr(colourize, "wait_for_others", lambda _: None)
+    written = []
+    for rank in range(50):
+        monkeypatch.setenv("RANK", str(rank))
+        code, out, _ = run(album, "-o", tmp_path / "out")
+        assert code == 0
+        written += out
+    assert len(written) == len(set(written)) == 12
+
+
+def test_without_torchrun_a_cluster_s_variables_mean_nothing(album, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "0")
+    assert len(run(album, "-o", tmp_path / "out")[1]) == 12
+
+
+def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
+    out = tmp_path / "out"
+    out.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    machine = photo._MACHINE
+    names = {
+        f".part-{machine}-{gone.pid}-x": False,
+        f".part-{machine}-{os.getpid()}-x": True,
+        ".part-elsewhere-1-old": False,
+        ".part-elsewhere-1-new": True,
+        "own.part-": True,
+    }
+    for name in names:
+        (out / name).write_bytes(b"half")
+    long_ago = time.time() - 2 * 3600
+    os.utime(out / ".part-elsewhere-1-old", (long_ago, long_ago))
+    run(album / "photo0.png", "-o", out)
+    kept = {name for name, stays in names.items() if stays}
+    assert {p.name for p in out.iterdir()} == kept | {"photo0.png"}
+
+
+def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkeypatch):
+    at_once, lock = [], threading.Lock()
+    most = 0
+    read = colourize.read_photo
+
+    def watched(path):
+        nonlocal most
+        with lock:
+            at_once.append(path)
+            most = max(most, len(at_once))
+        time.sleep(0.02)
+        with lock:
+            at_once.remove(path)
+        return read(path)
+
+    monkeypatch.setattr(colourize, "read_photo", watched)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 4)
+    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 64 * 48 * 10)
+    assert len(run(album, "-o", tmp_path / "a")[1]) == 12
+    assert most > 1
+    most = 0
+    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 100)  # less than one has
+    assert len(run(album, "-o", tmp_path / "b")[1]) == 12
+    assert most == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["-", "--json"], ["-", "--dry-run"], ["-", "-o", "x"], ["-", "--variants", "3"]),
+        *(["-", "a.jpg"], ["a.jpg", "--report", "b.jpg"]),
+    ],
+    ids=" ".join,
+)
+def test_options_without_a_meaning_are_bad_usage(options, run):
+    with pytest.raises(SystemExit) as bad_usage:
+        run(*options)
+    assert bad_usage.value.code == 2
+
+
+def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, run, monkeypatch):
+    predict = Colourizer.predict
+
+    def asked(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)  # the main thread notes it
+        return predict(*args)
+
+    monkeypatch.setattr(Colourizer, "predict", asked)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    monkeypatch.setattr(colourize, "PATIENCE", 60)
+    monkeypatch.setattr("console.Interrupt._end", lambda _: None)
+    report = tmp_path / "report.jsonl"
+    code, out, err = run(album, "-o", tmp_path / "out", "--report", report)
+    assert (code, out) == (143, [])
+    assert "0 colourized, 0 skipped, 0 failed" in err
+    assert "cannot be written" not in err
+    assert {json.loads(line)["result"] for line in report.read_text().splitlines()} == {"stopped"}
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); import photo, console; "
+        "from pathlib import Path\n"
+        "def write(file): file.write(b'half'); print('ready', flush=True); time.sleep(60)\n"
+        "with console.Interrupt(0.3, photo.give_up_writing):\n"
+        "    photo.write_whole(Path(sys.argv[2]), write)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(ROOT), str(tmp_path / "a.jpg")], stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=5) == 143
+    assert list(tmp_path.iterdir()) == []

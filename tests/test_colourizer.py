@@ -1,14 +1,18 @@
 """colourizer.py: the photograph's own lightness, at any size."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from conftest import SAMPLES, scene
 from PIL import Image, ImageOps
 
-from checkpoint import BUNDLED, load_checkpoint
+from checkpoint import BUNDLED, build_model, load_checkpoint
 from colour_space import lightness_to_grey, rgb_to_lab
-from colourizer import Colourizer, photo_lightness, stretch_levels, working_size
+from colourizer import Colourizer, reduced_lightness, stretch_levels, working_size
+from Model_CNN import fold_batch_norm
+from recombine import photo_lightness
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def test_every_pixel_keeps_its_lightness_and_the_photo_its_size(colourizer, heig
 def test_strips_leave_no_seams(colourizer, monkeypatch):
     colour = np.asarray(scene(1, 200, 100))
     whole, lightness = colourizer.colourize(colour), photo_lightness(colour)
-    monkeypatch.setattr("colourizer.STRIP_PIXELS", 700)
+    monkeypatch.setattr("recombine.STRIP_PIXELS", 700)
     assert np.abs(colourizer.colourize(colour).astype(int) - whole).max() <= 1
     assert (photo_lightness(colour) - lightness).abs().max() < 1e-3
 
@@ -39,9 +43,46 @@ def test_strips_leave_no_seams(colourizer, monkeypatch):
 def test_sixteen_bits_and_eight_of_the_same_photo_get_the_same_colours(colourizer):
     eight = np.asarray(scene(2).convert("L"))
     sixteen = eight.astype(np.uint16) * 257
-    assert (
-        np.abs(colourizer.colourize(sixteen).astype(int) - colourizer.colourize(eight)).max() <= 1
-    )
+    coloured = colourizer.colourize(sixteen)
+    assert coloured.dtype == np.uint16
+    assert np.abs(coloured / 257 - colourizer.colourize(eight)).max() <= 1
+
+
+def test_an_image_is_coloured_as_its_pixels(colourizer):
+    image = scene(2).convert("L")
+    expected = colourizer.colourize(np.asarray(image))
+    assert np.array_equal(colourizer.colourize(image), expected)
+    transparent = image.convert("LA")
+    assert np.array_equal(colourizer.colourize(transparent), expected)
+
+
+def test_a_large_scan_gets_the_colours_of_its_thumbnail(colourizer):
+    small = scene(2, 320, 240).resize((320, 240)).convert("L")
+    large = small.resize((3200, 2400), Image.Resampling.BICUBIC)
+    for scan in (np.asarray(large), np.asarray(large).astype(np.uint16) * 257):
+        (ab,), _ = colourizer.predict(reduced_lightness(scan), 1)
+        (expected,), _ = colourizer.predict(photo_lightness(np.asarray(small)), 1)
+        assert reduced_lightness(scan).shape[-1] < 1000
+        assert (ab - expected).abs().mean() < 0.15 * expected.abs().mean() + 0.5
+
+
+def test_threads_may_share_a_colourizer(colourizer):
+    photos = [np.asarray(scene(i, 90, 60).convert("L")) for i in range(8)]
+    alone = [colourizer.colourize(photo) for photo in photos]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(colourizer.colourize, photos))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_folding_batch_normalization_changes_nothing(checkpoint_file):
+    model = build_model(load_checkpoint(checkpoint_file), checkpoint_file).eval()
+    lightness = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0)) * 100
+    with torch.inference_mode():
+        before = model(lightness)
+        fold_batch_norm(model)
+        after = model(lightness)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
+    assert torch.allclose(before, after, atol=1e-4)
 
 
 def test_colours_that_the_photo_had_do_not_matter(colourizer):

@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
+    ("colour_profiles", "metadata", "threads"),
+    ("pixel_formats", "strip_files"),
+    ("decoder", "encoder"),
     (
         "queries_for_download",
         "colour_space",
@@ -17,9 +20,10 @@ FLOORS = (
         "device",
         "photo",
         "duplicates",
+        "batching",
         "published_weights",
     ),
-    ("ab_bins", "ageing", "classic_cnn", "progress"),
+    ("ab_bins", "ageing", "classic_cnn", "progress", "recombine"),
     ("Model_CNN", "losses", "training_data"),
     ("checkpoint", "perceptual"),
     ("colourizer",),

@@ -1,13 +1,27 @@
 """photo.py: what is read is what was there, what is written is whole."""
 
+import io
+import random
+import struct
+import sys
+import time
+import types
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from conftest import scene
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
+from decoder import MOST_PIXELS, SeveralPicturesError, open_image
+from metadata import Directory
 from photo import (
+    FORMAT_OF,
     Photo,
     PhotoError,
+    encode_photo,
     find_photos,
     read_photo,
     read_rgb,
@@ -53,21 +67,64 @@ def test_every_mode_gives_pixels_and_alpha_of_the_right_shape(tmp_path, mode):
     assert (photo.alpha is not None) == ("A" in mode)
 
 
+# What undoes each orientation, of an array.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+
+
+STORED = [("jpg", 8), ("png", 8), ("webp", 8), ("avif", 8), ("tif", 8), ("png", 16), ("tif", 16)]
+
+
+@pytest.mark.parametrize(("suffix", "bits"), STORED)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_turned_upright_once(tmp_path, orientation):
-    image = scene(1)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.save(tmp_path / "a.png", exif=exif)
-    photo = read_photo(tmp_path / "a.png")
-    assert photo.pixels.shape[:2] == ((48, 64) if orientation < 5 else (64, 48))
-    write_photo(tmp_path / "b.png", photo.pixels, like=photo)
-    assert np.array_equal(read_photo(tmp_path / "b.png").pixels, photo.pixels)
+def test_a_photo_is_turned_upright_once(tmp_path, orientation, suffix, bits):
+    path = tmp_path / f"a.{suffix}"
+    lying = np.asarray(scene(1))
+    if suffix == "tif":
+        lying = lying if bits == 8 else lying.astype(np.uint16) * 251
+        tag = (274, 3, 1, orientation, True)
+        tifffile.imwrite(path, lying, photometric="rgb", metadata=None, extratags=[tag])
+    elif bits == 16:
+        lying = lying.astype(np.uint16) * 251
+        exif = Directory(">")
+        exif.put(274, 3, orientation)
+        blank = Photo(lying, "PNG", metadata={"texts": {"Title": "a"}})
+        with path.open("w+b") as file:
+            encode_photo(file, lying, blank)
+        content = bytearray(path.read_bytes())
+        body = b"eXIf" + b"MM\0*\0\0\0\x08" + exif.pack(8)
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        path.write_bytes(content[:33] + chunk + content[33:])
+    else:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        options = {"lossless": True} if suffix == "webp" else {"quality": 95}
+        scene(1).save(path, exif=exif, **options)
+    photo = read_photo(path)
+    assert photo.pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
+    truth = UPRIGHT[orientation](lying)
+    assert photo.pixels.shape == truth.shape
+    error = np.abs(photo.pixels.astype(int) - truth).mean()
+    assert error == 0 if suffix in ("png", "tif", "webp") else error < 8
+    write_photo(tmp_path / f"b.{suffix}", photo.pixels, like=photo)
+    again = read_photo(tmp_path / f"b.{suffix}")
+    assert again.pixels.shape == truth.shape
+    if suffix in ("png", "tif"):
+        assert np.array_equal(again.pixels, truth)
+    with Image.open(tmp_path / f"b.{suffix}") as image:
+        assert image.size == truth.shape[1::-1]
+        assert image.getexif().get(0x0112, 1) == 1
 
 
 def test_exif_dpi_colour_profile_and_alpha_survive(tmp_path):
-    from PIL import ImageCms
-
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
     exif[0x010E] = "aunt Mary, 1931"
@@ -112,6 +169,14 @@ def test_what_is_no_photo_raises_photo_error(tmp_path, name):
         read_photo(tmp_path / name)
 
 
+def test_what_cannot_be_opened_says_why(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(PhotoError, match="cannot be read \\(is a directory\\)"):
+        read_photo(tmp_path / "folder.jpg")
+    with pytest.raises(PhotoError, match="no such file"):
+        read_photo(tmp_path / "nowhere.jpg")
+
+
 def test_a_truncated_jpeg_raises_photo_error(tmp_path):
     scene(5).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()
@@ -120,10 +185,153 @@ def test_a_truncated_jpeg_raises_photo_error(tmp_path):
         read_photo(tmp_path / "a.jpg")
 
 
-def test_a_decompression_bomb_is_refused(tmp_path):
-    Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")
-    with pytest.raises(PhotoError, match="more pixels"):
-        read_photo(tmp_path / "bomb.png")
+def png_of(width: int, height: int, *extra: tuple[bytes, bytes], pixels: bytes = b"") -> bytes:
+    """Write a PNG that claims a size, whatever it holds."""
+    chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)), *extra]
+    chunks += [(b"IDAT", zlib.compress(pixels or bytes(10**6))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )  # fmt: skip
+
+
+def bombs() -> dict[str, bytes]:
+    """Files of some kB that claim to be enormous."""
+    tiff = Directory("<")
+    for tag, values in {256: [40_000], 257: [40_000], 258: [8] * 3, 259: [8], 262: [2]}.items():
+        tiff.put(tag, 4, *values)
+    for tag, value in {273: 8, 277: 3, 278: 40_000, 279: 1000}.items():
+        tiff.put(tag, 4, value)
+    jpeg = io.BytesIO()
+    scene(0).save(jpeg, "JPEG")
+    start = bytearray(jpeg.getvalue())
+    place = start.index(b"\xff\xc0") + 5
+    start[place : place + 4] = struct.pack(">2H", 65_500, 65_500)
+    screen = struct.pack("<2H3B", 65_535, 65_535, 0, 0, 0)
+    frame = b"," + struct.pack("<4HB", 0, 0, 65_535, 65_535, 0) + b"\2\2\x4c\1\0;"
+    bmp = struct.pack("<IHHIIiiHHIIiiII", 999, 0, 0, 54, 40, 40_000, 40_000, 1, 24, *[0] * 6)
+    return {
+        "a.png": png_of(40_000, 40_000),
+        "below-the-limit.png": png_of(20_000, 20_000),
+        "a.tif": struct.pack("<2sHI", b"II", 42, 1008) + bytes(1000) + tiff.pack(1008),
+        "a.jpg": bytes(start),
+        "a.gif": b"GIF89a" + screen + frame,
+        "a.bmp": b"BM" + bmp + bytes(945),
+    }
+
+
+@pytest.mark.parametrize("name", bombs())
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, name):
+    (tmp_path / name).write_bytes(bombs()[name])
+    begun = time.monotonic()
+    for read in (read_photo, read_rgb):
+        with pytest.raises(PhotoError, match="more pixels than is safe"):
+            read(tmp_path / name)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_scan_of_several_hundred_megapixels_is_no_bomb(tmp_path):
+    side = 20_000
+    assert side * side < MOST_PIXELS
+    (tmp_path / "scan.png").write_bytes(png_of(side, side))
+    with (tmp_path / "scan.png").open("ab") as file:
+        file.truncate(10_000_000)  # bytes enough for so many pixels
+    with open_image(tmp_path / "scan.png") as opened:  # decoding it would take gigabytes
+        assert opened.size == (side, side)
+
+
+ABSURD = {
+    "large profile": (b"iCCP", b"x\0\0" + zlib.compress(bytes(5 * 10**6))),
+    "profile bomb": (b"iCCP", b"x\0\0" + zlib.compress(bytes(10**8), 1)),
+    "no profile": (b"iCCP", b"x"),
+    "broken profile": (b"iCCP", b"x\0\0broken"),
+    "large text": (b"zTXt", b"x\0\0" + zlib.compress(b"a" * 5 * 10**6)),
+    "text bomb": (b"zTXt", b"x\0\0" + zlib.compress(bytes(10**8), 1)),
+    "large XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<a>" * 10**6),
+    "large EXIF": (b"eXIf", b"II*\0\x08\0\0\0\0\0" + bytes(3 * 10**6)),
+    "broken EXIF": (b"eXIf", b"junk" * 1000),
+    "EXIF beyond its end": (b"eXIf", b"II*\0\xff\xff\xff\xff"),
+    "broken resolution": (b"pHYs", struct.pack(">2IB", 0, 2**32 - 1, 1)),
+}
+
+
+@pytest.mark.parametrize("what", ABSURD)
+@pytest.mark.parametrize("target", [None, "jpeg", "tiff"])
+def test_absurd_metadata_never_stops_a_photo(tmp_path, what, target):
+    rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(scene(0)))
+    (tmp_path / "a.png").write_bytes(png_of(64, 48, ABSURD[what], pixels=rows))
+    photo = read_photo(tmp_path / "a.png")
+    assert np.array_equal(photo.pixels, np.asarray(scene(0)))
+    write_photo(tmp_path / "b", photo.pixels, like=photo, target=target, tag="us")
+    assert read_photo(tmp_path / "b").pixels.shape == (48, 64, 3)
+
+
+def mutated(content: bytes, seed: int) -> bytes:
+    """Damage a file: flip some bytes, cut a piece out, double one, or cut the end off."""
+    dice = random.Random(seed)
+    damaged = bytearray(content)
+    for _ in range(dice.choice((1, 3, 30))):
+        damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+    a, b = sorted(dice.randrange(len(damaged)) for _ in range(2))
+    b = min(b, a + 200)
+    how = dice.randrange(4)
+    if how == 1:
+        del damaged[a:b]
+    elif how == 2:
+        damaged[a:a] = damaged[a:b]
+    elif how == 3:
+        del damaged[b:]
+    return bytes(damaged)
+
+
+def originals() -> dict[str, bytes]:
+    """A small file of every format, with metadata, and one of each with 16 bits."""
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "aunt Mary", 6
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    files = {}
+    for file_format in ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF"):
+        file = io.BytesIO()
+        scene(0, 24, 32).save(file, file_format, exif=exif.tobytes(), icc_profile=profile)
+        files[file_format] = file.getvalue()
+    said = {"exif": exif.tobytes()[6:], "icc_profile": profile}
+    deep = np.asarray(scene(0, 24, 32)).astype(np.uint16) * 250
+    for file_format in ("PNG", "TIFF"):
+        file = io.BytesIO()
+        encode_photo(file, deep, Photo(deep, file_format, deep[..., 0], said), tag="us")
+        files[f"{file_format} 16"] = file.getvalue()
+    file = io.BytesIO()
+    scene(0, 24, 32).save(file, "TIFF", compression="tiff_lzw")
+    files["TIFF"] = file.getvalue()
+    return files
+
+
+def mutate(kind: str, numbers: range) -> int:
+    content, whole = originals()[kind], 0
+    for seed in numbers:
+        try:
+            photo = read_photo(io.BytesIO(mutated(content, seed)))
+        except PhotoError:
+            continue
+        whole += 1
+        rgb = photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=2)
+        encode_photo(io.BytesIO(), rgb, photo, tag="us")
+    return whole
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", originals())
+def test_damaged_files_are_photos_or_photo_errors(kind):
+    mutate(kind, range(200))
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", originals())
+def test_thousands_of_damaged_files_are_photos_or_photo_errors(kind):
+    assert 0 < mutate(kind, range(1000, 6000)) < 5000
 
 
 def test_a_failed_write_leaves_what_was_there_and_no_rest(tmp_path):
@@ -152,6 +360,155 @@ def test_a_large_photo_is_reduced_and_a_small_one_left_alone(tmp_path):
     assert read_rgb(tmp_path / "a.jpg", shortest_side=60).size == (100, 60)
     assert read_rgb(tmp_path / "a.jpg", shortest_side=400).size == (500, 300)
     assert square(scene(6, 30, 50), 20).size == (20, 20)
+
+
+GREY = np.asarray(scene(9).convert("L"))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif", "avif"])
+def test_a_grey_photo_stored_in_colour_is_read_as_grey(tmp_path, suffix):
+    Image.fromarray(GREY).convert("RGB").save(tmp_path / f"a.{suffix}")
+    pixels = read_photo(tmp_path / f"a.{suffix}").pixels
+    assert pixels.shape == GREY.shape
+    if suffix in ("png", "tif", "bmp", "gif"):
+        assert np.array_equal(pixels, GREY)
+    if suffix == "jpg":  # the luma that the file holds, not what a trip through RGB makes of it
+        with Image.open(tmp_path / "a.jpg") as image:
+            image.draft("L", image.size)
+            assert np.array_equal(pixels, np.asarray(image))
+
+
+@pytest.mark.parametrize(("chroma", "grey"), [(129, True), (131, False)])
+def test_a_jpegs_chroma_counts_from_more_than_one_level(tmp_path, chroma, grey):
+    planes = np.full((48, 64, 3), 128, np.uint8)
+    planes[..., 0] = GREY
+    planes[:16, :16, 1] = chroma
+    image = Image.frombytes("YCbCr", (64, 48), planes.tobytes())
+    image.save(tmp_path / "a.jpg", quality=100, subsampling="4:4:4")
+    pixels = read_photo(tmp_path / "a.jpg").pixels
+    assert (pixels.ndim == 2) == grey
+    if grey:
+        assert np.abs(pixels.astype(int) - GREY).max() <= 1
+
+
+def test_one_pixel_of_colour_makes_a_photo_a_coloured_one(tmp_path):
+    image = Image.fromarray(GREY).convert("RGB")
+    image.putpixel((63, 47), (10, 11, 10))
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(read_photo(tmp_path / "a.png").pixels, np.asarray(image))
+
+
+@pytest.mark.parametrize("marker", [True, False])
+def test_a_jpeg_that_holds_rgb_is_not_taken_for_ycbcr(tmp_path, marker):
+    scene(1).save(tmp_path / "a.jpg", quality=95, keep_rgb=True)
+    content = (tmp_path / "a.jpg").read_bytes()
+    adobe = content.index(b"\xff\xee")
+    if not marker:  # then only the names of the components tell
+        (tmp_path / "a.jpg").write_bytes(content[:adobe] + content[adobe + 16 :])
+    error = np.abs(read_photo(tmp_path / "a.jpg").pixels.astype(int) - np.asarray(scene(1)))
+    assert error.mean() < 4
+
+
+def test_inverted_cmyk_is_read_as_what_it_shows_and_written_without_its_profile(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # a mistake
+    scene(1).convert("CMYK").save(tmp_path / "a.jpg", quality=95, icc_profile=profile)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert np.abs(photo.pixels.astype(int) - np.asarray(scene(1))).mean() < 4
+    assert "icc_profile" not in photo.metadata
+    write_photo(tmp_path / "b.jpg", photo.pixels, like=photo)
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.mode == "RGB"
+
+
+def test_of_an_mpo_the_first_picture_is_taken(tmp_path):
+    scene(0).save(tmp_path / "a.mpo", format="MPO", save_all=True, append_images=[scene(1)])
+    photo = read_photo(tmp_path / "a.mpo")
+    assert np.abs(photo.pixels.astype(int) - np.asarray(scene(0))).mean() < 8
+    write_photo(tmp_path / written_name(tmp_path / "a.mpo"), photo.pixels, like=photo)
+    with Image.open(tmp_path / "a.mpo.jpg") as image:
+        assert image.format == "JPEG"
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif", "tif"])
+def test_several_pages_or_frames_are_refused_with_the_reason(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    scene(0).save(path, save_all=True, append_images=[scene(1), scene(2)])
+    with pytest.raises(SeveralPicturesError, match=r"3 pages|animation"):
+        read_photo(path)
+    assert read_rgb(path).size == (64, 48)  # the training takes the first
+
+
+def test_heic_names_the_package_that_it_needs(tmp_path, monkeypatch):
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    assert find_photos(tmp_path) == [path]
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError, match="pillow-heif") as error:
+        read_photo(path)
+    assert error.value.__notes__ == ["hint: pip install pillow-heif"]
+
+
+def test_heic_is_read_where_the_package_is_and_written_as_jpeg(tmp_path, monkeypatch):
+    from PIL import ImageFile
+
+    class FakeHeif(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self._size, self._mode = (64, 48), "RGB"
+            self.tile = [ImageFile._Tile("raw", (0, 0, 64, 48), 32, "RGB")]
+
+    def register():
+        Image.register_open("HEIF", FakeHeif, lambda start: start[4:12] == b"ftypheic")
+
+    package = types.SimpleNamespace(register_heif_opener=register)
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic".ljust(32, b"\0") + scene(0).tobytes())
+    try:
+        photo = read_photo(path)
+        FakeHeif.n_frames = 2
+        with pytest.raises(SeveralPicturesError, match="2 pictures"):
+            read_photo(path)
+    finally:
+        Image.OPEN.pop("HEIF", None)
+        Image.ID.remove("HEIF")
+    assert np.array_equal(photo.pixels, np.asarray(scene(0)))
+    write_photo(tmp_path / written_name(path), photo.pixels, like=photo)
+    with Image.open(tmp_path / "a.heic.jpg") as image:
+        assert image.format == "JPEG"
+
+
+def test_a_photo_can_come_from_an_open_file_and_go_to_one(tmp_path):
+    file = io.BytesIO()
+    scene(0).save(file, "PNG")
+    photo = read_photo(file)
+    assert np.array_equal(photo.pixels, np.asarray(scene(0)))
+    out = io.BytesIO()
+    encode_photo(out, photo.pixels, photo)
+    assert np.array_equal(np.asarray(Image.open(out)), photo.pixels)
+    assert not file.closed
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "written"),
+    [
+        ("a.jpg", None, "a.jpg"),
+        ("a.JPEG", "jpeg", "a.JPEG"),
+        ("a.gif", None, "a.gif.png"),
+        ("a.heic", None, "a.heic.jpg"),
+        ("a.tif", "tiff", "a.tif"),
+        ("a.jpg", "webp", "a.jpg.webp"),
+        ("a.png", "avif", "a.png.avif"),
+        ("a.bmp", "tiff", "a.bmp.tif"),
+    ],
+)
+def test_a_result_is_named_for_its_format(name, target, written):
+    assert written_name(Path(name), target) == written
+    assert (
+        FORMAT_OF[Path(written).suffix.lower()]
+        == (target or FORMAT_OF[Path(written).suffix.lower()]).upper()
+    )
 
 
 def test_broken_exif_does_not_cost_the_photo(tmp_path):

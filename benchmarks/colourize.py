@@ -1,0 +1,218 @@
+"""Benchmark: colourize.py beside what decoding and encoding, and the network, take alone.
+
+`python benchmarks/colourize.py` makes its own photographs in a temporary folder, of data/samples
+enlarged and grained, and prints a row for each kind. All come from one run on one machine; what
+matters are the ratios.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
+
+from colourizer import Colourizer, reduced_lightness  # noqa: E402
+from device import count_cores  # noqa: E402
+from encoder import SAVE_OPTIONS  # noqa: E402
+from photo import Photo, read_photo, write_photo  # noqa: E402
+from recombine import rgb_strips, to_grey, ycbcr_strips  # noqa: E402
+
+GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
+# name -> (width, height, suffix, photographs)
+KINDS = {
+    "12 MP JPEG": (4000, 3000, ".jpg", 24),
+    "2 MP JPEG": (1632, 1224, ".jpg", 96),
+    "0.5 MP JPEG": (816, 612, ".jpg", 192),
+    "12 MP sepia JPEG": (4000, 3000, ".jpeg", 24),
+    "12 MP 16-bit TIFF": (4000, 3000, ".tif", 6),
+}
+PEAK_OF_CHILD = (
+    "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=-3); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
+)
+SCAN = (11_180, 8_944)  # pixels: the 100-megapixel scan of --scan
+
+
+def grained(path: Path, width: int, height: int, seed: int) -> np.ndarray:
+    """Enlarge a photograph and add grain; returns grey (height, width), float in [0, 255]."""
+    image = Image.open(path).convert("L").resize((width, height), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(seed).standard_normal((256, 256), dtype=np.float32) * GRAIN
+    tiles = (-(-height // 256), -(-width // 256))
+    return (np.asarray(image) + np.tile(noise, tiles)[:height, :width]).clip(0, 255)
+
+
+def make_photos(folder: Path, kind: str) -> list[Path]:
+    """Write the photographs of a kind; a few different ones, copied."""
+    width, height, suffix, count = KINDS[kind]
+    folder.mkdir(parents=True)
+    samples = sorted((ROOT / "data" / "samples").glob("*.jpg"))[:4]
+    originals = []
+    for n, sample in enumerate(samples):
+        grey = grained(sample, width, height, n)
+        path = folder / f"photo{n}{suffix}"
+        if suffix == ".tif":
+            Image.fromarray((grey * 257).astype(np.uint16)).save(path)
+        else:
+            image = Image.fromarray(grey.astype(np.uint8))
+            if suffix == ".jpeg":
+                image = ImageOps.colorize(image, (30, 20, 10), (250, 235, 210))
+            image.save(path, quality=90)
+        originals.append(path)
+    copies = [folder / f"photo{n}{suffix}" for n in range(len(originals), count)]
+    for n, path in enumerate(copies):
+        shutil.copyfile(originals[n % len(originals)], path)
+    return [*originals, *copies]
+
+
+def run_command(*args: object) -> tuple[float, float, int]:
+    """Run colourize.py; return seconds in all, seconds at work, and its peak memory in bytes."""
+    command = [sys.executable, str(ROOT / "colourize.py"), *map(str, args)]
+    begun = time.perf_counter()
+    # A process between: a child's peak begins with its parent's, and this one's is high.
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK_OF_CHILD, *command],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        raise SystemExit(f"colourize.py failed: {done.stderr}")
+    summary = done.stderr.splitlines()[-1]
+    coloured, rate = int(summary.split()[0]), float(summary.split("(")[1].split()[0])
+    scale = 1 if sys.platform == "darwin" else 1024
+    return seconds, coloured / rate, int(done.stdout.split()[-1]) * scale
+
+
+def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer) -> float:
+    """Decode and encode in as many threads, by Pillow alone; return photographs per second.
+
+    A TIFF of 16-bit colours, which Pillow cannot write, is written by our own encoder.
+    """
+    out.mkdir()
+    coloured: list[Image.Image | np.ndarray] = []
+    for path in photos[:4]:
+        photo = read_photo(path)
+        (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), 1)
+        if photo.format == "JPEG":
+            strips = list(ycbcr_strips(to_grey(photo.pixels), ab))
+            coloured.append(Image.fromarray(np.concatenate(strips), mode="YCbCr"))
+        else:
+            coloured.append(np.concatenate(list(rgb_strips(photo.pixels, ab))))
+
+    def rewrite(item: tuple[int, Path]) -> None:
+        n, path = item
+        picture = coloured[n % len(coloured)]
+        with Image.open(path) as image:
+            image.load()
+        if isinstance(picture, Image.Image):
+            picture.save(out / path.name, "JPEG", **SAVE_OPTIONS["JPEG"])
+        else:
+            like = Photo(picture[..., 0], "TIFF")
+            write_photo(out / path.name, picture, like)
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(count_cores()) as pool:
+        list(pool.map(rewrite, enumerate(photos)))
+    return len(photos) / (time.perf_counter() - begun)
+
+
+@torch.inference_mode()
+def network_limit(colourizer: Colourizer, photo: Path, runs: int = 20) -> tuple[float, float]:
+    """Time the network at its default size.
+
+    Returns:
+        Milliseconds for one photograph on all cores; and photographs per second, one per core at a
+        time.
+    """
+    small = colourizer.look(reduced_lightness(read_photo(photo).pixels))
+    colourizer.model(small)
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        colourizer.model(small)
+        times.append(time.perf_counter() - begun)
+    latency = statistics.median(times) * 1000
+
+    def forward(_: int) -> None:
+        with torch.inference_mode():
+            colourizer.model(small)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(
+        count_cores(), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        list(pool.map(forward, range(runs * 2)))
+    rate = runs * 2 / (time.perf_counter() - begun)
+    torch.set_num_threads(threads)
+    return latency, rate
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, metavar="N", help="the median of N runs (default: 3)")
+    add("--scan", action="store_true", help="also a scan of 100 megapixels: its peak memory")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run all, print a table."""
+    args = parse_args()
+    colourizer = Colourizer.load(device="cpu")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = make_photos(folder / "one", "0.5 MP JPEG")[0]
+        starts = [run_command(first, "-o", folder / f"start{n}")[0] for n in range(args.rounds)]
+        latency, rate = network_limit(colourizer, first)
+        threads = torch.get_num_threads()
+        print(f"network at its default size: {latency:.0f} ms, {threads} threads, fp32")
+        print(f"network, a photograph per thread: {rate:.1f} photos/s")
+        print(f"start-up to the first photograph done: {statistics.median(starts):.1f} s")
+        print(
+            f"{'':18}  photos/s  codec alone  ratio to codec  (codec + network) / ours  peak memory"
+        )
+        for kind in KINDS:
+            photos = make_photos(folder / "in", kind)
+            rows = []
+            for _ in range(args.rounds):  # in turn, so that a busy machine is unfair to neither
+                codec = codec_limit(photos, folder / "codec", colourizer)
+                _, seconds, memory = run_command(folder / "in", "-o", folder / "out")
+                ours = len(photos) / seconds
+                rows.append((ours, codec, ours / codec, (1 / codec + 1 / rate) * ours, memory))
+                shutil.rmtree(folder / "codec")
+                shutil.rmtree(folder / "out")
+            shutil.rmtree(folder / "in")
+            ours, codec, ratio, both, memory = (
+                statistics.median(c) for c in zip(*rows, strict=True)
+            )
+            print(
+                f"{kind:18}  {ours:8.2f}  {codec:11.2f}  {ratio:14.2f}  {both:24.2f}  "
+                f"{memory / 1e9:8.2f} GB"
+            )
+        if args.scan:
+            (folder / "in").mkdir()
+            sample = sorted((ROOT / "data" / "samples").glob("*.jpg"))[0]
+            grey = grained(sample, *SCAN, 0).astype(np.uint8)
+            Image.fromarray(grey).save(folder / "in" / "scan.jpg", quality=90)
+            Image.fromarray(grey).save(folder / "in" / "scan.tif")
+            for suffix in (".jpg", ".tif"):
+                scan = folder / "in" / f"scan{suffix}"
+                seconds, _, memory = run_command(scan, "-o", folder / "out")
+                print(f"100 MP {suffix}: {seconds:.1f} s, peak memory {memory / 1e9:.2f} GB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What a file's own colour profile (ICC) makes of its values: from grey and CMYK to sRGB."""
+
+import struct
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+
+def profile_kind(profile: bytes) -> str:
+    """Name what a colour profile describes: "RGB", "GRAY", "CMYK", ...; "" if it is none."""
+    if len(profile) < 128 or profile[36:40] != b"acsp":
+        return ""
+    return profile[16:20].decode("latin-1").strip()
+
+
+def _grey_srgb() -> bytes:
+    """Write a profile of grey values that lie on sRGB's curve; Pillow can make none."""
+    third = (63190, 65536, 54061)  # D50, in 65536ths
+    curve = [round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)]
+    tags = {
+        b"desc": b"desc" + struct.pack(">2I", 0, 5) + b"grey\0" + b"\0" * 79,
+        b"cprt": b"text" + b"\0" * 4 + b"none",
+        b"wtpt": b"XYZ " + struct.pack(">4i", 0, *third),
+        b"kTRC": b"para" + struct.pack(">IHH5i", 0, 3, 0, *curve),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">2I", start + len(body), len(content))
+        body += content + b"\0" * (-len(content) % 4)
+    head = struct.pack(">I4x4s", start + len(body), b"\x02\x40\0\0") + b"mntrGRAYXYZ "
+    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + b"\0" * 28
+    return (head + struct.pack(">3i", *third)).ljust(128, b"\0") + table + body
+
+
+def grey_to_srgb(values: np.ndarray, profile: bytes) -> np.ndarray:
+    """Convert grey values from their own profile to sRGB's curve.
+
+    Args:
+        values: (H, W) uint8 or uint16.
+        profile: the file's; one that is broken or not of grey changes nothing.
+
+    Returns:
+        (H, W), of the same type.
+    """
+    if profile_kind(profile) != "GRAY":
+        return values
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    try:
+        source, target = (ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, _grey_srgb()))
+        image = ImageCms.profileToProfile(Image.fromarray(every), source, target, outputMode="I;16")
+        table = np.asarray(image).ravel()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return values
+    if values.dtype == np.uint8:
+        table = (table[::257] / 257).round().astype(np.uint8)
+    return table[values]
+
+
+def cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert an image of mode CMYK to sRGB, with its own profile if that is a good one."""
+    if profile_kind(profile) == "CMYK":
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            return converted or image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
+    return image.convert("RGB")

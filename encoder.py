@@ -1,0 +1,162 @@
+"""Coloured pixels, alpha and metadata -> a file of any format that is written."""
+
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from metadata import exif_directory, new_exif, new_xmp
+from pixel_formats import to_8_bits, to_16_bits
+from strip_files import write_png, write_tiff
+
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it.
+    "JPEG": {"quality": 95, "subsampling": "4:2:0"},
+    "PNG": {"compress_level": 1},  # level 6 is 3% smaller and four times slower
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+}
+DEEP = ("PNG", "TIFF")  # formats that hold 16 bits
+OPAQUE = ("JPEG", "BMP")  # formats without alpha
+# Bytes that EXIF, and XMP, have room for in a JPEG, behind the names that go before them.
+JPEG_EXIF, JPEG_XMP = 65533 - 6, 65533 - 29
+JPEG_DENSITY = 13  # where the unit and the densities lie in a JPEG that Pillow wrote
+
+
+def encode(
+    file: BinaryIO,
+    strips: Iterable[np.ndarray],
+    file_format: str,
+    size: tuple[int, int],
+    alpha: np.ndarray | None,
+    metadata: dict[str, Any],
+    ycbcr: bool = False,
+    tag: str | None = None,
+) -> None:
+    """Write a photograph into an open file; what the format has no room for is left out.
+
+    JPEG and BMP have no alpha, BMP no EXIF, XMP and profile; more EXIF or XMP than 64 kB does not
+    fit into JPEG.
+
+    Args:
+        file: any place of it can be written to.
+        strips: (h, W, 3) uint8 or uint16 from top to bottom, of all rows together.
+        file_format: JPEG, PNG, WEBP, TIFF, BMP or AVIF.
+        size: (H, W).
+        alpha: (H, W) uint8 or uint16, or None.
+        metadata: as in photo.Photo.
+        ycbcr: the strips hold YCbCr as JPEG stores it, uint8.
+        tag: what made it; without, XMP and EXIF do not say.
+    """
+    if ycbcr and file_format != "JPEG":
+        raise ValueError("only JPEG takes YCbCr")
+    bits = 8
+    if file_format in DEEP:
+        strips = iter(strips)
+        first = next(strips)
+        bits = 8 * first.dtype.itemsize
+        strips = _chain(first, strips)
+    strips = _checked(strips, size, bits)
+    if file_format in OPAQUE:
+        alpha = None
+    dpi, icc_profile = metadata.get("dpi"), metadata.get("icc_profile", b"")
+    xmp = new_xmp(metadata.get("xmp", b""), tag)
+    exif = new_exif(
+        metadata.get("exif", b""),
+        tag,
+        dpi if file_format in ("WEBP", "AVIF") else None,  # they have no other place for it
+        # Of an orientation in EXIF, Pillow would make AVIF's own, and write the EXIF anew.
+        keep_orientation=file_format != "AVIF",
+    )
+    channels = 3 if alpha is None else 4
+    shape = (*size, channels)
+    if file_format == "TIFF":
+        tags, per_cm = exif_directory(exif), metadata.get("per_cm", False)
+        strips = _with_alpha(strips, alpha, bits)
+        write_tiff(file, strips, shape, bits, tags, dpi, per_cm, icc_profile, xmp)
+        return
+    texts = dict(metadata.get("texts", {}))
+    with suppress(UnicodeDecodeError):  # PNG holds XMP in UTF-8 only
+        texts |= {"XML:com.adobe.xmp": xmp.decode()} if xmp else {}
+    if bits == 16:
+        write_png(file, _with_alpha(strips, alpha, bits), shape, dpi, icc_profile, exif, texts)
+        return
+    options = dict(SAVE_OPTIONS.get(file_format, {}))
+    if file_format == "JPEG":
+        if len(exif) > JPEG_EXIF:
+            exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
+        exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
+        xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
+        options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
+    if file_format == "AVIF" and alpha is not None:
+        options["advanced"] = {"alpha:lossless": "1"}
+    if file_format == "WEBP" and metadata.get("lossless"):
+        options = {"lossless": True, "exact": True}  # also the colours that nobody sees
+    if file_format == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        for key, text in texts.items():
+            options["pnginfo"].add_itxt(key, text)
+    said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": dpi}
+    said["icc_profile"] = icc_profile
+    options |= {name: content for name, content in said.items() if content}
+    _image(strips, size, alpha, "YCbCr" if ycbcr else "RGB").save(file, file_format, **options)
+    if file_format == "JPEG" and dpi and metadata.get("per_cm"):  # Pillow writes inches only
+        file.seek(JPEG_DENSITY)
+        file.write(struct.pack(">B2H", 2, *(round(value / 2.54) for value in dpi)))
+
+
+def _chain(first: np.ndarray, strips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from strips
+
+
+def _checked(
+    strips: Iterable[np.ndarray], size: tuple[int, int], bits: int
+) -> Iterator[np.ndarray]:
+    """Let strips of a photograph's size through, in so many bits; refuse others."""
+    rows = 0
+    for strip in strips:
+        rows += len(strip)
+        if strip.shape[1:] != (size[1], 3) or rows > size[0]:
+            raise ValueError("strips are not of the photograph's size")
+        yield to_16_bits(strip) if bits == 16 else to_8_bits(strip)
+    if rows != size[0]:
+        raise ValueError("strips are not of the photograph's size")
+
+
+def _with_alpha(
+    strips: Iterable[np.ndarray], alpha: np.ndarray | None, bits: int
+) -> Iterator[np.ndarray]:
+    """Put a photograph's alpha, if any, beside its colours."""
+    y = 0
+    for strip in strips:
+        if alpha is None:
+            yield strip
+        else:
+            rows = alpha[y : y + len(strip), :, None]
+            rows = to_16_bits(rows) if bits == 16 else to_8_bits(rows)
+            yield np.concatenate((strip, rows), axis=2)
+        y += len(strip)
+
+
+def _image(
+    strips: Iterable[np.ndarray], size: tuple[int, int], alpha: np.ndarray | None, mode: str
+) -> Image.Image:
+    """Paste strips of 8 bits into an image."""
+    image = Image.new(mode, size[::-1])
+    y = 0
+    for strip in strips:
+        image.paste(Image.frombytes(mode, (size[1], len(strip)), strip.tobytes()), (0, y))
+        y += len(strip)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(to_8_bits(alpha)))
+    return image
+
+
+def _segments(metadata: dict[str, Any]) -> bytes:
+    """Write what Photoshop, and the IPTC in its place, says, as segments of a JPEG."""
+    parts = metadata.get("photoshop", ())
+    return b"".join(b"\xff\xed" + (len(part) + 2).to_bytes(2, "big") + part for part in parts)
