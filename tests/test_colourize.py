@@ -508,7 +508,11 @@ def test_processes_of_torchrun_share_a_folder_each_photograph_once(
     assert (tmp_path / "out" / "contact_sheet.jpg").exists()
 
 
-def test_more_processes_than_photographs_are_no_trouble(album, tmp_path, run, monkeypatch):
+def test_more_processes_than_photographs_are_no_trouble(
+    album, tmp_path, run, monkeypatch, checkpoint_file
+):
+    loaded = Colourizer.load(checkpoint_file)
+    monkeypatch.setattr(Colourizer, "load", lambda *_: loaded)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "50")
     monkeypatch.setattr(colourize, "wait_for_others", lambda _: None)

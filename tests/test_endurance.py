@@ -1,0 +1,121 @@
+"""What takes minutes: killed runs, many photographs, a thousand odd images; run with -m long."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, scene
+from PIL import Image
+
+from photo import SUFFIXES, find_photos, read_photo
+
+pytestmark = pytest.mark.long
+
+
+def begin(*args: object) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "colourize.py"), *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def peak_memory(*args: object) -> tuple[int, str]:
+    """Run the command; return its peak memory in bytes, and its stderr."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=-3); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, sys.executable, str(ROOT / "colourize.py")]
+    done = subprocess.run([*command, *map(str, args)], capture_output=True, text=True, check=False)
+    return int(done.stdout.split()[-1]) * 1024, done.stderr
+
+
+def test_killed_at_20_moments_nothing_is_torn_lost_or_done_twice(tmp_path, checkpoint_file):
+    album, out = tmp_path / "album", tmp_path / "out"
+    album.mkdir()
+    for i in range(400):
+        scene(i % 20, 320, 240).resize((640, 480)).save(album / f"{i}.jpg", quality=95)
+    chance = random.Random(0)
+    times: dict[Path, int] = {}
+    for _ in range(20):
+        process = begin(album, "-o", out, "--checkpoint", checkpoint_file)
+        time.sleep(2 + 3 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        for path in find_photos(out):
+            Image.open(path).load()  # whole
+            assert times.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+    process = begin(album, "-o", out, "--checkpoint", checkpoint_file)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert len(find_photos(out)) == 400
+    assert all(path.stat().st_mtime_ns == then for path, then in times.items())
+    assert list(out.glob(".part-*")) == []
+
+
+def test_memory_does_not_grow_with_the_number_of_photographs(tmp_path, checkpoint_file):
+    peaks = []
+    for count in (500, 5000):
+        album = tmp_path / str(count)
+        album.mkdir()
+        scene(0).save(album / "0.jpg")
+        for i in range(1, count):
+            (album / f"{i}.jpg").hardlink_to(album / "0.jpg")
+        peak, err = peak_memory(
+            album, "-o", tmp_path / f"{count}-out", "--checkpoint", checkpoint_file
+        )
+        assert f"{count} colourized" in err
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 50e6
+
+
+def test_a_dry_run_over_100_000_files_is_quick(tmp_path):
+    for i in range(100):
+        (tmp_path / "in" / str(i)).mkdir(parents=True)
+        for j in range(1000):
+            (tmp_path / "in" / str(i) / f"{j}.jpg").touch()
+    begun = time.monotonic()
+    process = begin(tmp_path / "in", "-o", tmp_path / "out", "--dry-run")
+    out, _ = process.communicate()
+    print(f"dry run: {time.monotonic() - begun:.1f} s")
+    assert len(out.splitlines()) == 100_000
+
+
+def test_a_scan_of_100_megapixels_stops_within_5_seconds(tmp_path):
+    rows = np.linspace(0, 255, 10_000, dtype=np.uint8)
+    Image.fromarray(np.tile(rows, (10_000, 1))).save(tmp_path / "scan.png", compress_level=1)
+    process = begin(tmp_path / "scan.png", "-o", tmp_path / "out")
+    time.sleep(6)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert time.monotonic() - begun < 5.5
+    assert [p for p in tmp_path.rglob(".part-*")] == []
+
+
+def test_every_odd_image_is_coloured_or_named(tmp_path):
+    """ODD_IMAGES names a folder of them, such as Tests/images of Pillow's source archive."""
+    folder = os.environ.get("ODD_IMAGES")
+    if not folder:
+        pytest.skip("ODD_IMAGES names no folder")
+    photos = find_photos(Path(folder))
+    process = begin(folder, "-o", tmp_path / "out", "--json")
+    out, err = process.communicate(timeout=1800)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert "Traceback" not in err
+    assert process.returncode in (0, 1)
+    assert len(rows) == len(photos) > 0
+    assert {row["source"] for row in rows} == set(map(str, photos))
+    for row in rows:
+        assert row["result"] == "colourized" or row["reason"]
+        for name in row["files"]:
+            if Path(name).suffix.lower() in SUFFIXES:
+                assert read_photo(Path(name)).pixels.size
+    counts = {kind: sum(row["result"] == kind for row in rows) for kind in ("colourized", "failed")}
+    print(f"{len(rows)} odd images: {counts}")
