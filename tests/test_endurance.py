@@ -96,7 +96,7 @@ def test_a_scan_of_100_megapixels_stops_within_5_seconds(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode in (0, 130)
     assert time.monotonic() - begun < 5.5
-    assert [p for p in tmp_path.rglob(".part-*")] == []
+    assert list(tmp_path.rglob(".part-*")) == []
 
 
 def test_every_odd_image_is_coloured_or_named(tmp_path):
