@@ -20,9 +20,10 @@ from colour_space import (
 )
 
 STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
-# JPEG stores one chroma value for CELL x CELL pixels: the conversion to YCbCr is done once for them
-# too, and what luma differs there from the grey value is added to each pixel's own.
-CELL = 2
+# JPEG stores one chroma value for 2x2 pixels: the conversion to YCbCr is done once for such a cell
+# too, and what luma differs there from the grey value is added to each pixel's own. Of a photograph
+# of more than LARGE pixels a cell of 4x4 is still far smaller than what the network sees.
+CELL, LARGE_CELL, LARGE = 2, 4, 3_000_000
 
 
 @cache
@@ -130,21 +131,21 @@ def ycbcr_strips(grey: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     Yields:
         ycbcr (rows, W, 3) uint8 as JPEG stores it, from top to bottom.
     """
-    width = grey.shape[1]
-    cells = np.asarray(Image.fromarray(grey).reduce(CELL))  # (H/2, W/2), their mean grey
+    height, width = grey.shape
+    cell = LARGE_CELL if grey.size > LARGE else CELL
+    cells = np.asarray(Image.fromarray(grey).reduce(cell))  # (H/cell, W/cell), their mean grey
     cells_high, cells_wide = cells.shape
+    edge = ((0, cells_high * cell - height), (0, cells_wide * cell - width))
+    grey = np.pad(grey, edge) if any(after for _, after in edge) else grey
     rows = max(1, STRIP_PIXELS // cells_wide)
     for n, strip in enumerate(enlarge(ab, cells_high, cells_wide, rows)):
         mean = cells[n * rows : (n + 1) * rows]
         ycbcr = rgb_to_ycbcr(fit_to_gamut(photo_lightness(mean), strip)) * 255
         ycbcr[0] -= torch.from_numpy(mean.astype(np.float32))
         added = ycbcr.round().to(torch.int16).numpy()  # luma: what to add; chroma: as it is
-        own = grey[n * rows * CELL : (n + 1) * rows * CELL]
+        own = grey[n * rows * cell : (n + 1) * rows * cell].reshape(-1, cell, cells_wide, cell)
         out = np.empty((*own.shape, 3), dtype=np.uint8)
-        luma = np.repeat(np.repeat(added[0], CELL, axis=0), CELL, axis=1)
-        out[..., 0] = (luma[: len(own), :width] + own).clip(0, 255)
-        for channel in (1, 2):
-            plane = added[channel].clip(0, 255).astype(np.uint8)
-            plane = np.repeat(np.repeat(plane, CELL, axis=0), CELL, axis=1)
-            out[..., channel] = plane[: len(own), :width]
-        yield out
+        luma = own + added[0][:, None, :, None]
+        np.clip(luma, 0, 255, out=out[..., 0], casting="unsafe")
+        out[..., 1:] = added[1:].clip(0, 255).transpose(1, 2, 0)[:, None, :, None]
+        yield out.reshape(-1, cells_wide * cell, 3)[: height - n * rows * cell, :width]
