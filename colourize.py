@@ -216,7 +216,7 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
 
     unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
     sources = {key.casefold() for key in unique}
-    taken = {key_of(output / SHEET)}
+    taken = {key_of(place_sheet([output / below for _, below in found]))}
 
     def free(path: Path, source: Path | None = None) -> Path:
         """Number a name that is taken; that of the photograph itself is refused later."""
@@ -249,6 +249,11 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
         compared = beside(args.compare, "compared.jpg")
         jobs.append(Job(source, [first, *others], sure, sheet, compared))
     return jobs
+
+
+def place_sheet(coloured: list[Path]) -> Path:
+    """Say where the contact sheet of coloured photographs goes: the folder that all are in."""
+    return Path(os.path.commonpath([path.parent for path in coloured])) / SHEET
 
 
 def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
@@ -606,11 +611,12 @@ def colourize_all(
             wait_for_others(processes)
             compared = [job.compared for job in jobs if job.compared]
             if compared and rank == 0:
+                sheet = place_sheet([job.coloured[0] for job in jobs])
                 try:
-                    write_contact_sheet(output / SHEET, compared)
+                    write_contact_sheet(sheet, compared)
                 except (OSError, PhotoError) as error:
                     counts["failed"] += 1
-                    print_error(f"{output / SHEET}: {getattr(error, 'strerror', None) or error}")
+                    print_error(f"{sheet}: {getattr(error, 'strerror', None) or error}")
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     who = f"process {rank + 1} of {processes}: " if processes > 1 else ""
     print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")

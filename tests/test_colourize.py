@@ -427,6 +427,14 @@ def test_compare_shows_grey_and_colour_and_a_sheet_of_all(album, tmp_path, run):
     assert len(list(out.rglob("*_compared.jpg"))) == 12
 
 
+def test_each_folder_has_its_contact_sheet(album, tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(album, "--compare")
+    run(album / "sub", "--compare")
+    assert (tmp_path / "colourized" / "album" / "contact_sheet.jpg").exists()
+    assert (tmp_path / "colourized" / "sub" / "contact_sheet.jpg").exists()
+
+
 def test_the_contact_sheet_takes_no_other_files_place(album, tmp_path, run):
     out = tmp_path / "out"
     scene(3).save(album / "contact_sheet.jpg")
