@@ -43,6 +43,7 @@ from photo import (
     encode_photo,
     find_photos,
     give_up_writing,
+    is_photo_name,
     read_photo,
     remove_leftovers,
     spread,
@@ -148,7 +149,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "colour")  # fmt: skip
     add("--compare", action="store_true",
         help="write NAME_compared.jpg, grey and coloured side by side, and "
-        f"{SHEET}, some of all of them")  # fmt: skip
+        f"{SHEET} of them")  # fmt: skip
 
     add = parser.add_argument_group("reports").add_argument
     add("--json", action="store_true",
@@ -184,8 +185,8 @@ def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], 
     found: list[tuple[Path, Path]] = []
     unreadable: list[OSError] = []
     wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    # Whether or not another is there: names may not depend on that.
-    folders = sum(not path.is_file() for path in paths)
+    # A folder that is not there counts as well: names may not depend on that.
+    folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p)) for p in paths)
     keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
     for path in paths:
         if path.is_dir():

@@ -163,6 +163,17 @@ def test_several_folders_keep_their_names(album, tmp_path, run):
     assert (tmp_path / "out" / "other" / "photo0.png").exists()
 
 
+def test_where_results_go_does_not_depend_on_what_is_missing(album, tmp_path, run):
+    one = scene(9)
+    one.save(tmp_path / "one.png")
+    code, files, err = run(album, tmp_path / "one.png", tmp_path / "gone.png", "-o", tmp_path / "a")
+    assert (code, err.count("no such file or folder")) == (1, 1)
+    assert str(tmp_path / "a" / "photo0.png") in files
+    code, files, _ = run(album, tmp_path / "not-mounted", "-o", tmp_path / "b")
+    assert code == 1
+    assert str(tmp_path / "b" / "album" / "photo0.png") in files
+
+
 def test_an_output_folder_inside_the_input_is_not_colourized_again(album, run):
     assert len(run(album, "-o", album / "colour")[1]) == 12
     assert run(album, "-o", album / "colour")[1] == []
