@@ -26,6 +26,7 @@ from colourizer import VIVIDNESS, Colourizer, reduced_lightness
 from console import (
     Interrupt,
     in_unit_range,
+    list_hints,
     print_error,
     print_note,
     print_result,
@@ -40,7 +41,6 @@ from photo import (
     Photo,
     PhotoError,
     count_pixels,
-    encode_photo,
     find_photos,
     give_up_writing,
     is_photo_name,
@@ -306,7 +306,7 @@ def attempt(job: Job, run: Run) -> Outcome:
         outcome.result, outcome.reason = "stopped", "stopped"
     except Exception as error:  # one bad photograph never stops a folder
         outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
-        outcome.hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+        outcome.hints = list_hints(error)
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -432,10 +432,9 @@ def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None
         photo = read_photo(io.BytesIO(sys.stdin.buffer.read()))
         (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
         ycbcr, strips = choose_road(photo, ab, target)
-        encode_photo(file, strips, photo, target=target, ycbcr=ycbcr, tag=tag)
+        write_photo(file, strips, photo, target=target, ycbcr=ycbcr, tag=tag)
     except Exception as error:  # what cannot be read, or has no room in the format
-        hints = [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
-        print_error(f"standard input: {error or type(error).__name__}", *hints)
+        print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1
     try:
         sys.stdout.buffer.write(file.getvalue())

@@ -59,6 +59,11 @@ def print_error(error: object, *hints: str) -> None:
     tqdm.write("\n".join((f"error: {message}", *notes)), file=sys.stderr)
 
 
+def list_hints(error: BaseException) -> list[str]:
+    """List the hints in an exception's notes, for a message of other words."""
+    return [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
+
+
 def print_note(*lines: str) -> None:
     """Write lines that are no errors to stderr, above any progress bar."""
     if lines:

@@ -259,8 +259,8 @@ def _is_left(path: Path) -> bool:
             os.kill(int(process), 0)  # asks only whether it is there
         except ProcessLookupError:
             return True
-        except PermissionError:
-            return False
+        except PermissionError:  # there, but another user's
+            pass
         return False
     return path.stat().st_mtime < time.time() - LEFTOVER_SECONDS
 
@@ -272,7 +272,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_photo(
-    path: Path,
+    to: Path | BinaryIO,
     strips: Iterable[np.ndarray] | np.ndarray,
     like: Photo,
     *,
@@ -283,7 +283,8 @@ def write_photo(
     """Write a coloured photograph with the alpha and metadata of another.
 
     Args:
-        path: the file to write, whole or not at all; an existing one is replaced.
+        to: the path of a file, written whole or not at all, an existing one being replaced; or an
+            open file in which any place can be written to.
         strips: (h, W, 3) uint8 or uint16, all of one type, from top to bottom; or all in one array.
             uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
@@ -293,41 +294,22 @@ def write_photo(
         tag: what made it, for XMP and EXIF; without, nothing is said.
 
     Raises:
-        PhotoError: it cannot be written.
+        PhotoError: it cannot be written; into an open file, the encoder's own errors.
     """
-
-    def write(file: BinaryIO) -> None:
-        encode_photo(file, strips, like, target=target, ycbcr=ycbcr, tag=tag)
-
-    try:
-        write_whole(path, write)
-    except Exception as error:
-        raise PhotoError(f"cannot be written ({error})") from error
-
-
-def encode_photo(
-    file: BinaryIO,
-    strips: Iterable[np.ndarray] | np.ndarray,
-    like: Photo,
-    *,
-    target: str | None = None,
-    ycbcr: bool = False,
-    tag: str | None = None,
-) -> None:
-    """Write a coloured photograph into an open file, in which any place can be written to.
-
-    Args:
-        file: see above.
-        strips: see `write_photo`; and so the others.
-        like: the photograph that it was made from.
-        target: one of TARGETS.
-        ycbcr: what the strips hold.
-        tag: what made it.
-    """
-    height, width = like.pixels.shape[:2]
+    size = like.pixels.shape[0], like.pixels.shape[1]
     file_format = written_format(like.format, target)
     strips = [strips] if isinstance(strips, np.ndarray) else strips
-    encode(file, strips, file_format, (height, width), like.alpha, like.metadata, ycbcr, tag)
+
+    def write(file: BinaryIO) -> None:
+        encode(file, strips, file_format, size, like.alpha, like.metadata, ycbcr, tag)
+
+    if not isinstance(to, Path):
+        write(to)
+        return
+    try:
+        write_whole(to, write)
+    except Exception as error:
+        raise PhotoError(f"cannot be written ({error})") from error
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

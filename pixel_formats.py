@@ -1,5 +1,7 @@
 """A decoded image of any mode -> pixels and alpha as arrays, in 8 or 16 bits."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
@@ -20,11 +22,16 @@ def to_16_bits(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint16 else values.astype(np.uint16) * 257
 
 
+def cut_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Cut an image into strips of ROWS_AT_ONCE; give the first row's number with each."""
+    for y in range(0, image.height, ROWS_AT_ONCE):
+        yield y, image.crop((0, y, image.width, min(y + ROWS_AT_ONCE, image.height)))
+
+
 def rgb_pixels(image: Image.Image) -> np.ndarray:
     """Copy the pixels (H, W, 3) uint8 of an image of 8 bits, with little memory besides."""
     pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
-    for y in range(0, image.height, ROWS_AT_ONCE):
-        strip = image.crop((0, y, image.width, min(y + ROWS_AT_ONCE, image.height)))
+    for y, strip in cut_strips(image):
         pixels[y : y + ROWS_AT_ONCE] = np.asarray(strip.convert("RGB"))
     return pixels
 

@@ -99,8 +99,8 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
     for y in range(0, len(pixels), rows):
         strip = pixels[y : y + rows]
-        luminance = sum(shares[channel][strip[..., channel]] for channel in range(3))
-        grey[y : y + rows] = greys[luminance]
+        of_pixels = sum(shares[channel][strip[..., channel]] for channel in range(3))
+        grey[y : y + rows] = greys[of_pixels]
     return grey
 
 

@@ -17,6 +17,7 @@ from metadata import (
     XMP,
     Directory,
 )
+from pixel_formats import ROWS_AT_ONCE, cut_strips
 
 # Pillow decodes 16-bit colours, but keeps the high byte of each value only. Asked for the opposite
 # byte order it keeps the low one: two decodings give all 16 bits, of every compression that Pillow
@@ -31,7 +32,6 @@ for _kind in ("RGB", "RGBA", "RGBX"):
 for _order in "BLN":  # colours multiplied by alpha; Pillow would divide each half on its own
     HALVES[f"RGBa;16{_order}"] = HALVES[f"RGBA;16{_order}"]
 STRIP_BYTES = 1 << 18  # of a TIFF's strips before compression: readers like small ones
-ROWS_AT_ONCE = 256  # copied between images and arrays at a time
 ZLIB_LEVEL = 1  # higher ones gain some percent on noise and take four times as long
 TIFF_END = 1 << 32  # bytes: the places in a TIFF are numbers of 32 bits
 
@@ -83,21 +83,16 @@ def read_deep_colours(high: Image.Image, load_low: Callable[[], Image.Image]) ->
     grey = high.info.get(GREY_AND_ALPHA, False)
     channels = 2 if grey else len(high.getbands())
     values = np.empty((high.height, high.width, channels), dtype=np.uint16)
-    for y, strip in _strips_of(high):
+    for y, image in cut_strips(high):
+        strip = np.asarray(image)
         values[y : y + len(strip)] = strip.astype(np.uint16)[..., :: 2 if grey else 1] << 8
         if grey:
             values[y : y + len(strip)] |= strip[..., 1::2]
     high.close()
     if not grey:
-        for y, strip in _strips_of(load_low()):
-            values[y : y + len(strip)] |= strip
+        for y, image in cut_strips(load_low()):
+            values[y : y + image.height] |= np.asarray(image)
     return values
-
-
-def _strips_of(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
-    """Copy an image's values, some rows at a time; give the first row's number with each."""
-    for y in range(0, image.height, ROWS_AT_ONCE):
-        yield y, np.asarray(image.crop((0, y, image.width, min(y + ROWS_AT_ONCE, image.height))))
 
 
 def undo_premultiplication(values: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
 from encoder import encode
-from photo import Photo, PhotoError, encode_photo, read_photo, write_photo
+from photo import Photo, PhotoError, read_photo, write_photo
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP")
 EXACT = ("PNG", "TIFF", "BMP")
@@ -38,7 +38,7 @@ def said() -> dict:
 
 def encoded(strips, like: Photo, **options) -> io.BytesIO:
     file = io.BytesIO()
-    encode_photo(file, strips, like, **options)
+    write_photo(file, strips, like, **options)
     file.seek(0)
     return file
 

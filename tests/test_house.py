@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
     ("colour_profiles", "metadata", "threads"),
-    ("pixel_formats", "strip_files"),
+    ("pixel_formats",),
+    ("strip_files",),
     ("decoder", "encoder"),
     (
         "queries_for_download",

@@ -21,7 +21,6 @@ from photo import (
     FORMAT_OF,
     Photo,
     PhotoError,
-    encode_photo,
     find_photos,
     read_photo,
     read_rgb,
@@ -98,7 +97,7 @@ def test_a_photo_is_turned_upright_once(tmp_path, orientation, suffix, bits):
         exif.put(274, 3, orientation)
         blank = Photo(lying, "PNG", metadata={"texts": {"Title": "a"}})
         with path.open("w+b") as file:
-            encode_photo(file, lying, blank)
+            write_photo(file, lying, blank)
         content = bytearray(path.read_bytes())
         body = b"eXIf" + b"MM\0*\0\0\0\x08" + exif.pack(8)
         chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
@@ -300,7 +299,7 @@ def originals() -> dict[str, bytes]:
     deep = np.asarray(scene(0, 24, 32)).astype(np.uint16) * 250
     for file_format in ("PNG", "TIFF"):
         file = io.BytesIO()
-        encode_photo(file, deep, Photo(deep, file_format, deep[..., 0], said), tag="us")
+        write_photo(file, deep, Photo(deep, file_format, deep[..., 0], said), tag="us")
         files[f"{file_format} 16"] = file.getvalue()
     file = io.BytesIO()
     scene(0, 24, 32).save(file, "TIFF", compression="tiff_lzw")
@@ -317,7 +316,7 @@ def mutate(kind: str, numbers: range) -> int:
             continue
         whole += 1
         rgb = photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=2)
-        encode_photo(io.BytesIO(), rgb, photo, tag="us")
+        write_photo(io.BytesIO(), rgb, photo, tag="us")
     return whole
 
 
@@ -485,7 +484,7 @@ def test_a_photo_can_come_from_an_open_file_and_go_to_one(tmp_path):
     photo = read_photo(file)
     assert np.array_equal(photo.pixels, np.asarray(scene(0)))
     out = io.BytesIO()
-    encode_photo(out, photo.pixels, photo)
+    write_photo(out, photo.pixels, photo)
     assert np.array_equal(np.asarray(Image.open(out)), photo.pixels)
     assert not file.closed
 

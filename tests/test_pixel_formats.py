@@ -8,7 +8,7 @@ import tifffile
 from conftest import scene
 from PIL import Image, ImageCms
 
-from photo import encode_photo, read_photo, read_rgb
+from photo import read_photo, read_rgb, write_photo
 from pixel_formats import to_8_bits, to_16_bits, without_colour
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
@@ -49,7 +49,7 @@ def test_every_mode_in_every_format_is_read_and_written(tmp_path, mode, file_for
         assert photo.alpha.shape == size
     rgb = photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=2)
     file = io.BytesIO()
-    encode_photo(file, rgb, photo, tag="us")
+    write_photo(file, rgb, photo, tag="us")
     again = read_photo(file)
     assert again.pixels.shape[:2] == size
     if file_format in ("PNG", "TIFF", "BMP", "GIF"):
