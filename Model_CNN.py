@@ -107,9 +107,12 @@ class Encoder(nn.Module):
 
     def forward(self, lightness: Tensor) -> list[Tensor]:
         """Return the features at strides 4, 8, 16 and 32 of lightness (B, 1, H, W) in [0, 100]."""
-        features = self.stem(lightness / (MAX_LIGHTNESS / 2) - 1)  # (B, 32, H/2, W/2)
+        first, *stages = self.stages
+        # bf16 has too few bits for 256 grey levels: colours would be off by several Lab units.
+        with torch.autocast(lightness.device.type, enabled=False):
+            features = first(self.stem(lightness / (MAX_LIGHTNESS / 2) - 1))  # (B, 16, H/2, W/2)
         skips = []
-        for i, stage in enumerate(self.stages):
+        for i, stage in enumerate(stages, start=1):
             features = stage(features)
             if i in _SKIPS:
                 skips.append(features)
@@ -200,6 +203,16 @@ class Model_CNN(nn.Module):
         for part in self._frozen:
             part.eval()
         return self
+
+
+def halve_weights(model: "Model_CNN") -> None:
+    """Turn to bf16 the weights that autocast would turn to bf16 each time anew.
+
+    Args:
+        model: is changed, works under autocast only, and cannot be trained any more.
+    """
+    for part in (*model.encoder.stages[1:], model.deepest, model.context, model.steps, model.head):
+        part.bfloat16()
 
 
 def fold_batch_norm(model: nn.Module) -> None:

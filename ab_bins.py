@@ -89,9 +89,9 @@ def spread_of_bins(logits: Tensor, centres: Tensor) -> Tensor:
     """
     with torch.autocast(logits.device.type, enabled=False):
         probability = torch.softmax(logits.float().movedim(1, -1), dim=-1)  # (B, H, W, K)
-        variance = probability @ centres.square().sum(dim=-1)
-        variance = variance - (probability @ centres).square().sum(dim=-1)
-    return variance.clamp_min(0).sqrt()[:, None]
+        squares = centres.square().sum(dim=-1, keepdim=True)
+        a, b, square = (probability @ torch.cat((centres, squares), dim=1)).unbind(dim=-1)
+    return (square - a.square() - b.square()).clamp_min(0).sqrt()[:, None]
 
 
 def confidence(logits: Tensor, centres: Tensor) -> Tensor:
@@ -103,23 +103,22 @@ def confidence(logits: Tensor, centres: Tensor) -> Tensor:
     return (-(spread_of_bins(logits, centres) / UNSURE).square() / 2).exp()
 
 
-def rebalanced(logits: Tensor, shares: Tensor, strength: float) -> Tensor:
-    """Make up for the rarity of vivid colours.
+def rarity(shares: Tensor, strength: float) -> Tensor:
+    """Say by what to multiply likelihoods to make up for the rarity of vivid colours.
 
     Photographs are grey nearly everywhere, so the likeliest colour is too. Dividing likelihoods by
     how common each bin is does after training what ECCV16's rebalanced loss does in it: logit
     adjustment, Menon et al., ICLR 2021, section 4.
 
     Args:
-        logits: (B, K, H, W).
         shares: (K,), how common each bin's colours are in photographs; they sum to 1.
         strength: 0 changes nothing, 1 makes up for all of it.
 
     Returns:
-        logits (B, K, H, W).
+        factors (K,), 1 and more.
     """
     common = (1 - UNIFORM_SHARE) * shares + UNIFORM_SHARE / len(shares)
-    return logits.float() - strength * common.log()[:, None, None]
+    return common**-strength
 
 
 def vivid_ab(
@@ -137,11 +136,14 @@ def vivid_ab(
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
     """
-    safe = mean_of_bins(logits, centres, TEMPERATURE)
-    if vividness == 0:
-        return safe
-    daring = rebalanced(logits, shares, vividness * MOST_REBALANCING)
-    vivid = mean_of_bins(daring, centres, TEMPERATURE) * (1 + vividness * MOST_GAIN)
+    # Both means come out of one softmax. Annealing raises factors to its power, like likelihoods.
+    factors = rarity(shares, vividness * MOST_REBALANCING / TEMPERATURE)[:, None]
+    wanted = torch.cat((centres, factors * centres, factors), dim=1)  # (K, 5)
+    with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
+        likely = torch.softmax(logits.float().movedim(1, -1) / TEMPERATURE, dim=-1)  # (B, H, W, K)
+        means = (likely @ wanted).movedim(-1, 1)  # (B, 5, H, W)
+    safe = means[:, :2]
+    vivid = means[:, 2:4] / means[:, 4:] * (1 + vividness * MOST_GAIN)
     return safe + (vivid - safe) * sure
 
 

@@ -11,6 +11,8 @@ Every tensor in this project is channels first, float, (..., C, H, W), and named
     ycbcr      3 channels, luma and two differences of colour, as JPEG stores rgb   [0, 1]
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
@@ -34,10 +36,15 @@ _RGB_TO_YCBCR = torch.tensor(
     dtype=torch.float64,
 )
 
-# CIE 15:2004, 8.2.1: below DARK the cube root is replaced by a straight line.
-_DARK = (6 / 29) ** 3
+# CIE 15:2004, 8.2.1: below DARK, and its root, the cube root is replaced by a straight line.
+_DARK, _DARK_ROOT = (6 / 29) ** 3, 6 / 29
 _DARK_SLOPE = (29 / 6) ** 2 / 3
-_DARK_OFFSET = 4 / 29
+# IEC 61966-2-1: below these the curve is a straight line.
+_DARK_LINEAR, _DARK_SRGB = 0.0031308, 0.04045
+# Of the table of the largest chromas. One level for each grey of 8 bits; between hues, two thirds
+# of a degree, chroma is off by a Lab unit at most.
+_LEVELS, _HUES = 256, 513
+_SLACK = 1e-4  # of linear light: what is outside sRGB by less is rounding
 
 
 def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
@@ -47,16 +54,21 @@ def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
         return torch.einsum("ij,...jhw->...ihw", matrix, planes)
 
 
+# Curves that begin as a straight line: that line up to where the curve takes over, plus the curve
+# from there on. Of where(dark, line, curve) it takes a quarter of the time.
+
+
 def srgb_to_linear(value: Tensor) -> Tensor:
     """Decode sRGB's gamma. value: any shape, [0, 1]. Returns the same shape, linear, [0, 1]."""
-    curve = ((value.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
-    return torch.where(value <= 0.04045, value / 12.92, curve)
+    line = (value.clamp_max(_DARK_SRGB) - _DARK_SRGB) / 12.92
+    return ((value.clamp_min(_DARK_SRGB) + 0.055) / 1.055) ** 2.4 + line
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
     """Encode with sRGB's gamma. linear: any shape, [0, 1]. Returns the same shape, [0, 1]."""
-    curve = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(linear <= 0.0031308, linear * 12.92, curve)
+    line = (linear.clamp_max(_DARK_LINEAR) - _DARK_LINEAR) * 12.92
+    curve = 1.055 * linear.clamp_min(_DARK_LINEAR) ** (1 / 2.4) - 0.055
+    return (curve + line).clamp_min(0)  # rounding may leave less
 
 
 def luminance(rgb: Tensor) -> Tensor:
@@ -74,12 +86,12 @@ def luminance(rgb: Tensor) -> Tensor:
 
 def _compress(t: Tensor) -> Tensor:
     """CIE's f: the cube root with a straight foot. t: any shape, [0, 1]."""
-    return torch.where(t > _DARK, t.clamp_min(_DARK) ** (1 / 3), t * _DARK_SLOPE + _DARK_OFFSET)
+    return t.clamp_min(_DARK) ** (1 / 3) + (t.clamp_max(_DARK) - _DARK) * _DARK_SLOPE
 
 
 def _expand(f: Tensor) -> Tensor:
     """The inverse of _compress. f: any shape."""
-    return torch.where(f > 6 / 29, f**3, (f - _DARK_OFFSET) / _DARK_SLOPE)
+    return f.clamp_min(_DARK_ROOT) ** 3 + (f.clamp_max(_DARK_ROOT) - _DARK_ROOT) / _DARK_SLOPE
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -116,6 +128,24 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return linear_to_srgb(_lab_to_linear(lab).clamp(0, 1))
 
 
+@cache
+def _most_chroma() -> Tensor:
+    """List the largest chroma that sRGB has, (_LEVELS, _HUES) in Lab units.
+
+    The rows go from lightness 0 to 100, the columns from hue -pi to pi, in radians.
+    """
+    lightness = torch.linspace(0, MAX_LIGHTNESS, _LEVELS)[:, None].expand(-1, _HUES)
+    hue = torch.linspace(-torch.pi, torch.pi, _HUES)
+    direction = torch.stack((hue.cos(), hue.sin()))[:, None]  # (2, 1, _HUES)
+    chroma, step = torch.zeros(_LEVELS, _HUES), 128.0  # sRGB's blue has 134
+    while step > 0.1:  # to and fro, by half as much each time
+        lab = torch.cat((lightness[None], direction * (chroma + step)))
+        linear = _lab_to_linear(lab)
+        inside = ((linear > -_SLACK) & (linear < 1 + _SLACK)).all(dim=0)
+        chroma, step = chroma + step * inside, step / 2
+    return chroma
+
+
 def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
     """Convert lightness and ab to sRGB; a colour that sRGB has not loses chroma, not lightness.
 
@@ -126,22 +156,32 @@ def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
     Returns:
         rgb (..., 3, H, W) in [0, 1]; its Lab lightness is the one given.
     """
-    linear = _lab_to_linear(torch.cat((lightness, ab), dim=-3))
-    outside = ((linear < -1e-4) | (linear > 1 + 1e-4)).any(dim=-3)  # (..., H, W)
-    if outside.any():
-        # Bisect the share of chroma that still fits, for the pixels outside only.
-        pixels = torch.cat((lightness, ab), dim=-3).movedim(-3, 0)[:, outside]  # (3, N)
-        low, high = torch.zeros_like(pixels[:1]), torch.ones_like(pixels[:1])
-        for _ in range(8):  # 2^-8 of the chroma is less than half a Lab unit
-            share = (low + high) / 2
-            candidate = _lab_to_linear(torch.cat((pixels[:1], pixels[1:] * share))[..., None])
-            fits = ((candidate >= -1e-4) & (candidate <= 1 + 1e-4)).all(dim=0)[None, :, 0]
-            low, high = torch.where(fits, share, low), torch.where(fits, high, share)
-        fitted = _lab_to_linear(torch.cat((pixels[:1], pixels[1:] * low))[..., None])[..., 0]
-        linear = linear.movedim(-3, 0)
-        linear[:, outside] = fitted
-        linear = linear.movedim(0, -3)
+    lab = torch.cat((lightness, ab), dim=-3)
+    linear = _lab_to_linear(lab)
+    excess = (linear - linear.clamp(0, 1)).abs().amax(dim=-3)  # (..., H, W), 0 where sRGB has it
+    outside = (excess > _SLACK).flatten().nonzero()[:, 0]  # (N,)
+    if len(outside):
+        planes = linear.movedim(-3, 0)
+        pixels = lab.movedim(-3, 0).flatten(1).index_select(1, outside)  # (3, N)
+        fitted = _lab_to_linear(_with_less_chroma(pixels)[..., None])[..., 0]
+        fitted = planes.flatten(1).index_copy(1, outside, fitted)
+        linear = fitted.view(planes.shape).movedim(0, -3)
     return linear_to_srgb(linear.clamp(0, 1))
+
+
+def _with_less_chroma(lab: Tensor) -> Tensor:
+    """Give colours, (3, N), the largest chroma that sRGB has for their lightness and hue."""
+    lightness, a, b = lab
+    level = lightness * ((_LEVELS - 1) / MAX_LIGHTNESS)
+    row = level.floor().clamp(0, _LEVELS - 2)
+    column = ((torch.atan2(b, a) / (2 * torch.pi) + 0.5) * (_HUES - 1)).round()
+    place = (row * _HUES + column).int()
+    table = _most_chroma().to(lab).flatten()
+    # Of all ways to look up, index_select is the fastest.
+    below, above = table.index_select(0, place), table.index_select(0, place + _HUES)
+    most = below + (above - below) * (level - row)
+    share = (most / torch.hypot(a, b).clamp_min(1e-6)).clamp_max(1)
+    return torch.stack((lightness, a * share, b * share))
 
 
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
@@ -174,6 +214,6 @@ def lightness_to_grey(lightness: Tensor) -> Tensor:
     return linear_to_srgb(_expand((lightness + 16) / 116).clamp(0, 1))
 
 
-def to_8_bits(lightness: Tensor) -> Tensor:
+def round_to_greys(lightness: Tensor) -> Tensor:
     """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels."""
     return grey_to_lightness((lightness_to_grey(lightness) * 255).round() / 255)

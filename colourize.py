@@ -10,12 +10,12 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from console import (
     run_command,
 )
 from decoder import SeveralPicturesError
-from device import add_device_option, count_cores
+from device import add_device_option, count_cores, keep_freed_memory
 from photo import (
     SUFFIXES,
     TARGETS,
@@ -47,12 +47,14 @@ from photo import (
     read_photo,
     remove_leftovers,
     spread,
+    write_jpeg,
     write_photo,
     write_whole,
     written_format,
     written_name,
 )
-from recombine import STRIP_PIXELS, enlarge, rgb_strips, to_grey, ycbcr_strips
+from pixel_formats import to_8_bits
+from recombine import STRIP_PIXELS, enlarge, rgb_strips, to_grey, ycbcr_planes
 from threads import Room, each
 
 DEFAULT_OUTPUT = "colourized"
@@ -332,9 +334,7 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
-            ycbcr, strips = choose_road(photo, ab, run.args.format)
-            strips = check_before(strips, run)
-            write_photo(path, strips, photo, target=run.args.format, ycbcr=ycbcr, tag=run.tag)
+            write_coloured(path, photo, ab, run.args.format, run.tag, run.check)
             yield path
     run.check()
     if job.sheet in wanted and job.sheet:
@@ -351,28 +351,44 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
         yield job.compared
 
 
-def check_before(strips: Iterator[np.ndarray], run: Run) -> Iterator[np.ndarray]:
-    """Let strips through until the user asks to stop."""
-    for strip in strips:
-        run.check()
-        yield strip
+def write_coloured(
+    to: Path | BinaryIO,
+    photo: Photo,
+    ab: torch.Tensor,
+    target: str | None,
+    tag: str | None,
+    check: Callable[[], None],
+) -> None:
+    """Put colour into a photograph, as its format stores it, and write it.
 
+    Args:
+        to: a path, or an open file.
+        photo: the photograph.
+        ab: (1, 2, h, w) in Lab units.
+        target: one of photo.TARGETS, or None.
+        tag: what the file's metadata says.
+        check: is called now and then; what it raises stops the writing.
+    """
+    if written_format(photo.format, target) == "JPEG":
+        grey = to_grey(to_8_bits(photo.pixels))
+        luma, chroma = ycbcr_planes(grey, ab, spare_luma=photo.scans is not None)
+        check()
+        write_jpeg(to, luma, chroma, photo, tag=tag)
+        return
 
-def choose_road(
-    photo: Photo, ab: torch.Tensor, target: str | None
-) -> tuple[bool, Iterator[np.ndarray]]:
-    """Colour a photograph as its format stores it; return whether that is YCbCr, and the strips."""
-    if photo.pixels.dtype == np.uint8 and written_format(photo.format, target) == "JPEG":
-        return True, ycbcr_strips(to_grey(photo.pixels), ab)
-    return False, rgb_strips(photo.pixels, ab)
+    def strips() -> Iterator[np.ndarray]:
+        for strip in rgb_strips(photo.pixels, ab):
+            check()
+            yield strip
+
+    write_photo(to, strips(), photo, target=target, tag=tag)
 
 
 def reduce_to(photo: Photo, side: int) -> np.ndarray:
     """Reduce a photograph's pixels to a longest side; (h, w) or (h, w, 3), uint8."""
     factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
     pixels = photo.pixels[::factor, ::factor]
-    pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = Image.fromarray(np.ascontiguousarray(to_8_bits(pixels)))
     image.thumbnail((side, side))
     return np.asarray(image)
 
@@ -431,8 +447,7 @@ def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None
     try:
         photo = read_photo(io.BytesIO(sys.stdin.buffer.read()))
         (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
-        ycbcr, strips = choose_road(photo, ab, target)
-        write_photo(file, strips, photo, target=target, ycbcr=ycbcr, tag=tag)
+        write_coloured(file, photo, ab, target, tag, check=lambda: None)
     except Exception as error:  # what cannot be read, or has no room in the format
         print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1
@@ -572,6 +587,7 @@ def colourize_all(
     threads = max(1, min(count_cores(), len(mine)))
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // threads))
+    keep_freed_memory()
     remove_leftovers({job.coloured[0].parent for job in mine})
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     there_already = 0

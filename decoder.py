@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
 
 from colour_profiles import grey_to_srgb, profile_kind
+from jpeg_scans import GreyScans, grey_scans
 from metadata import exif_of_tiff, tiff_pages
 from pixel_formats import rgb_pixels
 from strip_files import read_deep_colours, take_half, undo_premultiplication
@@ -164,6 +165,13 @@ def deep_pixels(
     if isinstance(unseen, tuple):  # the one colour that is not seen, of PNG
         return values, (values != unseen).any(axis=2).astype(np.uint16) * 65535
     return values, None
+
+
+def read_scans(source: Path | BinaryIO) -> GreyScans | None:
+    """Take a grey JPEG that can be decoded apart; None if it is of a rare kind."""
+    with _file(source) as file:
+        file.seek(0)
+        return grey_scans(file.read())
 
 
 def is_ycbcr(image: ImageFile.ImageFile) -> bool:

@@ -46,10 +46,10 @@ def count_cores() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed; a training step on the CPU needs it again at once.
+    """Let the C library keep what is freed; the next step or photograph needs it again at once.
 
-    Without it glibc gives every large tensor back to the system, which has to find and clear
-    gigabytes of pages for the next step. Elsewhere than on Linux with glibc nothing is done.
+    Without it glibc gives every large tensor back to the system, which has to find and clear as
+    many pages again. Elsewhere than on Linux with glibc nothing is done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -59,10 +59,14 @@ def keep_freed_memory() -> None:
     mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD, bytes
 
 
+def is_fast_in_bf16(device: torch.device) -> bool:
+    """Say whether the hardware computes bf16 faster than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
 def autocast(device: torch.device) -> AbstractContextManager:
     """Compute convolutions in bf16 where the hardware is fast at it, elsewhere in fp32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False):
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
+    fast = is_fast_in_bf16(device)
+    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

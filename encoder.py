@@ -1,6 +1,8 @@
 """Coloured pixels, alpha and metadata -> a file of any format that is written."""
 
+import io
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -8,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from jpeg_scans import PROGRESSIVE, GreyScans, grey_scans, join_scans, what_is_said
 from metadata import exif_directory, new_exif, new_xmp
 from pixel_formats import to_8_bits, to_16_bits
 from strip_files import write_png, write_tiff
@@ -33,7 +36,6 @@ def encode(
     size: tuple[int, int],
     alpha: np.ndarray | None,
     metadata: dict[str, Any],
-    ycbcr: bool = False,
     tag: str | None = None,
 ) -> None:
     """Write a photograph into an open file; what the format has no room for is left out.
@@ -48,11 +50,8 @@ def encode(
         size: (H, W).
         alpha: (H, W) uint8 or uint16, or None.
         metadata: as in photo.Photo.
-        ycbcr: the strips hold YCbCr as JPEG stores it, uint8.
         tag: what made it; without, XMP and EXIF do not say.
     """
-    if ycbcr and file_format != "JPEG":
-        raise ValueError("only JPEG takes YCbCr")
     bits = 8
     if file_format in DEEP:
         strips = iter(strips)
@@ -86,24 +85,80 @@ def encode(
         return
     options = dict(SAVE_OPTIONS.get(file_format, {}))
     if file_format == "JPEG":
-        if len(exif) > JPEG_EXIF:
-            exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
-        exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
-        xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
-        options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
+        options |= _jpeg_options(metadata, tag)
+    else:
+        said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": dpi}
+        said["icc_profile"] = icc_profile
+        options |= {name: content for name, content in said.items() if content}
     if file_format == "AVIF" and alpha is not None:
         options["advanced"] = {"alpha:lossless": "1"}
     if file_format == "WEBP" and metadata.get("lossless"):
-        options = {"lossless": True, "exact": True}  # also the colours that nobody sees
+        options = options | {"lossless": True, "exact": True}  # also the colours that nobody sees
     if file_format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():
             options["pnginfo"].add_itxt(key, text)
-    said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": dpi}
-    said["icc_profile"] = icc_profile
-    options |= {name: content for name, content in said.items() if content}
-    _image(strips, size, alpha, "YCbCr" if ycbcr else "RGB").save(file, file_format, **options)
-    if file_format == "JPEG" and dpi and metadata.get("per_cm"):  # Pillow writes inches only
+    _image(strips, size, alpha).save(file, file_format, **options)
+    if file_format == "JPEG":
+        _set_density(file, metadata)
+
+
+def encode_ycbcr(
+    file: BinaryIO,
+    luma: np.ndarray | GreyScans,
+    chroma: np.ndarray,
+    metadata: dict[str, Any],
+    tag: str | None = None,
+) -> None:
+    """Write a photograph into an open file as JPEG; what it has no room for is left out.
+
+    Args:
+        file: any place of it can be written to.
+        luma: (H, W) uint8, or a grey JPEG's scans, which become a part of the file as they are.
+        chroma: (2, H/2, W/2) uint8, rounded up.
+        metadata: as in photo.Photo.
+        tag: what made it; without, XMP and EXIF do not say.
+    """
+    header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
+    options = SAVE_OPTIONS["JPEG"] | _jpeg_options(metadata, tag)
+    Image.new("YCbCr", (1, 1)).save(header, "JPEG", **options)
+    _set_density(header, metadata)
+    with Image.open(header) as one_pixel:
+        luma_table, chroma_table = one_pixel.quantization.values()
+    if not isinstance(luma, GreyScans):
+        luma = _grey_jpeg(luma, luma_table)
+    first, second = (_grey_jpeg(c, chroma_table, luma.frame == PROGRESSIVE) for c in chroma)
+    file.write(join_scans(what_is_said(header.getvalue()), (luma, first, second)))
+
+
+def _grey_jpeg(values: np.ndarray, table: list[int], progressive: bool = False) -> GreyScans:
+    """Compress (H, W) uint8 with a quantization table."""
+    # Into memory Pillow would write as well, but without letting other threads work meanwhile.
+    with tempfile.TemporaryFile(buffering=0) as file:
+        Image.fromarray(values).save(file, "JPEG", qtables=[table], progressive=progressive)
+        file.seek(0)
+        scans = grey_scans(file.read())
+    assert scans, "Pillow writes grey JPEGs of a common kind"
+    return scans
+
+
+def _jpeg_options(metadata: dict[str, Any], tag: str | None) -> dict[str, Any]:
+    """List what Pillow says in a JPEG, as far as there is room."""
+    exif, xmp = new_exif(metadata.get("exif", b""), tag), new_xmp(metadata.get("xmp", b""), tag)
+    if len(exif) > JPEG_EXIF:
+        exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
+    exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
+    xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
+    said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": metadata.get("dpi")}
+    said["icc_profile"] = metadata.get("icc_profile")
+    options = {name: content for name, content in said.items() if content}
+    return options | {"comment": metadata.get("comment"), "extra": _segments(metadata)}
+
+
+def _set_density(file: BinaryIO, metadata: dict[str, Any]) -> None:
+    """Say a JPEG's resolution per centimetre, if it is known so; Pillow says it per inch."""
+    dpi = metadata.get("dpi")
+    if dpi and metadata.get("per_cm"):
         file.seek(JPEG_DENSITY)
         file.write(struct.pack(">B2H", 2, *(round(value / 2.54) for value in dpi)))
 
@@ -143,13 +198,13 @@ def _with_alpha(
 
 
 def _image(
-    strips: Iterable[np.ndarray], size: tuple[int, int], alpha: np.ndarray | None, mode: str
+    strips: Iterable[np.ndarray], size: tuple[int, int], alpha: np.ndarray | None
 ) -> Image.Image:
     """Paste strips of 8 bits into an image."""
-    image = Image.new(mode, size[::-1])
+    image = Image.new("RGB", size[::-1])
     y = 0
     for strip in strips:
-        image.paste(Image.frombytes(mode, (size[1], len(strip)), strip.tobytes()), (0, y))
+        image.paste(Image.fromarray(strip), (0, y))
         y += len(strip)
     if alpha is not None:
         image.putalpha(Image.fromarray(to_8_bits(alpha)))

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from colour_profiles import profile_kind
 from decoder import (
     PhotoError,
     collect_metadata,
@@ -21,10 +22,12 @@ from decoder import (
     is_ycbcr,
     jpeg_pixels,
     open_image,
+    read_scans,
     refuse_several,
     turn,
 )
-from encoder import encode
+from encoder import encode, encode_ycbcr
+from jpeg_scans import GreyScans
 from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
 from strip_files import is_deep_colour, take_half
 from threads import each
@@ -68,12 +71,15 @@ class Photo:
     metadata: exif (as a TIFF), xmp, icc_profile (bytes); dpi (across, down); per_cm (the file gives
         its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes), of WebP
         whether it is lossless.
+    scans: what pixels are decoded from, if that is a JPEG of grey and nothing was done to them
+        since; None else, and of some rare JPEGs.
     """
 
     pixels: np.ndarray
     format: str
     alpha: np.ndarray | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    scans: GreyScans | None = None
 
 
 def is_photo_name(path: Path) -> bool:
@@ -164,6 +170,7 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
         image.draft("YCbCr", image.size)
     decode(image)
     kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    as_stored = image.im
     turn(image)
     alpha: np.ndarray | None = None
     if deep:
@@ -177,7 +184,10 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
         pixels = without_colour(pixels, slack=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    return Photo(pixels, file_format, alpha, kept)
+    of_jpeg = file_format in ("JPEG", "MPO") and image.mode == "L" and image.im is as_stored
+    converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
+    scans = read_scans(source) if of_jpeg and not converted else None
+    return Photo(pixels, file_format, alpha, kept, scans)
 
 
 def count_pixels(path: Path) -> int:
@@ -277,7 +287,6 @@ def write_photo(
     like: Photo,
     *,
     target: str | None = None,
-    ycbcr: bool = False,
     tag: str | None = None,
 ) -> None:
     """Write a coloured photograph with the alpha and metadata of another.
@@ -289,8 +298,6 @@ def write_photo(
             uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
         target: one of TARGETS; without, the format of `like`, if it has room for colour.
-        ycbcr: the strips hold YCbCr as JPEG stores it (BT.601, all of 0 to 255), uint8; of JPEG
-            only.
         tag: what made it, for XMP and EXIF; without, nothing is said.
 
     Raises:
@@ -301,8 +308,42 @@ def write_photo(
     strips = [strips] if isinstance(strips, np.ndarray) else strips
 
     def write(file: BinaryIO) -> None:
-        encode(file, strips, file_format, size, like.alpha, like.metadata, ycbcr, tag)
+        encode(file, strips, file_format, size, like.alpha, like.metadata, tag)
 
+    _write(to, write)
+
+
+def write_jpeg(
+    to: Path | BinaryIO,
+    luma: np.ndarray | None,
+    chroma: np.ndarray,
+    like: Photo,
+    *,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph as JPEG, with the metadata of another.
+
+    Args:
+        to: as of `write_photo`.
+        luma: (H, W) uint8; None for that of `like`, of which the scans must be known.
+        chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
+        like: the photograph that it was made from.
+        tag: what made it, for XMP and EXIF; without, nothing is said.
+
+    Raises:
+        PhotoError: it cannot be written; into an open file, the encoder's own errors.
+    """
+    its_luma = like.scans if luma is None else luma
+    if its_luma is None:
+        raise ValueError("needs luma")
+
+    def write(file: BinaryIO) -> None:
+        encode_ycbcr(file, its_luma, chroma, like.metadata, tag)
+
+    _write(to, write)
+
+
+def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     if not isinstance(to, Path):
         write(to)
         return

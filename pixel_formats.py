@@ -30,9 +30,20 @@ def cut_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 def rgb_pixels(image: Image.Image) -> np.ndarray:
     """Copy the pixels (H, W, 3) uint8 of an image of 8 bits, with little memory besides."""
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    return _pixels(image, "RGB", (image.height, image.width, 3))
+
+
+def grey_pixels(image: Image.Image) -> np.ndarray:
+    """Copy the pixels (H, W) uint8 of a grey image of 8 bits, with little memory besides."""
+    return _pixels(image, "L", (image.height, image.width))
+
+
+def _pixels(image: Image.Image, mode: str, shape: tuple[int, ...]) -> np.ndarray:
+    pixels = np.empty(shape, dtype=np.uint8)
     for y, strip in cut_strips(image):
-        pixels[y : y + ROWS_AT_ONCE] = np.asarray(strip.convert("RGB"))
+        pixels[y : y + ROWS_AT_ONCE] = np.asarray(
+            strip if strip.mode == mode else strip.convert(mode)
+        )
     return pixels
 
 
@@ -71,7 +82,7 @@ def pixels_and_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]
         image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")
         alpha = np.asarray(image.getchannel("A"))
     if image.mode in ("1", "L", "LA"):
-        return grey_to_srgb(np.asarray(image.convert("L")), profile), alpha
+        return grey_to_srgb(grey_pixels(image), profile), alpha
     return rgb_pixels(image), alpha
 
 

@@ -34,7 +34,7 @@ from colour_space import (
     lightness_to_grey,
     rgb_to_lab,
     rgb_to_pixels,
-    to_8_bits,
+    round_to_greys,
 )
 from console import (
     Interrupt,
@@ -253,7 +253,7 @@ def lightness_and_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
         memory; ab (B, 2, H, W) in Lab units.
     """
     lab = rgb_to_lab(rgb.float() / 255)
-    lightness = to_8_bits(lab[:, :1])
+    lightness = round_to_greys(lab[:, :1])
     return lightness.contiguous(memory_format=torch.channels_last), lab[:, 1:]
 
 

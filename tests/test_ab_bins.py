@@ -5,10 +5,13 @@ import torch
 
 from ab_bins import (
     AB_BIN_SIZE,
+    MOST_GAIN,
+    MOST_REBALANCING,
+    TEMPERATURE,
     ab_bin_centres,
     confidence,
     mean_of_bins,
-    rebalanced,
+    rarity,
     soft_bins,
     spread_of_bins,
     tilted,
@@ -83,12 +86,18 @@ def test_confidence_falls_from_one_as_the_likely_colours_spread():
 def test_rebalancing_undoes_how_common_the_bins_are():
     # Where a photograph tells nothing, the likelihoods are the shares; made up for in full, they
     # are the same for all but the rarest bins.
-    told_nothing = SHARES.log()[None, :, None, None]
-    made_up_for = torch.softmax(rebalanced(told_nothing, SHARES, 1.0), dim=1).flatten()
+    made_up_for = SHARES * rarity(SHARES, 1.0)
     ordinary = SHARES > 1 / K
     assert made_up_for[ordinary].max() / made_up_for[ordinary].min() < 1.5
     assert SHARES[ordinary].max() / SHARES[ordinary].min() > 5
-    assert torch.equal(rebalanced(told_nothing, SHARES, 0.0), told_nothing)
+    assert torch.equal(rarity(SHARES, 0.0), torch.ones(K))
+
+
+def test_the_vivid_colour_is_the_mean_of_the_rebalanced_likelihoods():
+    logits, sure = random_logits(), torch.ones(2, 1, 3, 5)
+    rebalanced = logits + rarity(SHARES, MOST_REBALANCING).log()[:, None, None]
+    expected = mean_of_bins(rebalanced, CENTRES, TEMPERATURE) * (1 + MOST_GAIN)
+    assert torch.allclose(vivid_ab(logits, CENTRES, SHARES, 1, sure), expected, atol=1e-3)
 
 
 def test_vividness_raises_chroma_and_keeps_hue_where_one_hue_is_likely():

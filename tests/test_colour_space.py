@@ -11,7 +11,7 @@ from colour_space import (
     lab_to_rgb,
     lightness_to_grey,
     rgb_to_lab,
-    to_8_bits,
+    round_to_greys,
 )
 
 
@@ -73,10 +73,10 @@ def test_a_colour_inside_srgb_is_left_alone(rgb):
     assert (fit_to_gamut(lab[:1], lab[1:]) - rgb).abs().max() < 1e-4
 
 
-def test_rounding_to_8_bits_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():
+def test_rounding_round_to_greys_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():
     lightness = torch.rand(1, 100, 100, generator=torch.Generator().manual_seed(2)) * 100
-    rounded = to_8_bits(lightness)
+    rounded = round_to_greys(lightness)
     levels = lightness_to_grey(rounded) * 255
     assert (levels - levels.round()).abs().max() < 1e-2
     assert (lightness_to_grey(lightness) * 255 - levels).abs().max() <= 0.5 + 1e-2
-    assert torch.allclose(to_8_bits(rounded), rounded)
+    assert torch.allclose(round_to_greys(rounded), rounded)

@@ -10,7 +10,7 @@ from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
 from encoder import encode
-from photo import Photo, PhotoError, read_photo, write_photo
+from photo import Photo, PhotoError, read_photo, write_jpeg, write_photo
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP")
 EXACT = ("PNG", "TIFF", "BMP")
@@ -184,17 +184,50 @@ def test_a_lossless_webp_stays_lossless(tmp_path, alpha):
     assert not read_photo(tmp_path / "a.webp").metadata["lossless"]
 
 
-def test_ycbcr_goes_into_a_jpeg_as_it_is():
-    ycbcr = np.asarray(scene(0).convert("YCbCr")).copy()
-    ycbcr[..., 1], ycbcr[..., 2] = 90, 150
-    file = encoded(cut(ycbcr, 16, 16), Photo(RGB, "JPEG"), ycbcr=True)
+def decoded_ycbcr(file: io.BytesIO) -> np.ndarray:
     with Image.open(file) as image:
         image.draft("YCbCr", image.size)
-        stored = np.asarray(image).astype(int)
+        return np.asarray(image).astype(int)
+
+
+def half_planes(luma: np.ndarray, *levels: int) -> np.ndarray:
+    half = [(side + 1) // 2 for side in luma.shape]
+    return np.stack([np.full(half, level, dtype=np.uint8) for level in levels])
+
+
+@pytest.mark.parametrize("size", [(48, 64), (1, 1), (17, 33)])
+def test_luma_and_chroma_go_into_a_jpeg_as_they_are(size):
+    luma = np.asarray(scene(0).convert("L"))[: size[0], : size[1]]
+    file = io.BytesIO()
+    write_jpeg(
+        file, luma, half_planes(luma, 90, 150), Photo(luma, "JPEG", metadata=said()), tag=TAG
+    )
+    stored = decoded_ycbcr(file)
+    assert stored.shape == (*size, 3)
     assert np.abs(stored[..., 1:] - [90, 150]).max() <= 1
-    assert np.abs(stored[..., 0] - ycbcr[..., 0]).mean() < 2
-    with pytest.raises(ValueError, match="only JPEG"):
-        encoded(ycbcr, Photo(RGB, "PNG"), ycbcr=True)
+    assert np.abs(stored[..., 0] - luma).mean() < 2
+    rgb = encoded(
+        np.repeat(luma[..., None], 3, axis=2), Photo(luma, "JPEG", metadata=said()), tag=TAG
+    )
+    ours, pillows = (read_photo(io.BytesIO(f.getvalue())).metadata for f in (file, rgb))
+    assert ours == pillows
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_grey_jpegs_own_luma_stays_bit_for_bit_in_colour(how):
+    source, file = io.BytesIO(), io.BytesIO()
+    scene(0).convert("L").save(source, "JPEG", quality=75, **how)
+    photo = read_photo(source)
+    write_jpeg(file, None, half_planes(photo.pixels, 90, 150), photo)
+    with Image.open(file) as image:
+        image.draft("L", None)
+        assert np.array_equal(np.asarray(image), photo.pixels)
+    assert np.abs(decoded_ycbcr(file)[..., 1:] - [90, 150]).max() <= 1
+
+
+def test_luma_is_asked_for_where_there_is_none_to_keep():
+    with pytest.raises(ValueError, match="needs luma"):
+        write_jpeg(io.BytesIO(), None, half_planes(RGB[..., 0], 90, 150), Photo(RGB, "JPEG"))
 
 
 def test_a_resolution_per_centimetre_stays_one():

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
-    ("colour_profiles", "metadata", "threads"),
+    ("colour_profiles", "jpeg_scans", "metadata", "threads"),
     ("pixel_formats",),
     ("strip_files",),
     ("decoder", "encoder"),

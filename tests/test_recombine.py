@@ -1,7 +1,5 @@
 """recombine.py: the photograph's own lightness, the network's chroma, by either road."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from PIL import Image
 
 import recombine
 from colour_space import rgb_to_lab
-from recombine import enlarge, photo_lightness, rgb_strips, ycbcr_strips
+from recombine import _add_to_cells, enlarge, photo_lightness, rgb_strips, ycbcr_planes
 
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
@@ -23,8 +21,11 @@ def some_ab(height: int = 8, width: int = 12, chroma: float = 25) -> torch.Tenso
     return torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(3)) * chroma
 
 
-def as_rgb(ycbcr: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(ycbcr, mode="YCbCr").convert("RGB"))
+def as_rgb(luma: np.ndarray | None, chroma: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """Turn what JPEG stores into RGB; every chroma value is that of 2x2 pixels."""
+    wide = chroma.repeat(2, axis=1).repeat(2, axis=2)[:, : grey.shape[0], : grey.shape[1]]
+    planes = [grey if luma is None else luma, *wide]
+    return np.asarray(Image.fromarray(np.dstack(planes), mode="YCbCr").convert("RGB"))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 300), (301, 2), (64, 96)])
@@ -49,12 +50,13 @@ def test_every_pixel_keeps_its_lightness_in_8_and_16_bits(height, width, dtype):
 
 def test_strips_leave_no_seams(monkeypatch):
     grey = np.asarray(scene(1, 200, 150).convert("L"))
-    whole = [np.concatenate(list(road(grey, some_ab()))) for road in (rgb_strips, ycbcr_strips)]
+    whole, planes = np.concatenate(list(rgb_strips(grey, some_ab()))), ycbcr_planes(grey, some_ab())
     monkeypatch.setattr(recombine, "STRIP_PIXELS", 700)
-    for road, expected in zip((rgb_strips, ycbcr_strips), whole, strict=True):
-        strips = list(road(grey, some_ab()))
-        assert len(strips) > 10
-        assert np.abs(np.concatenate(strips).astype(int) - expected).max() <= 1
+    strips = list(rgb_strips(grey, some_ab()))
+    assert len(strips) > 10
+    assert np.abs(np.concatenate(strips).astype(int) - whole).max() <= 1
+    for one, other in zip(ycbcr_planes(grey, some_ab()), planes, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (97, 64), (150, 201)])
@@ -62,19 +64,41 @@ def test_the_road_to_jpeg_gives_the_same_picture_as_that_through_rgb(size):
     grey = np.asarray(scene(2, *size).convert("L").resize(size))
     ab = some_ab(2, 3, chroma=20)
     through_rgb = np.concatenate(list(rgb_strips(grey, ab)))
-    ycbcr = np.concatenate(list(ycbcr_strips(grey, ab)))
-    assert ycbcr.shape == through_rgb.shape
-    direct, expected = lab_of(as_rgb(ycbcr)), lab_of(through_rgb)
+    luma, chroma = ycbcr_planes(grey, ab)
+    assert luma.shape == grey.shape
+    assert chroma.shape == (2, (size[1] + 1) // 2, (size[0] + 1) // 2)
+    direct, expected = lab_of(as_rgb(luma, chroma, grey)), lab_of(through_rgb)
     assert (direct - expected).abs().mean() < 1.0  # Lab units
 
 
-def test_a_jpeg_keeps_the_photographs_lightness():
+@pytest.mark.parametrize("cell", [2, 4, 8])
+def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
+    grey = np.asarray(scene(2, 300, 401).convert("L"))
+    ab = some_ab(2, 3, chroma=20)
+    expected = lab_of(np.concatenate(list(rgb_strips(grey, ab))))
+    monkeypatch.setattr(recombine, "LEAST_CELLS", grey.size / cell**2)
+    assert (lab_of(as_rgb(*ycbcr_planes(grey, ab), grey)) - expected).abs().mean() < 1.2
+
+
+@pytest.mark.parametrize("cell", [2, 8])
+def test_what_is_added_to_a_cells_pixels_stops_at_black_and_white(cell):
+    chance = np.random.default_rng(0)
+    grey = chance.integers(0, 256, (21, 35), dtype=np.uint8)
+    added = chance.integers(-255, 256, (-(-21 // cell), -(-35 // cell)), dtype=np.int16)
+    every = added.repeat(cell, axis=0).repeat(cell, axis=1)[:21, :35]
+    expected = (grey + every).clip(0, 255)
+    assert np.array_equal(_add_to_cells(grey, added, cell), expected)
+
+
+def test_luma_is_spared_only_where_that_hardly_changes_the_lightness():
     grey = np.asarray(scene(5, 320, 240).convert("L").resize((320, 240)))
-    image = Image.fromarray(np.concatenate(list(ycbcr_strips(grey, some_ab()))), mode="YCbCr")
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=95, subsampling="4:2:0")
-    lightness = lab_of(np.asarray(Image.open(file).convert("RGB")))[:1]
-    assert (lightness - photo_lightness(grey)).abs().mean() < 100 * 2 / 255
+    for chroma, spared in ((3, True), (40, False)):
+        ab = some_ab(2, 3, chroma)
+        luma, planes = ycbcr_planes(grey, ab, spare_luma=True)
+        assert (luma is None) == spared
+        assert ycbcr_planes(grey, ab)[0] is not None
+        lightness = lab_of(as_rgb(luma, planes, grey))[:1]
+        assert (lightness - photo_lightness(grey)).abs().mean() < 100 * 2 / 255
 
 
 def test_black_and_white_stay_black_and_white():
@@ -82,6 +106,6 @@ def test_black_and_white_stay_black_and_white():
     grey[:, 32:] = 255
     for rgb in (
         np.concatenate(list(rgb_strips(grey, some_ab()))),
-        as_rgb(np.concatenate(list(ycbcr_strips(grey, some_ab())))),
+        as_rgb(*ycbcr_planes(grey, some_ab()), grey),
     ):
         assert np.abs(rgb.astype(int) - grey[..., None]).max() <= 4

@@ -17,6 +17,7 @@ import train
 from checkpoint import BUNDLED, build_model, load_checkpoint
 from classic_cnn import ClassicCNN
 from colourizer import Colourizer
+from device import autocast
 from Model_CNN import Model_CNN
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
@@ -321,5 +322,6 @@ def test_only_a_network_trained_on_bins_is_read_as_likelihoods(album, tmp_path, 
     assert colourizer.knows_likelihoods == (loss == "bins")
     lightness = torch.rand(1, 64, 64) * 100
     (ab,), _ = colourizer.predict(lightness, variants=1)
-    mean = colourizer.model.predict_ab(colourizer.look(lightness))
+    with torch.inference_mode(), autocast(colourizer.device):
+        mean = colourizer.model.predict_ab(colourizer.look(lightness))
     assert torch.equal(ab, mean) == (loss == "l1")

@@ -1,0 +1,123 @@
+"""Three grey JPEGs, of luma and both chromas -> one JPEG in colour that holds their very bits.
+
+A JPEG may keep each component in scans of its own (ITU-T T.81, 4.8.1), and those are compressed as
+if there were no others. So the scans of a grey photograph are the luma of a coloured one: nothing
+has to be decoded, rounded and compressed once more.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+START, END = b"\xff\xd8", b"\xff\xd9"
+DQT, DHT, DRI, SOS, EOI = 0xDB, 0xC4, 0xDD, 0xDA, 0xD9  # markers; T.81, table B.1
+FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what is read everywhere
+PROGRESSIVE = 0xC2
+SAID = (0xFE, *range(0xE0, 0xF0))  # comments, and what applications say
+SAMPLING = (0x22, 0x11, 0x11)  # luma has twice the chroma's resolution, across and down
+# In what is compressed, 0 or the number of a restart comes after 0xFF; after others it has ended.
+_MARKER = re.compile(rb"\xff([^\xff\x00\xd0-\xd7])")  # a + would make it 10 times slower
+
+
+@dataclass(frozen=True)
+class GreyScans:
+    """A grey JPEG, taken apart.
+
+    size: (H, W).
+    frame: how it is compressed, one of FRAMES.
+    table: the number of its quantization table.
+    tables: quantization tables, with their numbers.
+    rest: what follows its frame's header: each segment's marker and content; that of a scan goes on
+        with what is compressed.
+    """
+
+    size: tuple[int, int]
+    frame: int
+    table: int
+    tables: bytes
+    rest: tuple[tuple[int, bytes], ...]
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Go through a JPEG's segments to its end, or to where it is broken."""
+    place = len(START)
+    while found := _MARKER.match(content, place):
+        marker, place = found[1][0], found.end()
+        if marker == EOI:
+            yield marker, b""
+            return
+        end = place + int.from_bytes(content[place : place + 2], "big")
+        if marker == SOS:
+            following = _MARKER.search(content, end)
+            end = following.start() if following else len(content)
+        yield marker, content[place + 2 : end]
+        place = end
+
+
+def _segment(marker: int, content: bytes, length: int | None = None) -> bytes:
+    """Write a segment; of a scan, what is compressed does not count as its length."""
+    length = len(content) if length is None else length
+    return bytes((0xFF, marker)) + (length + 2).to_bytes(2, "big") + content
+
+
+def what_is_said(content: bytes) -> bytes:
+    """Copy the segments of a JPEG that describe it and make no pixels."""
+    return b"".join(_segment(*segment) for segment in _segments(content) if segment[0] in SAID)
+
+
+def grey_scans(content: bytes) -> GreyScans | None:
+    """Take a JPEG that can be decoded apart; None if it is not grey, or of a rare kind."""
+    header: bytes | None = None
+    frame, tables, rest = 0, b"", []
+    for marker, body in _segments(content) if content.startswith(START) else ():
+        if marker in SAID:
+            continue
+        if marker == EOI and header and any(of == SOS for of, _ in rest):
+            size = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
+            return GreyScans(size, frame, header[8], tables, tuple(rest))
+        if marker == DQT and not header:
+            tables += body
+        elif marker in FRAMES and not header:
+            frame, header = marker, body
+            one_component = len(body) == 9 and body[5] == 1
+            if not one_component or body[0] != 8 or not any(body[1:3]):  # bits; height, said later
+                return None
+        elif marker in (DHT, DRI) or (marker == SOS and header and body[:1] == b"\1"):
+            rest.append((marker, body))
+        else:
+            return None
+    return None
+
+
+def join_scans(said: bytes, planes: tuple[GreyScans, GreyScans, GreyScans]) -> bytes:
+    """Make three grey JPEGs one in colour.
+
+    Args:
+        said: as of `what_is_said`; must have a JFIF segment, by which YCbCr is known.
+        planes: luma, and both chromas of half its size, rounded up; the chromas of one quantization
+            table, and progressive exactly if luma is.
+    """
+    luma, *chromas = planes
+    height, width = luma.size
+    half = (height + 1) // 2, (width + 1) // 2
+    if any(chroma.size != half for chroma in chromas):
+        raise ValueError("chroma is not of half the luma's size")
+    if any((p.frame == PROGRESSIVE) != (luma.frame == PROGRESSIVE) for p in chromas):
+        raise ValueError("one of luma and chroma is progressive")
+    number = 0 if luma.table else 1  # of the chromas' quantization table
+    table = bytes((number,)) + chromas[0].tables[1:]
+    components = b"".join(
+        bytes((n, SAMPLING[n - 1], number if n > 1 else luma.table)) for n in (1, 2, 3)
+    )
+    size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    parts = [START, said, _segment(DQT, luma.tables), _segment(DQT, table)]
+    parts.append(_segment(luma.frame, b"\x08" + size + b"\x03" + components))
+    for n, plane in enumerate(planes, start=1):
+        for marker, body in plane.rest:
+            if marker == SOS:  # 6 bytes of header, of which the second names the component
+                parts.append(_segment(SOS, body[:1] + bytes((n,)) + body[2:], 6))
+            else:
+                parts.append(_segment(marker, body))
+        if any(marker == DRI for marker, _ in plane.rest):
+            parts.append(_segment(DRI, b"\0\0"))
+    return b"".join([*parts, END])

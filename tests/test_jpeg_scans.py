@@ -1,0 +1,123 @@
+"""jpeg_scans.py: grey JPEGs become the components of one in colour, bit for bit."""
+
+import io
+
+import numpy as np
+import pytest
+from conftest import scene
+from PIL import Image
+
+from jpeg_scans import DQT, DRI, SOS, GreyScans, grey_scans, join_scans, what_is_said
+
+KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
+
+
+def jpeg(values: np.ndarray | Image.Image, **how) -> bytes:
+    file = io.BytesIO()
+    image = values if isinstance(values, Image.Image) else Image.fromarray(values)
+    image.save(file, "JPEG", **how)
+    return file.getvalue()
+
+
+def taken_apart(values: np.ndarray, **how) -> GreyScans:
+    scans = grey_scans(jpeg(values, **how))
+    assert scans
+    return scans
+
+
+def noise(height: int, width: int, seed: int) -> np.ndarray:
+    smooth = np.random.default_rng(seed).integers(0, 256, (3, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
+
+
+SAID = what_is_said(jpeg(Image.new("YCbCr", (1, 1)), dpi=(300, 300), comment=b"aunt Mary"))
+
+
+@pytest.mark.parametrize("how", KINDS, ids=lambda how: " ".join(how) or "baseline")
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 31), (17, 16), (70, 45)])
+def test_each_component_decodes_as_the_grey_jpeg_that_it_was(size, how):
+    half = [(side + 1) // 2 for side in size]
+    luma = noise(*size, 0)
+    chromas = [60 * seed + noise(*half, seed) // 8 for seed in (1, 2)]
+    like = {"progressive": "progressive" in how}
+    table = [[3] * 64]
+    planes = (taken_apart(luma, quality=60, **how),)
+    planes += tuple(taken_apart(c, qtables=table, **like) for c in chromas)
+    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+        assert (image.size, image.mode) == (size[::-1], "RGB")
+        assert image.info["comment"] == b"aunt Mary"
+        assert image.info["dpi"] == (300, 300)
+        image.draft("L", None)
+        assert np.array_equal(image, Image.open(io.BytesIO(jpeg(luma, quality=60, **how))))
+    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+        image.draft("YCbCr", image.size)
+        stored = np.asarray(image)[::2, ::2, 1:].astype(int)
+    assert np.abs(stored - np.stack(chromas, axis=-1)).max() <= 8  # a decoder makes them smooth
+
+
+def test_a_file_without_colour_is_what_it_was_before():
+    """Whoever throws the chroma away has the grey file's very scans again."""
+    luma = np.asarray(scene(0).convert("L"))
+    chroma = np.full((24, 32), 128, np.uint8)
+    parts = [taken_apart(values) for values in (luma, chroma, chroma)]
+    joined = join_scans(SAID, tuple(parts))
+    (compressed,) = (body for marker, body in parts[0].rest if marker == SOS)
+    assert compressed[6:] in joined
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        jpeg(scene(0)),  # in colour
+        jpeg(Image.new("CMYK", (9, 9))),
+        b"",
+        b"\xff\xd8",
+        b"GIF89a",
+    ],
+    ids=["colour", "cmyk", "empty", "start", "gif"],
+)
+def test_what_is_not_a_grey_jpeg_is_not_taken_apart(other):
+    assert grey_scans(other) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(1, 0xC3), (1, 0xC9), (4, 12), (6, 0)],  # of the frame's header
+    ids=["lossless", "arithmetic", "12 bits", "height said later"],
+)
+def test_rare_kinds_are_not_taken_apart(place, value):
+    content = bytearray(jpeg(noise(9, 9, 0)))
+    assert grey_scans(bytes(content))
+    content[content.index(b"\xff\xc0") + place] = value
+    assert grey_scans(bytes(content)) is None
+
+
+def test_a_torn_file_is_not_taken_apart_wherever_it_is_torn():
+    content = jpeg(noise(40, 40, 0), restart_marker_rows=1)
+    assert all(grey_scans(content[:n]) is None for n in range(len(content)))
+    assert grey_scans(content + b"what a phone adds") == grey_scans(content)
+
+
+def test_planes_that_do_not_belong_together_are_refused():
+    luma, half = taken_apart(noise(16, 16, 0)), taken_apart(noise(8, 8, 0))
+    with pytest.raises(ValueError, match="half the luma's size"):
+        join_scans(SAID, (luma, luma, half))
+    progressive = taken_apart(noise(8, 8, 0), progressive=True)
+    with pytest.raises(ValueError, match="progressive"):
+        join_scans(SAID, (luma, half, progressive))
+
+
+def test_a_quantization_table_of_another_number_and_restarts_stay_the_lumas():
+    content = jpeg(noise(40, 24, 0), restart_marker_rows=1)
+    table = content.index(bytes((0xFF, DQT))) + 4
+    frame = content.index(b"\xff\xc0") + 12
+    renumbered = bytearray(content)
+    renumbered[table], renumbered[frame] = 2, 2
+    luma = grey_scans(bytes(renumbered))
+    assert luma and luma.table == 2
+    chroma = taken_apart(np.full((20, 12), 90, np.uint8))
+    joined = join_scans(SAID, (luma, chroma, chroma))
+    assert joined.count(bytes((0xFF, DRI))) == 2  # on, and off again for the chromas
+    with Image.open(io.BytesIO(joined)) as image:
+        image.draft("L", None)
+        assert np.array_equal(image, Image.open(io.BytesIO(content)))
