@@ -84,7 +84,7 @@ def reduced_lightness(pixels: np.ndarray) -> Tensor:
         rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
         strips = [pixels[y : y + rows] for y in range(0, len(pixels), rows)]
         reduced = [Image.fromarray(to_8_bits(strip)).reduce(factor) for strip in strips]
-        pixels = np.concatenate(reduced)
+        pixels = np.concatenate([np.asarray(strip) for strip in reduced])
     return photo_lightness(pixels)
 
 

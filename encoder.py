@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from jpeg_scans import PROGRESSIVE, GreyScans, grey_scans, join_scans, what_is_said
 from metadata import exif_directory, new_exif, new_xmp
@@ -123,7 +123,8 @@ def encode_ycbcr(
     options = SAVE_OPTIONS["JPEG"] | _jpeg_options(metadata, tag)
     Image.new("YCbCr", (1, 1)).save(header, "JPEG", **options)
     _set_density(header, metadata)
-    with Image.open(header) as one_pixel:
+    header.seek(0)
+    with JpegImagePlugin.JpegImageFile(header) as one_pixel:
         luma_table, chroma_table = one_pixel.quantization.values()
     if not isinstance(luma, GreyScans):
         luma = _grey_jpeg(luma, luma_table)

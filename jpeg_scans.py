@@ -68,7 +68,8 @@ def what_is_said(content: bytes) -> bytes:
 def grey_scans(content: bytes) -> GreyScans | None:
     """Take a JPEG that can be decoded apart; None if it is not grey, or of a rare kind."""
     header: bytes | None = None
-    frame, tables, rest = 0, b"", []
+    frame, tables = 0, b""
+    rest: list[tuple[int, bytes]] = []
     for marker, body in _segments(content) if content.startswith(START) else ():
         if marker in SAID:
             continue

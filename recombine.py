@@ -146,7 +146,7 @@ def ycbcr_planes(
     chroma = np.empty((2, *cells.shape), dtype=np.uint8)
     shifts = []  # of the lightness, if luma were grey: of some rows' cells
     rows = max(1, STRIP_PIXELS // cells.shape[1])
-    for n, strip in enumerate(enlarge(ab, *cells.shape, rows)):
+    for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
         lightness = photo_lightness(cells[here])
         ycbcr = rgb_to_ycbcr(fit_to_gamut(lightness, strip))

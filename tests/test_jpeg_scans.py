@@ -1,13 +1,14 @@
 """jpeg_scans.py: grey JPEGs become the components of one in colour, bit for bit."""
 
 import io
+import random
 
 import numpy as np
 import pytest
 from conftest import scene
 from PIL import Image
 
-from jpeg_scans import DQT, DRI, SOS, GreyScans, grey_scans, join_scans, what_is_said
+from jpeg_scans import DQT, DRI, PROGRESSIVE, SOS, GreyScans, grey_scans, join_scans, what_is_said
 
 KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
 
@@ -96,6 +97,32 @@ def test_a_torn_file_is_not_taken_apart_wherever_it_is_torn():
     content = jpeg(noise(40, 40, 0), restart_marker_rows=1)
     assert all(grey_scans(content[:n]) is None for n in range(len(content)))
     assert grey_scans(content + b"what a phone adds") == grey_scans(content)
+
+
+def test_what_decodes_of_a_damaged_file_is_the_luma_of_the_joined_one():
+    chance = random.Random(0)
+    whole = [jpeg(scene(3).convert("L"), quality=80, **how) for how in KINDS]
+    table, chroma = [[3] * 64], np.full((24, 32), 100, np.uint8)
+    alike = 0
+    for _ in range(300):
+        content = bytearray(chance.choice(whole))
+        for _ in range(chance.choice((1, 2, 4))):
+            place, length = chance.randrange(2, len(content)), chance.randrange(1, 9)
+            content[place : place + chance.choice((1, length))] = chance.randbytes(length)
+        try:
+            expected = np.asarray(Image.open(io.BytesIO(content), formats=["JPEG"]))
+        except Exception:  # as Pillow raises seven kinds of it
+            continue
+        luma = grey_scans(bytes(content))
+        if luma is None or luma.size != (48, 64):
+            continue
+        like = {"progressive": luma.frame == PROGRESSIVE}
+        colours = taken_apart(chroma, qtables=table, **like)
+        with Image.open(io.BytesIO(join_scans(SAID, (luma, colours, colours)))) as image:
+            image.draft("L", None)
+            assert np.array_equal(image, expected)
+        alike += 1
+    assert alike > 50
 
 
 def test_planes_that_do_not_belong_together_are_refused():
