@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -329,7 +329,7 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
         Stopped: the user does not want to wait for it.
     """
     run.check()
-    photo = read_photo(job.source)
+    photo = without_colours(read_photo(job.source))
     colourings, sure = run.colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
@@ -349,6 +349,12 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
         grey = Image.fromarray(to_grey(small)).convert("RGB")
         write_picture(job.compared, put_side_by_side([grey, colour(small, colourings[0])]))
         yield job.compared
+
+
+def without_colours(photo: Photo) -> Photo:
+    """Forget the colours that a photograph of 8 bits has: only its lightness is used."""
+    deep = photo.pixels.dtype != np.uint8
+    return photo if deep else replace(photo, pixels=to_grey(photo.pixels))
 
 
 def write_coloured(
@@ -445,7 +451,7 @@ def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None
     """Colour one photograph from standard input to standard output; return the exit code."""
     file = io.BytesIO()  # encoders go back to earlier places
     try:
-        photo = read_photo(io.BytesIO(sys.stdin.buffer.read()))
+        photo = without_colours(read_photo(io.BytesIO(sys.stdin.buffer.read())))
         (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
         write_coloured(file, photo, ab, target, tag, check=lambda: None)
     except Exception as error:  # what cannot be read, or has no room in the format
