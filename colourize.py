@@ -1,6 +1,7 @@
 """Command: put colour into black-and-white photographs."""
 
 import argparse
+import errno
 import io
 import itertools
 import json
@@ -68,6 +69,7 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
 PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
 THERE_ALREADY = "there already"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Outcome:
 
 
 class Stopped(BaseException):
-    """The user has asked to stop; what was begun is not finished."""
+    """The run ends; what was begun is not finished."""
 
 
 def path_or_stream(text: str) -> Path | None:
@@ -283,10 +285,15 @@ class Run:
     tag: str | None  # what the files' metadata says
     room: Room  # in pixels
     stop: Interrupt
+    disk_full: bool = False  # no photograph after one that found it so can be written
+
+    def ends(self) -> bool:
+        """Say whether to begin no further photograph."""
+        return bool(self.stop.exit_code) or self.disk_full
 
     def check(self) -> None:
-        """Raise Stopped if the user has asked to stop."""
-        if self.stop.exit_code:
+        """Raise Stopped if the run is to end."""
+        if self.ends():
             raise Stopped
 
 
@@ -309,6 +316,7 @@ def attempt(job: Job, run: Run) -> Outcome:
     except Exception as error:  # one bad photograph never stops a folder
         outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
         outcome.hints = list_hints(error)
+        run.disk_full |= getattr(error.__cause__ or error, "errno", 0) in DISK_FULL
     outcome.seconds = time.monotonic() - begun
     return outcome
 
@@ -612,7 +620,7 @@ def colourize_all(
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
         run = Run(colourizer, args, tag, Room(pixels_in_flight()), stop)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
-        wanted = itertools.takewhile(lambda _: not stop.exit_code, mine)
+        wanted = itertools.takewhile(lambda _: not run.ends(), mine)
         outcomes = each(wanted, lambda job: attempt(job, run), threads, ahead=16 * threads)
         for _, outcome in progress(outcomes, "colourizing", len(mine)):
             counts[outcome.result] += 1
@@ -642,6 +650,8 @@ def colourize_all(
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     who = f"process {rank + 1} of {processes}: " if processes > 1 else ""
     print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    if run.disk_full:
+        print_error(f"{output}: the disk is full", "make room and run this again; it goes on there")
     if there_already:
         print_note(f"hint: skipped: there already in {output}; --overwrite does them again")
     if not stop.exit_code:

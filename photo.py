@@ -350,7 +350,8 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     try:
         write_whole(to, write)
     except Exception as error:
-        raise PhotoError(f"cannot be written ({error})") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PhotoError(f"cannot be written ({reason[:1].lower()}{reason[1:]})") from error
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """colourize.py as a user meets it: files, streams, exit codes."""
 
+import errno
 import io
 import json
 import os
@@ -631,6 +632,21 @@ def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, ru
     assert "cannot be written" not in err
     assert {json.loads(line)["result"] for line in report.read_text().splitlines()} == {"stopped"}
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, run, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    with monkeypatch.context() as later:
+        later.setattr("os.fsync", full)
+        code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, out) == (1, [])
+    assert err.count("cannot be written (no space left on device)") == 1  # not once for each
+    assert f"error: {tmp_path / 'out'}: the disk is full" in err
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert "12 colourized" in run(album, "-o", tmp_path / "out")[2]
 
 
 def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
