@@ -42,7 +42,7 @@ _DARK_SLOPE = (29 / 6) ** 2 / 3
 # IEC 61966-2-1: below these the curve is a straight line.
 _DARK_LINEAR, _DARK_SRGB = 0.0031308, 0.04045
 # Of the table of the largest chromas. One level for each grey of 8 bits; between hues, two thirds
-# of a degree, chroma is off by a Lab unit at most.
+# of a degree, chroma is off by a Lab unit, rarely two.
 _LEVELS, _HUES = 256, 513
 _SLACK = 1e-4  # of linear light: what is outside sRGB by less is rounding
 

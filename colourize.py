@@ -72,7 +72,7 @@ THERE_ALREADY = "there already"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class Job:
     """A photograph and the files that what is made of it goes to."""
 
@@ -132,6 +132,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--format", choices=tuple(TARGETS), help="write all as this (default: each as it was)")
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
     add("--dry-run", action="store_true", help="only say which files would be written")
+    add("--keep-luma", action="store_true",
+        help="grey JPEGs: keep what they store bit for bit and put colour beside it; faster, but "
+        "some programs do not read such files, and strong colours become lighter")  # fmt: skip
     add("--no-tag", action="store_true",
         help="do not say in the files' metadata what coloured them")  # fmt: skip
     add_device_option(parser)
@@ -221,13 +224,14 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
 
     unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
     sources = {key.casefold() for key in unique}
-    taken = {key_of(place_sheet([output / below for _, below in found]))}
+    taken = {key_of(place_sheet({output / place for place in {b.parent for _, b in found}}))}
 
     def free(path: Path, source: Path | None = None) -> Path:
         """Number a name that is taken; that of the photograph itself is refused later."""
         n, numbered = 2, path
-        own = key_of(source) if source else ""
-        while (key := key_of(numbered)) in taken or (key in sources and key != own):
+        while (key := key_of(numbered)) in taken or (
+            key in sources and not (source and key == key_of(source))
+        ):
             numbered = path.with_stem(f"{path.stem}_{n}")
             n += 1
         taken.add(key)
@@ -238,6 +242,8 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
         (source, free(output / below.with_name(written_name(below, args.format)), source))
         for source, below in unique.values()
     ]
+    if args.variants == 1 and not (args.confidence or args.compare):
+        return [Job(source, [first]) for source, first in firsts]
     stems = Counter(key_of(first.with_suffix("")) for _, first in firsts)
     jobs = []
     for source, first in firsts:
@@ -256,9 +262,9 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
     return jobs
 
 
-def place_sheet(coloured: list[Path]) -> Path:
-    """Say where the contact sheet of coloured photographs goes: the folder that all are in."""
-    return Path(os.path.commonpath([path.parent for path in coloured])) / SHEET
+def place_sheet(folders: set[Path]) -> Path:
+    """Say where the contact sheet of coloured photographs goes: where all their folders lie."""
+    return Path(os.path.commonpath(folders)) / SHEET
 
 
 def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
@@ -334,15 +340,16 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
 
     Raises:
         PhotoError: it cannot be read or written.
-        Stopped: the user does not want to wait for it.
+        Stopped: the run ends before it is done.
     """
     run.check()
-    photo = without_colours(read_photo(job.source))
+    args = run.args
+    photo = only_what_counts(read_photo(job.source, with_scans=args.keep_luma), args.format)
     colourings, sure = run.colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
-            write_coloured(path, photo, ab, run.args.format, run.tag, run.check)
+            write_coloured(path, photo, ab, args.format, run.tag, run.check)
             yield path
     run.check()
     if job.sheet in wanted and job.sheet:
@@ -359,10 +366,11 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
         yield job.compared
 
 
-def without_colours(photo: Photo) -> Photo:
-    """Forget the colours that a photograph of 8 bits has: only its lightness is used."""
-    deep = photo.pixels.dtype != np.uint8
-    return photo if deep else replace(photo, pixels=to_grey(photo.pixels))
+def only_what_counts(photo: Photo, target: str | None) -> Photo:
+    """Take colours, and more than 8 bits, from a photograph that will be a JPEG: greys suffice."""
+    if written_format(photo.format, target) != "JPEG":
+        return photo
+    return replace(photo, pixels=to_grey(to_8_bits(photo.pixels)))
 
 
 def write_coloured(
@@ -377,17 +385,16 @@ def write_coloured(
 
     Args:
         to: a path, or an open file.
-        photo: the photograph.
+        photo: the photograph, as of `only_what_counts`.
         ab: (1, 2, h, w) in Lab units.
         target: one of photo.TARGETS, or None.
         tag: what the file's metadata says.
         check: is called now and then; what it raises stops the writing.
     """
     if written_format(photo.format, target) == "JPEG":
-        grey = to_grey(to_8_bits(photo.pixels))
-        luma, chroma = ycbcr_planes(grey, ab, spare_luma=photo.scans is not None)
+        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma=photo.scans is not None)
         check()
-        write_jpeg(to, luma, chroma, photo, tag=tag)
+        write_jpeg(to, photo.scans or luma, chroma, photo, tag=tag)
         return
 
     def strips() -> Iterator[np.ndarray]:
@@ -455,11 +462,14 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
         write_picture(path, put_side_by_side(tiles), OUR_SHEET)
 
 
-def colourize_stream(colourizer: Colourizer, target: str | None, tag: str | None) -> int:
+def colourize_stream(
+    colourizer: Colourizer, target: str | None, tag: str | None, keep_luma: bool
+) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
     file = io.BytesIO()  # encoders go back to earlier places
     try:
-        photo = without_colours(read_photo(io.BytesIO(sys.stdin.buffer.read())))
+        file_in = io.BytesIO(sys.stdin.buffer.read())
+        photo = only_what_counts(read_photo(file_in, with_scans=keep_luma), target)
         (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
         write_coloured(file, photo, ab, target, tag, check=lambda: None)
     except Exception as error:  # what cannot be read, or has no room in the format
@@ -542,7 +552,7 @@ def main(argv: list[str] | None = None) -> int:
         name = f"{args.checkpoint.name}, sha256 {fingerprint(args.checkpoint)[:12]}"
         tag = f"colourized with Image Colourizer ({name})"
     if stream:
-        return colourize_stream(colourizer, args.format, tag)
+        return colourize_stream(colourizer, args.format, tag, args.keep_luma)
     return colourize_all(jobs, colourizer, args, tag, len(failed))
 
 
@@ -641,7 +651,7 @@ def colourize_all(
             wait_for_others(processes)
             compared = [job.compared for job in jobs if job.compared]
             if compared and rank == 0:
-                sheet = place_sheet([job.coloured[0] for job in jobs])
+                sheet = place_sheet({job.coloured[0].parent for job in jobs})
                 try:
                     write_contact_sheet(sheet, compared)
                 except (OSError, PhotoError) as error:

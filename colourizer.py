@@ -68,7 +68,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
 
 
 def reduced_lightness(pixels: np.ndarray) -> Tensor:
-    """Measure a photograph's lightness at about twice the size that the network needs, or its own.
+    """Measure a photograph's lightness at two to four times the network's size, or at its own.
 
     Whole numbers of pixels are averaged, which takes a tenth of the time of anything finer.
 
@@ -100,6 +100,7 @@ class Colourizer:
         self._halved = isinstance(model, Model_CNN) and is_fast_in_bf16(device)
         if isinstance(model, Model_CNN) and self._halved:
             halve_weights(model)
+        # Folded, and halved where that is fast: for `answer`, which calls it under autocast then.
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.device = device
         self.vividness = vividness
@@ -133,7 +134,7 @@ class Colourizer:
         """Reduce a photograph to what the network sees of it.
 
         Args:
-            lightness: (1, H, W) in [0, 100].
+            lightness: (1, H, W) in [0, 100], on the CPU.
 
         Returns:
             lightness (1, 1, h, w), about WORKING_PIXELS of it, on the network's device.
@@ -174,13 +175,12 @@ class Colourizer:
             (0, 1], None of a network that knows no likelihoods; all on the CPU, h and w being the
             network's.
         """
-        small = self.look(lightness)
         with self._turn:
-            return self.answer(small, variants)
+            return self.answer(self.look(lightness), variants)
 
     @torch.inference_mode()
     def answer(self, small: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
-        """Ask the network and read colours out of what it says.
+        """Ask the network and read colours out of what it says; threads of MPS have to take turns.
 
         Args:
             small: as of `look`.

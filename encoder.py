@@ -2,7 +2,6 @@
 
 import io
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -119,26 +118,30 @@ def encode_ycbcr(
         metadata: as in photo.Photo.
         tag: what made it; without, XMP and EXIF do not say.
     """
-    header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
     options = SAVE_OPTIONS["JPEG"] | _jpeg_options(metadata, tag)
+    if not isinstance(luma, GreyScans):
+        height, width = luma.shape
+        box, size = (0, 0, width / 2, height / 2), (width, height)
+        wide = (Image.fromarray(c).resize(size, Image.Resampling.NEAREST, box) for c in chroma)
+        image = Image.merge("YCbCr", (Image.fromarray(luma), *wide))
+        image.save(file, "JPEG", **options)
+        _set_density(file, metadata)
+        return
+    header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
     Image.new("YCbCr", (1, 1)).save(header, "JPEG", **options)
     _set_density(header, metadata)
     header.seek(0)
     with JpegImagePlugin.JpegImageFile(header) as one_pixel:
-        luma_table, chroma_table = one_pixel.quantization.values()
-    if not isinstance(luma, GreyScans):
-        luma = _grey_jpeg(luma, luma_table)
-    first, second = (_grey_jpeg(c, chroma_table, luma.frame == PROGRESSIVE) for c in chroma)
+        table = one_pixel.quantization[1]  # of chroma
+    first, second = (_grey_jpeg(c, table, luma.frame == PROGRESSIVE) for c in chroma)
     file.write(join_scans(what_is_said(header.getvalue()), (luma, first, second)))
 
 
-def _grey_jpeg(values: np.ndarray, table: list[int], progressive: bool = False) -> GreyScans:
+def _grey_jpeg(values: np.ndarray, table: list[int], progressive: bool) -> GreyScans:
     """Compress (H, W) uint8 with a quantization table."""
-    # Into memory Pillow would write as well, but without letting other threads work meanwhile.
-    with tempfile.TemporaryFile(buffering=0) as file:
-        Image.fromarray(values).save(file, "JPEG", qtables=[table], progressive=progressive)
-        file.seek(0)
-        scans = grey_scans(file.read())
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "JPEG", qtables=[table], progressive=progressive)
+    scans = grey_scans(file.getvalue())
     assert scans, "Pillow writes grey JPEGs of a common kind"
     return scans
 

@@ -75,7 +75,9 @@ def grey_scans(content: bytes) -> GreyScans | None:
             continue
         if marker == EOI and header and any(of == SOS for of, _ in rest):
             size = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
-            return GreyScans(size, frame, header[8], tables, tuple(rest))
+            # One segment has to hold all tables; no encoder writes more than four.
+            fits = len(tables) < 1000
+            return GreyScans(size, frame, header[8], tables, tuple(rest)) if fits else None
         if marker == DQT and not header:
             tables += body
         elif marker in FRAMES and not header:

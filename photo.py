@@ -56,6 +56,7 @@ TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif
 # process. What a process left that is gone is removed at once; what another machine's left, after
 # so long without growing.
 PART, LEFTOVER_SECONDS = ".part-", 3600
+BLOCK = 1 << 16  # bytes; of no file system more
 _MACHINE = socket.gethostname()[:64].replace("-", "_")
 _being_written: set[Path] = set()
 
@@ -72,7 +73,7 @@ class Photo:
         its resolution per centimetre); of PNG texts, of JPEG comment and photoshop (bytes), of WebP
         whether it is lossless.
     scans: what pixels are decoded from, if that is a JPEG of grey and nothing was done to them
-        since; None else, and of some rare JPEGs.
+        since; None else, of some rare JPEGs, and if nobody asked for them.
     """
 
     pixels: np.ndarray
@@ -141,11 +142,12 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     return image
 
 
-def read_photo(source: Path | BinaryIO) -> Photo:
+def read_photo(source: Path | BinaryIO, with_scans: bool = False) -> Photo:
     """Read a photograph with its alpha and metadata, upright.
 
     Args:
         source: a file's path, or an open file that can be read from any place.
+        with_scans: read a grey JPEG's scans too.
 
     Raises:
         PhotoError: it cannot be read.
@@ -153,14 +155,14 @@ def read_photo(source: Path | BinaryIO) -> Photo:
     """
     image = open_image(source)
     try:
-        return _read(source, image)
+        return _read(source, image, with_scans)
     except PhotoError:
         raise
     except Exception as error:  # Pillow's answers to damage, wherever it lies
         raise PhotoError(f"cannot be decoded ({error})") from error
 
 
-def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
+def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
     refuse_several(source, image)
     file_format = str(image.format)
     multiplied = "RGBa" in str(image.tile)
@@ -172,6 +174,8 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
     kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
     as_stored = image.im
     turn(image)
+    turned = image.im is not as_stored
+    del as_stored  # as large as the photograph
     alpha: np.ndarray | None = None
     if deep:
         pixels, alpha = deep_pixels(source, image, multiplied)
@@ -184,9 +188,10 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
         pixels = without_colour(pixels, slack=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    of_jpeg = file_format in ("JPEG", "MPO") and image.mode == "L" and image.im is as_stored
-    converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
-    scans = read_scans(source) if of_jpeg and not converted else None
+    scans = None
+    if with_scans and file_format in ("JPEG", "MPO") and image.mode == "L" and not turned:
+        converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
+        scans = None if converted else read_scans(source)
     return Photo(pixels, file_format, alpha, kept, scans)
 
 
@@ -234,7 +239,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with temporary.open("xb") as file:
             write(file)
+            # If a full disk cuts the last of its writes short, Pillow does not notice; one more of
+            # a whole block is refused.
+            end = file.seek(0, os.SEEK_END)
+            file.write(bytes(BLOCK))
             file.flush()
+            file.truncate(end)
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
@@ -315,7 +325,7 @@ def write_photo(
 
 def write_jpeg(
     to: Path | BinaryIO,
-    luma: np.ndarray | None,
+    luma: np.ndarray | GreyScans,
     chroma: np.ndarray,
     like: Photo,
     *,
@@ -325,7 +335,7 @@ def write_jpeg(
 
     Args:
         to: as of `write_photo`.
-        luma: (H, W) uint8; None for that of `like`, of which the scans must be known.
+        luma: (H, W) uint8; or scans, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
         like: the photograph that it was made from.
         tag: what made it, for XMP and EXIF; without, nothing is said.
@@ -333,12 +343,9 @@ def write_jpeg(
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
     """
-    its_luma = like.scans if luma is None else luma
-    if its_luma is None:
-        raise ValueError("needs luma")
 
     def write(file: BinaryIO) -> None:
-        encode_ycbcr(file, its_luma, chroma, like.metadata, tag)
+        encode_ycbcr(file, luma, chroma, like.metadata, tag)
 
     _write(to, write)
 
@@ -350,8 +357,8 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     try:
         write_whole(to, write)
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError(f"cannot be written ({reason[:1].lower()}{reason[1:]})") from error
+        reason = (getattr(error, "strerror", None) or "").lower() or str(error)
+        raise PhotoError(f"cannot be written ({reason})") from error
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

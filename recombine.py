@@ -24,9 +24,6 @@ STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in th
 # large as leaves LEAST_CELLS of them: seven for each colour that the network gives. What luma
 # differs there from the grey value is added to each pixel's own.
 CELLS, LEAST_CELLS = (8, 4, 2), 30_000
-# Lab units: by so much the lightness of a photograph's pixels may change on average, so that its
-# luma need not. With what JPEG rounds it stays below 2/255 of the range.
-MOST_SHIFT = 0.6
 
 
 @cache
@@ -125,39 +122,40 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
 
 
 def ycbcr_planes(
-    grey: np.ndarray, ab: Tensor, spare_luma: bool = False
-) -> tuple[np.ndarray | None, np.ndarray]:
+    grey: np.ndarray, ab: Tensor, keep_luma: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Colour a photograph as JPEG stores it, without a trip of every pixel through RGB.
 
     Args:
         grey: (H, W) uint8.
         ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma.
-        spare_luma: let grey be the luma as it is, if that changes the lightness by MOST_SHIFT or
-            less; if it were more, or without, luma is what keeps the lightness.
+        keep_luma: let grey be the luma as it is. Strong colours become lighter by that, photographs
+            by 0.7 Lab units on average (docs/experiments.md); without, the lightness stays.
 
     Returns:
-        luma (H, W) uint8, None where it is grey itself; chroma (2, H/2, W/2) uint8, rounded up.
+        luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
     """
-    cell = next((c for c in CELLS if grey.size >= LEAST_CELLS * c**2), CELLS[-1])
+    cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
     image = Image.fromarray(grey)  # by 4 and 2 Pillow is twice as fast as by 8 at once
     cells = np.asarray(image.reduce(4).reduce(2) if cell == 8 else image.reduce(cell))  # their mean
     half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
     luma_added = np.empty(cells.shape, dtype=np.int16)  # what makes luma of grey
     chroma = np.empty((2, *cells.shape), dtype=np.uint8)
-    shifts = []  # of the lightness, if luma were grey: of some rows' cells
     rows = max(1, STRIP_PIXELS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
-        lightness = photo_lightness(cells[here])
-        ycbcr = rgb_to_ycbcr(fit_to_gamut(lightness, strip))
-        shifts.append((grey_to_lightness(ycbcr[0, ::8]) - lightness[0, ::8]).abs().flatten())
+        ycbcr = rgb_to_ycbcr(fit_to_gamut(photo_lightness(cells[here]), strip))
         levels = (ycbcr * 255).round().to(torch.int16).numpy()
         luma_added[here] = levels[0] - cells[here]
         np.clip(levels[1:], 0, 255, out=chroma[:, here], casting="unsafe")
-    spared = spare_luma and torch.cat(shifts).mean() <= MOST_SHIFT
-    luma = None if spared else _add_to_cells(grey, luma_added, cell)
+    luma = grey if keep_luma else _add_to_cells(grey, luma_added, cell)
     wide = (_repeat(plane, cell // 2, cell // 2) for plane in chroma)
     return luma, np.stack([plane[: half[0], : half[1]] for plane in wide])
+
+
+def _has_cells(grey: np.ndarray, cell: int) -> bool:
+    """Say whether cells of a size are many enough, also across the shorter side."""
+    return grey.size >= LEAST_CELLS * cell**2 and min(grey.shape) >= 32 * cell
 
 
 def _repeat(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:

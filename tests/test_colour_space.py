@@ -68,12 +68,25 @@ def test_a_colour_outside_srgb_loses_chroma_and_keeps_lightness_and_hue():
     assert cosine[chroma > 5].min() > 0.999
 
 
+def test_no_more_chroma_is_lost_than_has_to_be():
+    generator = torch.Generator().manual_seed(2)
+    lightness = torch.rand(1, 50, 50, generator=generator) * 90 + 5
+    ab = torch.randn(2, 50, 50, generator=generator) * 60
+    fitted = rgb_to_lab(fit_to_gamut(lightness, ab))[1:]
+    cut = fitted.norm(dim=0) < ab.norm(dim=0) - 1
+    more = torch.cat((lightness, fitted * (1 + 3 / fitted.norm(dim=0))))  # by 3 Lab units
+    kept = rgb_to_lab(lab_to_rgb(more))  # clips what is outside
+    outside = (kept - more).norm(dim=0) > 0.1
+    assert cut.float().mean() > 0.3
+    assert outside[cut].float().mean() > 0.98
+
+
 def test_a_colour_inside_srgb_is_left_alone(rgb):
     lab = rgb_to_lab(rgb)
     assert (fit_to_gamut(lab[:1], lab[1:]) - rgb).abs().max() < 1e-4
 
 
-def test_rounding_round_to_greys_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():
+def test_rounding_to_greys_gives_the_lightness_of_the_256_greys_and_changes_nothing_twice():
     lightness = torch.rand(1, 100, 100, generator=torch.Generator().manual_seed(2)) * 100
     rounded = round_to_greys(lightness)
     levels = lightness_to_grey(rounded) * 255

@@ -578,7 +578,7 @@ def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkey
     most = 0
     read = colourize.read_photo
 
-    def watched(path):
+    def watched(path, **options):
         nonlocal most
         with lock:
             at_once.append(path)
@@ -586,7 +586,7 @@ def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkey
         time.sleep(0.02)
         with lock:
             at_once.remove(path)
-        return read(path)
+        return read(path, **options)
 
     monkeypatch.setattr(colourize, "read_photo", watched)
     monkeypatch.setattr(colourize, "count_cores", lambda: 4)
@@ -632,6 +632,28 @@ def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, ru
     assert "cannot be written" not in err
     assert {json.loads(line)["result"] for line in report.read_text().splitlines()} == {"stopped"}
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_on_request_a_grey_jpeg_stays_in_its_coloured_one_bit_for_bit(tmp_path, run):
+    names = ("a.jpg", "b.jpg", "c.png", "d.jpg")
+    for i, name in enumerate(names):
+        image = scene(i).convert("RGB" if name == "d.jpg" else "L")
+        image.save(tmp_path / name, **({"progressive": True} if name == "b.jpg" else {}))
+
+    def luma_of(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            image.draft("L", None)
+            return np.asarray(image)
+
+    files = [tmp_path / name for name in names]
+    for options, same in (((), False), (("--keep-luma",), True)):
+        out = tmp_path / f"out{same}"
+        code, _, _ = run(*files, "-o", out, *options)
+        assert code == 0
+        for name in names[:2]:
+            assert np.array_equal(luma_of(tmp_path / name), luma_of(out / name)) == same
+            assert Image.open(out / name).convert("HSV").getchannel("S").getextrema()[1] > 20
+        assert Image.open(out / "d.jpg").size == (64, 48)
 
 
 def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, run, monkeypatch):

@@ -56,6 +56,16 @@ def test_an_image_is_coloured_as_its_pixels(colourizer):
     assert np.array_equal(colourizer.colourize(transparent), expected)
 
 
+def test_half_precision_hardly_moves_the_colours(monkeypatch):
+    lightness = reduced_lightness(np.asarray(Image.open(SAMPLES / "cat_chelsea.jpg")))
+    colours = []
+    for fast in (False, True):
+        for module in ("device", "colourizer"):
+            monkeypatch.setattr(f"{module}.is_fast_in_bf16", lambda _, fast=fast: fast)
+        colours.append(Colourizer.load(device="cpu").predict(lightness, variants=1)[0][0])
+    assert 0 < (colours[0] - colours[1]).norm(dim=1).mean() < 0.6  # Lab units
+
+
 def test_a_large_scan_gets_the_colours_of_its_thumbnail(colourizer):
     small = scene(2, 320, 240).resize((320, 240)).convert("L")
     large = small.resize((3200, 2400), Image.Resampling.BICUBIC)

@@ -83,3 +83,4 @@ def test_every_file_of_the_readme_tree_exists():
     named = re.findall(r"^([\w./]+\.(?:py|txt|md|toml|pt))\s", readme, flags=re.M)
     assert len(named) > 12
     assert [name for name in named if not (ROOT / name).exists()] == []
+    assert {path.name for path in FILES} <= set(named)

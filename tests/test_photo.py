@@ -1,6 +1,7 @@
 """photo.py: what is read is what was there, what is written is whole."""
 
 import io
+import os
 import random
 import struct
 import sys
@@ -15,6 +16,7 @@ import tifffile
 from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
+from colour_profiles import _grey_srgb
 from decoder import MOST_PIXELS, SeveralPicturesError, open_image
 from metadata import Directory
 from photo import (
@@ -26,6 +28,7 @@ from photo import (
     read_rgb,
     square,
     write_photo,
+    write_whole,
     written_name,
 )
 
@@ -526,3 +529,28 @@ def test_hidden_folders_are_left_alone(album):
     (album / ".thumbnails").mkdir()
     scene(0).save(album / ".thumbnails" / "a.png")
     assert len(find_photos(album)) == 12
+
+
+@pytest.mark.parametrize("change", ["turned", "other greys", "colour"])
+def test_scans_are_those_of_untouched_grey_jpegs_only(tmp_path, change):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"turned": {"exif": exif}, "other greys": {"icc_profile": _grey_srgb()}}
+    image = scene(0).convert("RGB" if change == "colour" else "L")
+    image.save(tmp_path / "a.jpg", **options.get(change, {}))
+    assert read_photo(tmp_path / "a.jpg", with_scans=True).scans is None
+    scene(0).convert("L").save(tmp_path / "b.jpg")
+    assert read_photo(tmp_path / "b.jpg", with_scans=True).scans
+    assert read_photo(tmp_path / "b.jpg").scans is None
+
+
+def test_a_last_write_that_a_full_disk_cuts_short_is_noticed(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # as if there were no more room
+    try:
+        with pytest.raises(OSError, match="large"):
+            write_whole(tmp_path / "a.bin", lambda file: os.write(file.fileno(), bytes(1500)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
