@@ -36,9 +36,12 @@ def ab_bin_centres() -> Tensor:
         centres (K, 2), multiples of AB_BIN_SIZE, ordered by a, then b.
     """
     ramp = torch.linspace(0, 1, 65, dtype=torch.float64)
-    cube = torch.cartesian_prod(ramp, ramp, ramp).T[:, :, None]  # (3, 65^3, 1)
-    cells = torch.round(rgb_to_lab(cube)[1:, :, 0].T / AB_BIN_SIZE)
-    return (torch.unique(cells, dim=0) * AB_BIN_SIZE).float()
+    found = []
+    for red in ramp:  # the whole cube at once would take 120 MB
+        rgb = torch.cartesian_prod(red[None], ramp, ramp).T[:, :, None]  # (3, 65^2, 1)
+        cells = torch.round(rgb_to_lab(rgb)[1:, :, 0].T / AB_BIN_SIZE)
+        found.append(torch.unique(cells, dim=0))
+    return (torch.unique(torch.cat(found), dim=0) * AB_BIN_SIZE).float()
 
 
 def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:

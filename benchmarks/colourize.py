@@ -31,13 +31,14 @@ from photo import Photo, read_photo, write_photo  # noqa: E402
 from recombine import rgb_strips  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
-# name -> (width, height, suffix, photographs)
+# name -> (width, height, suffix, photographs, options of colourize.py)
 KINDS = {
-    "12 MP JPEG": (4000, 3000, ".jpg", 96),
-    "2 MP JPEG": (1632, 1224, ".jpg", 192),
-    "0.5 MP JPEG": (816, 612, ".jpg", 384),
-    "12 MP sepia JPEG": (4000, 3000, ".jpeg", 48),
-    "12 MP 16-bit TIFF": (4000, 3000, ".tif", 12),
+    "12 MP JPEG": (4000, 3000, ".jpg", 96, ()),
+    "the same, --keep-luma": (4000, 3000, ".jpg", 96, ("--keep-luma",)),
+    "2 MP JPEG": (1632, 1224, ".jpg", 192, ()),
+    "0.5 MP JPEG": (816, 612, ".jpg", 384, ()),
+    "12 MP sepia JPEG": (4000, 3000, ".jpeg", 48, ()),
+    "12 MP 16-bit TIFF": (4000, 3000, ".tif", 12, ()),
 }
 PEAK_OF_CHILD = (
     "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=-3); "
@@ -56,7 +57,7 @@ def grained(path: Path, width: int, height: int, seed: int) -> np.ndarray:
 
 def make_photos(folder: Path, kind: str) -> list[Path]:
     """Write the photographs of a kind; a few different ones, copied."""
-    width, height, suffix, count = KINDS[kind]
+    width, height, suffix, count, _ = KINDS[kind]
     folder.mkdir(parents=True)
     samples = sorted((ROOT / "data" / "samples").glob("*.jpg"))[:4]
     originals = []
@@ -98,6 +99,7 @@ def run_command(*args: object) -> tuple[float, float, int]:
 def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer) -> float:
     """Decode and encode in as many threads, by Pillow alone; return photographs per second.
 
+    JPEGs are compressed whole, luma too, which --keep-luma does not do.
     A TIFF of 16-bit colours, which Pillow cannot write, is written by our own encoder.
     """
     out.mkdir()
@@ -187,14 +189,15 @@ def main() -> None:
         print(f"network, a photograph per thread: {rate:.1f} photos/s")
         print(f"start-up to the first photograph done: {statistics.median(starts):.1f} s")
         print(
-            f"{'':18}  photos/s  codec alone  ratio to codec  (codec + network) / ours  peak memory"
+            f"{'':21}  photos/s  codec alone  ratio to codec  (codec + network) / ours  peak memory"
         )
         for kind in KINDS:
             photos = make_photos(folder / "in", kind)
             rows = []
             for _ in range(args.rounds):  # in turn, so that a busy machine is unfair to neither
                 codec = codec_limit(photos, folder / "codec", colourizer)
-                _, seconds, memory = run_command(folder / "in", "-o", folder / "out")
+                options = KINDS[kind][-1]
+                _, seconds, memory = run_command(folder / "in", "-o", folder / "out", *options)
                 ours = len(photos) / seconds
                 rows.append((ours, codec, ours / codec, (1 / codec + 1 / rate) * ours, memory))
                 shutil.rmtree(folder / "codec")
@@ -204,7 +207,7 @@ def main() -> None:
                 statistics.median(c) for c in zip(*rows, strict=True)
             )
             print(
-                f"{kind:18}  {ours:8.2f}  {codec:11.2f}  {ratio:14.2f}  {both:24.2f}  "
+                f"{kind:21}  {ours:8.2f}  {codec:11.2f}  {ratio:14.2f}  {both:24.2f}  "
                 f"{memory / 1e9:8.2f} GB"
             )
         if args.scan:
