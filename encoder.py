@@ -1,6 +1,8 @@
 """Coloured pixels, alpha and metadata -> a file of any format that is written."""
 
+import errno
 import io
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -11,7 +13,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from jpeg_scans import PROGRESSIVE, GreyScans, grey_scans, join_scans, what_is_said
 from metadata import exif_directory, new_exif, new_xmp
-from pixel_formats import to_8_bits, to_16_bits
+from pixel_formats import ROWS_AT_ONCE, to_8_bits, to_16_bits
 from strip_files import write_png, write_tiff
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -120,11 +122,7 @@ def encode_ycbcr(
     """
     options = SAVE_OPTIONS["JPEG"] | _jpeg_options(metadata, tag)
     if not isinstance(luma, GreyScans):
-        height, width = luma.shape
-        box, size = (0, 0, width / 2, height / 2), (width, height)
-        wide = (Image.fromarray(c).resize(size, Image.Resampling.NEAREST, box) for c in chroma)
-        image = Image.merge("YCbCr", (Image.fromarray(luma), *wide))
-        image.save(file, "JPEG", **options)
+        _ycbcr_image(luma, chroma).save(file, "JPEG", **options)
         _set_density(file, metadata)
         return
     header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
@@ -133,16 +131,38 @@ def encode_ycbcr(
     header.seek(0)
     with JpegImagePlugin.JpegImageFile(header) as one_pixel:
         table = one_pixel.quantization[1]  # of chroma
-    first, second = (_grey_jpeg(c, table, luma.frame == PROGRESSIVE) for c in chroma)
-    file.write(join_scans(what_is_said(header.getvalue()), (luma, first, second)))
+    first, second = (_grey_jpeg(file, c, table, luma.frame == PROGRESSIVE) for c in chroma)
+    content = join_scans(what_is_said(header.getvalue()), (luma, first, second))
+    file.seek(0)
+    file.truncate()
+    file.write(content)
 
 
-def _grey_jpeg(values: np.ndarray, table: list[int], progressive: bool) -> GreyScans:
-    """Compress (H, W) uint8 with a quantization table."""
-    file = io.BytesIO()
+def _ycbcr_image(luma: np.ndarray, chroma: np.ndarray) -> Image.Image:
+    """Put luma, (H, W), and chroma of half its size together."""
+    height, width = luma.shape
+    image = Image.new("YCbCr", (width, height))
+    for y in range(0, height, ROWS_AT_ONCE):  # an even number, with little memory besides
+        strip = Image.fromarray(luma[y : y + ROWS_AT_ONCE])
+        halves = (Image.fromarray(plane[y // 2 :]) for plane in chroma)
+        box = (0, 0, strip.width / 2, strip.height / 2)
+        wide = (half.resize(strip.size, Image.Resampling.NEAREST, box) for half in halves)
+        image.paste(Image.merge("YCbCr", (strip, *wide)), (0, y))
+    return image
+
+
+def _grey_jpeg(
+    file: BinaryIO, values: np.ndarray, table: list[int], progressive: bool
+) -> GreyScans:
+    """Compress (H, W) uint8 with a quantization table, in place of what a file holds."""
+    # In memory it would need no file, but then Pillow lets no other thread work meanwhile.
+    file.seek(0)
     Image.fromarray(values).save(file, "JPEG", qtables=[table], progressive=progressive)
-    scans = grey_scans(file.getvalue())
-    assert scans, "Pillow writes grey JPEGs of a common kind"
+    file.seek(0, io.SEEK_END)  # forgets what was read before
+    file.seek(0)
+    scans = grey_scans(file.read())
+    if not scans:  # Pillow does not notice when its last write is cut short
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return scans
 
 

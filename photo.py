@@ -237,7 +237,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}")
     _being_written.add(temporary)
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
             write(file)
             # If a full disk cuts the last of its writes short, Pillow does not notice; one more of
             # a whole block is refused.
