@@ -186,10 +186,16 @@ def is_ycbcr(image: ImageFile.ImageFile) -> bool:
 
 def jpeg_pixels(image: ImageFile.ImageFile) -> np.ndarray:
     """Take the pixels of a JPEG decoded as YCbCr; grey if only rounding left chroma in it."""
-    chroma = [np.asarray(image.getchannel(n).getextrema()) for n in (1, 2)]
-    if all(127 <= level <= 129 for level in np.ravel(chroma)):
+    middle = image.crop((0, image.height // 2, image.width, image.height // 2 + 1))
+    if _is_neutral(middle) and _is_neutral(image):
         return np.asarray(image.getchannel(0))
     return rgb_pixels(image)
+
+
+def _is_neutral(image: Image.Image) -> bool:
+    """Say whether an image of YCbCr has no colour but what rounding left."""
+    chroma = [image.getchannel(n).getextrema() for n in (1, 2)]
+    return all(127 <= level <= 129 for level in np.ravel(chroma))
 
 
 def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:

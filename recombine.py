@@ -99,8 +99,11 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
     for y in range(0, len(pixels), rows):
         strip = pixels[y : y + rows]
-        of_pixels = sum(shares[channel][strip[..., channel]] for channel in range(3))
-        grey[y : y + rows] = greys[of_pixels]
+        # Of all ways to look up, take is the fastest.
+        of_pixels = shares[0].take(strip[..., 0])
+        for channel in (1, 2):
+            of_pixels += shares[channel].take(strip[..., channel])
+        grey[y : y + rows] = greys.take(of_pixels)
     return grey
 
 
