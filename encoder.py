@@ -141,14 +141,20 @@ def encode_ycbcr(
 def _ycbcr_image(luma: np.ndarray, chroma: np.ndarray) -> Image.Image:
     """Put luma, (H, W), and chroma of half its size together."""
     height, width = luma.shape
-    image = Image.new("YCbCr", (width, height))
-    for y in range(0, height, ROWS_AT_ONCE):  # an even number, with little memory besides
-        strip = Image.fromarray(luma[y : y + ROWS_AT_ONCE])
-        halves = (Image.fromarray(plane[y // 2 :]) for plane in chroma)
-        box = (0, 0, strip.width / 2, strip.height / 2)
-        wide = (half.resize(strip.size, Image.Resampling.NEAREST, box) for half in halves)
-        image.paste(Image.merge("YCbCr", (strip, *wide)), (0, y))
+    image = Image.new("YCbCr", (width, height), None)  # to be filled, strip by strip
+    for y in range(0, height, ROWS_AT_ONCE):  # an even number
+        strip = luma[y : y + ROWS_AT_ONCE]
+        halves = chroma[:, y // 2 : (y + ROWS_AT_ONCE) // 2]
+        wide = (_doubled(half)[: len(strip), :width] for half in halves)
+        planes = [Image.fromarray(plane) for plane in (strip, *wide)]
+        image.paste(Image.merge("YCbCr", planes), (0, y))
     return image
+
+
+def _doubled(values: np.ndarray) -> np.ndarray:
+    """Repeat each value of (h, w) uint8 twice across and down."""
+    wide = (values.astype(np.uint16) * 0x0101).view(np.uint8)  # two bytes with each product
+    return np.repeat(wide, 2, axis=0)
 
 
 def _grey_jpeg(
