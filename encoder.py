@@ -85,6 +85,8 @@ def encode(
         write_png(file, _with_alpha(strips, alpha, bits), shape, dpi, icc_profile, exif, texts)
         return
     options = dict(SAVE_OPTIONS.get(file_format, {}))
+    if file_format == "WEBP" and metadata.get("lossless"):
+        options = {"lossless": True, "exact": True}  # also the colours that nobody sees
     if file_format == "JPEG":
         options |= _jpeg_options(metadata, tag)
     else:
@@ -93,8 +95,6 @@ def encode(
         options |= {name: content for name, content in said.items() if content}
     if file_format == "AVIF" and alpha is not None:
         options["advanced"] = {"alpha:lossless": "1"}
-    if file_format == "WEBP" and metadata.get("lossless"):
-        options = options | {"lossless": True, "exact": True}  # also the colours that nobody sees
     if file_format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():
