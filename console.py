@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -36,12 +36,18 @@ def in_unit_range(text: str) -> float:
 in_unit_range.__name__ = "number"  # argparse says "invalid number value"
 
 
+def _write(text: str, file: TextIO) -> None:
+    """Write lines above any progress bar."""
+    # In one piece with its end: torchrun's processes share a file, and do not buffer.
+    tqdm.write(f"{text}\n", file=file, end="")
+
+
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
     if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        tqdm.write(str(result), file=sys.stdout)
+        _write(str(result), sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads any more, as in "| head"; the work goes on
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
@@ -56,7 +62,7 @@ def print_error(error: object, *hints: str) -> None:
     """
     notes = (*getattr(error, "__notes__", ()), *(f"hint: {hint}" for hint in hints))
     message = str(error) or type(error).__name__
-    tqdm.write("\n".join((f"error: {message}", *notes)), file=sys.stderr)
+    _write("\n".join((f"error: {message}", *notes)), sys.stderr)
 
 
 def list_hints(error: BaseException) -> list[str]:
@@ -67,7 +73,7 @@ def list_hints(error: BaseException) -> list[str]:
 def print_note(*lines: str) -> None:
     """Write lines that are no errors to stderr, above any progress bar."""
     if lines:
-        tqdm.write("\n".join(lines), file=sys.stderr)
+        _write("\n".join(lines), sys.stderr)
 
 
 def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
