@@ -141,9 +141,13 @@ def _most_chroma() -> Tensor:
     while step > 0.1:  # to and fro, by half as much each time
         lab = torch.cat((lightness[None], direction * (chroma + step)))
         linear = _lab_to_linear(lab)
-        inside = ((linear > -_SLACK) & (linear < 1 + _SLACK)).all(dim=0)
-        chroma, step = chroma + step * inside, step / 2
+        chroma, step = chroma + step * ~_is_outside(linear), step / 2
     return chroma
+
+
+def _is_outside(linear: Tensor) -> Tensor:
+    """Say of linear values (..., 3, H, W) where they are no colour of sRGB: (..., H, W), bool."""
+    return (linear - linear.clamp(0, 1)).abs().amax(dim=-3) > _SLACK
 
 
 def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
@@ -158,8 +162,7 @@ def fit_to_gamut(lightness: Tensor, ab: Tensor) -> Tensor:
     """
     lab = torch.cat((lightness, ab), dim=-3)
     linear = _lab_to_linear(lab)
-    excess = (linear - linear.clamp(0, 1)).abs().amax(dim=-3)  # (..., H, W), 0 where sRGB has it
-    outside = (excess > _SLACK).flatten().nonzero()[:, 0]  # (N,)
+    outside = _is_outside(linear).flatten().nonzero()[:, 0]  # (N,)
     if len(outside):
         planes = linear.movedim(-3, 0)
         pixels = lab.movedim(-3, 0).flatten(1).index_select(1, outside)  # (3, N)

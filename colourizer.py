@@ -82,10 +82,9 @@ def reduced_lightness(pixels: np.ndarray) -> Tensor:
     factor = min(pixels.shape[0] // (2 * height), pixels.shape[1] // (2 * width))
     factor = 2 ** int(math.log2(max(1, factor)))  # by 4 Pillow is twice as fast as by 6
     if factor > 1:
-        # Of colours and 16 bits a strip at a time is copied; greys of 8 bits need no copy.
-        needs_copy = pixels.ndim == 3 or pixels.dtype != np.uint8
-        rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
-        rows = rows if needs_copy else len(pixels)
+        rows = len(pixels)
+        if pixels.ndim == 3 or pixels.dtype != np.uint8:  # is copied, so a strip at a time
+            rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
         strips = [pixels[y : y + rows] for y in range(0, len(pixels), rows)]
         reduced = [Image.fromarray(to_8_bits(strip)).reduce(factor) for strip in strips]
         pixels = np.concatenate([np.asarray(strip) for strip in reduced])
@@ -97,8 +96,7 @@ class Colourizer:
 
     def __init__(self, model: Network, device: torch.device, vividness: float = VIVIDNESS) -> None:
         fold_batch_norm(model.eval())
-        self._halved = isinstance(model, Model_CNN) and is_fast_in_bf16(device)
-        if isinstance(model, Model_CNN) and self._halved:
+        if isinstance(model, Model_CNN) and is_fast_in_bf16(device):
             halve_weights(model)
         # Folded, and halved where that is fast: for `answer`, which calls it under autocast then.
         self.model = model.to(device).to(memory_format=torch.channels_last)
@@ -186,7 +184,7 @@ class Colourizer:
             small: as of `look`.
             variants: as of `predict`, which also says what is returned.
         """
-        with autocast(self.device) if self._halved else nullcontext():
+        with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
             if not isinstance(self.model, Model_CNN) or not self.model.config.likelihoods:
                 return [self.model.predict_ab(small).cpu()] * variants, None
             logits = self._network(small).float()  # (1, K, h/4, w/4)

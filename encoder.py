@@ -13,7 +13,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from jpeg_scans import PROGRESSIVE, GreyScans, grey_scans, join_scans, what_is_said
 from metadata import exif_directory, new_exif, new_xmp
-from pixel_formats import ROWS_AT_ONCE, to_8_bits, to_16_bits
+from pixel_formats import ROWS_AT_ONCE, repeat_pixels, to_8_bits, to_16_bits
 from strip_files import write_png, write_tiff
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -24,7 +24,6 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 90},
 }
 DEEP = ("PNG", "TIFF")  # formats that hold 16 bits
-OPAQUE = ("JPEG", "BMP")  # formats without alpha
 # Bytes that EXIF, and XMP, have room for in a JPEG, behind the names that go before them.
 JPEG_EXIF, JPEG_XMP = 65533 - 6, 65533 - 29
 JPEG_DENSITY = 13  # where the unit and the densities lie in a JPEG that Pillow wrote
@@ -60,7 +59,10 @@ def encode(
         bits = 8 * first.dtype.itemsize
         strips = _chain(first, strips)
     strips = _checked(strips, size, bits)
-    if file_format in OPAQUE:
+    if file_format == "JPEG":
+        _save_jpeg(file, _rgb_image(strips, size), metadata, tag)
+        return
+    if file_format == "BMP":
         alpha = None
     dpi, icc_profile = metadata.get("dpi"), metadata.get("icc_profile", b"")
     xmp = new_xmp(metadata.get("xmp", b""), tag)
@@ -87,21 +89,17 @@ def encode(
     options = dict(SAVE_OPTIONS.get(file_format, {}))
     if file_format == "WEBP" and metadata.get("lossless"):
         options = {"lossless": True, "exact": True}  # also the colours that nobody sees
-    if file_format == "JPEG":
-        options |= _jpeg_options(metadata, tag)
-    else:
-        said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": dpi}
-        said["icc_profile"] = icc_profile
-        options |= {name: content for name, content in said.items() if content}
+    options |= _what_to_say(exif, xmp, metadata)
     if file_format == "AVIF" and alpha is not None:
         options["advanced"] = {"alpha:lossless": "1"}
     if file_format == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():
             options["pnginfo"].add_itxt(key, text)
-    _image(strips, size, alpha).save(file, file_format, **options)
-    if file_format == "JPEG":
-        _set_density(file, metadata)
+    image = _rgb_image(strips, size)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(to_8_bits(alpha)))
+    image.save(file, file_format, **options)
 
 
 def encode_ycbcr(
@@ -120,14 +118,11 @@ def encode_ycbcr(
         metadata: as in photo.Photo.
         tag: what made it; without, XMP and EXIF do not say.
     """
-    options = SAVE_OPTIONS["JPEG"] | _jpeg_options(metadata, tag)
     if not isinstance(luma, GreyScans):
-        _ycbcr_image(luma, chroma).save(file, "JPEG", **options)
-        _set_density(file, metadata)
+        _save_jpeg(file, _ycbcr_image(luma, chroma), metadata, tag)
         return
     header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
-    Image.new("YCbCr", (1, 1)).save(header, "JPEG", **options)
-    _set_density(header, metadata)
+    _save_jpeg(header, Image.new("YCbCr", (1, 1)), metadata, tag)
     header.seek(0)
     with JpegImagePlugin.JpegImageFile(header) as one_pixel:
         table = one_pixel.quantization[1]  # of chroma
@@ -136,25 +131,6 @@ def encode_ycbcr(
     file.seek(0)
     file.truncate()
     file.write(content)
-
-
-def _ycbcr_image(luma: np.ndarray, chroma: np.ndarray) -> Image.Image:
-    """Put luma, (H, W), and chroma of half its size together."""
-    height, width = luma.shape
-    image = Image.new("YCbCr", (width, height), None)  # to be filled, strip by strip
-    for y in range(0, height, ROWS_AT_ONCE):  # an even number
-        strip = luma[y : y + ROWS_AT_ONCE]
-        halves = chroma[:, y // 2 : (y + ROWS_AT_ONCE) // 2]
-        wide = (_doubled(half)[: len(strip), :width] for half in halves)
-        planes = [Image.fromarray(plane) for plane in (strip, *wide)]
-        image.paste(Image.merge("YCbCr", planes), (0, y))
-    return image
-
-
-def _doubled(values: np.ndarray) -> np.ndarray:
-    """Repeat each value of (h, w) uint8 twice across and down."""
-    wide = (values.astype(np.uint16) * 0x0101).view(np.uint8)  # two bytes with each product
-    return np.repeat(wide, 2, axis=0)
 
 
 def _grey_jpeg(
@@ -172,25 +148,29 @@ def _grey_jpeg(
     return scans
 
 
-def _jpeg_options(metadata: dict[str, Any], tag: str | None) -> dict[str, Any]:
-    """List what Pillow says in a JPEG, as far as there is room."""
+def _save_jpeg(
+    file: BinaryIO, image: Image.Image, metadata: dict[str, Any], tag: str | None
+) -> None:
+    """Write an image as JPEG, and of what is to be said what there is room for."""
     exif, xmp = new_exif(metadata.get("exif", b""), tag), new_xmp(metadata.get("xmp", b""), tag)
     if len(exif) > JPEG_EXIF:
         exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
     exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
     xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
-    said = {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "dpi": metadata.get("dpi")}
-    said["icc_profile"] = metadata.get("icc_profile")
-    options = {name: content for name, content in said.items() if content}
-    return options | {"comment": metadata.get("comment"), "extra": _segments(metadata)}
-
-
-def _set_density(file: BinaryIO, metadata: dict[str, Any]) -> None:
-    """Say a JPEG's resolution per centimetre, if it is known so; Pillow says it per inch."""
+    options = SAVE_OPTIONS["JPEG"] | _what_to_say(exif, xmp, metadata)
+    options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
+    image.save(file, "JPEG", **options)
     dpi = metadata.get("dpi")
-    if dpi and metadata.get("per_cm"):
+    if dpi and metadata.get("per_cm"):  # Pillow says it per inch
         file.seek(JPEG_DENSITY)
         file.write(struct.pack(">B2H", 2, *(round(value / 2.54) for value in dpi)))
+
+
+def _what_to_say(exif: bytes, xmp: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
+    """List what Pillow is to write beside the pixels of any format."""
+    said = {name: metadata.get(name) for name in ("dpi", "icc_profile")}
+    said |= {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp}
+    return {name: content for name, content in said.items() if content}
 
 
 def _chain(first: np.ndarray, strips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -227,17 +207,31 @@ def _with_alpha(
         y += len(strip)
 
 
-def _image(
-    strips: Iterable[np.ndarray], size: tuple[int, int], alpha: np.ndarray | None
-) -> Image.Image:
-    """Paste strips of 8 bits into an image."""
-    image = Image.new("RGB", size[::-1])
+def _rgb_image(strips: Iterable[np.ndarray], size: tuple[int, int]) -> Image.Image:
+    """Put strips of 8 bits below each other."""
+    return _pasted((Image.fromarray(strip) for strip in strips), "RGB", size)
+
+
+def _ycbcr_image(luma: np.ndarray, chroma: np.ndarray) -> Image.Image:
+    """Put luma, (H, W), and chroma of half its size together, with little memory besides."""
+
+    def strips() -> Iterator[Image.Image]:
+        for y in range(0, len(luma), ROWS_AT_ONCE):  # an even number
+            strip = luma[y : y + ROWS_AT_ONCE]
+            halves = chroma[:, y // 2 : (y + ROWS_AT_ONCE) // 2]
+            wide = (repeat_pixels(h, 2, 2)[: len(strip), : strip.shape[1]] for h in halves)
+            yield Image.merge("YCbCr", [Image.fromarray(plane) for plane in (strip, *wide)])
+
+    return _pasted(strips(), "YCbCr", luma.shape)
+
+
+def _pasted(strips: Iterable[Image.Image], mode: str, size: tuple[int, ...]) -> Image.Image:
+    """Paste strips of all rows together below each other; size: (H, W)."""
+    image = Image.new(mode, (size[1], size[0]), None)  # not cleared, since all of it is filled
     y = 0
     for strip in strips:
-        image.paste(Image.fromarray(strip), (0, y))
-        y += len(strip)
-    if alpha is not None:
-        image.putalpha(Image.fromarray(to_8_bits(alpha)))
+        image.paste(strip, (0, y))
+        y += strip.height
     return image
 
 

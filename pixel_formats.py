@@ -22,6 +22,13 @@ def to_16_bits(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint16 else values.astype(np.uint16) * 257
 
 
+def repeat_pixels(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:
+    """Repeat each value of (h, w) uint8: (h * down, w * across); across is 1, 2, 4 or 8."""
+    one_each = np.frombuffer(b"\1" * across, dtype=f"u{across}")
+    wide = (values.astype(one_each.dtype) * one_each).view(np.uint8)  # a row of them at once
+    return np.repeat(wide, down, axis=0)
+
+
 def cut_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """Cut an image into strips of ROWS_AT_ONCE; give the first row's number with each."""
     for y in range(0, image.height, ROWS_AT_ONCE):
@@ -41,9 +48,7 @@ def grey_pixels(image: Image.Image) -> np.ndarray:
 def _pixels(image: Image.Image, mode: str, shape: tuple[int, ...]) -> np.ndarray:
     pixels = np.empty(shape, dtype=np.uint8)
     for y, strip in cut_strips(image):
-        pixels[y : y + ROWS_AT_ONCE] = np.asarray(
-            strip if strip.mode == mode else strip.convert(mode)
-        )
+        pixels[y : y + ROWS_AT_ONCE] = np.asarray(strip.convert(mode))
     return pixels
 
 

@@ -18,6 +18,7 @@ from colour_space import (
     rgb_to_pixels,
     rgb_to_ycbcr,
 )
+from pixel_formats import repeat_pixels
 
 STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
 # JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
@@ -152,19 +153,13 @@ def ycbcr_planes(
         luma_added[here] = levels[0] - cells[here]
         np.clip(levels[1:], 0, 255, out=chroma[:, here], casting="unsafe")
     luma = grey if keep_luma else _add_to_cells(grey, luma_added, cell)
-    wide = (_repeat(plane, cell // 2, cell // 2) for plane in chroma)
+    wide = (repeat_pixels(plane, cell // 2, cell // 2) for plane in chroma)
     return luma, np.stack([plane[: half[0], : half[1]] for plane in wide])
 
 
 def _has_cells(grey: np.ndarray, cell: int) -> bool:
     """Say whether cells of a size are many enough, also across the shorter side."""
     return grey.size >= LEAST_CELLS * cell**2 and min(grey.shape) >= 32 * cell
-
-
-def _repeat(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:
-    """Repeat each value of (h, w) uint8: (h * down, w * across)."""
-    size = (values.shape[1] * across, values.shape[0] * down)  # ten times as fast as np.repeat
-    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST))
 
 
 def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
@@ -181,7 +176,10 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
     out = np.empty_like(grey)
     # In 8 bits a sum wraps around: what would, is brought to the edge before.
     least, most = np.maximum(-added, 0), 255 - np.maximum(added, 0)
-    planes = [_repeat(p.astype(np.uint8), cell)[:, : grey.shape[1]] for p in (least, most, added)]
+    planes = [
+        repeat_pixels(plane.astype(np.uint8), cell)[:, : grey.shape[1]]
+        for plane in (least, most, added)
+    ]
     for n, (low, high, sums) in enumerate(zip(*planes, strict=True)):
         here = slice(n * cell, (n + 1) * cell)
         strip = np.maximum(grey[here], low, out=out[here])

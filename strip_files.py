@@ -218,12 +218,13 @@ def write_tiff(
     row_bytes = width * channels * bits // 8
     rows = min(height, max(1, STRIP_BYTES // row_bytes))
     numbers = np.dtype(f"{tags.order}u{bits // 8}")
+    strategy = DEEP_STRATEGY if bits == 16 else zlib.Z_DEFAULT_STRATEGY
     file.write(b"\0" * 8)
     places, sizes, place = [], [], 8
     for strip in _of_rows(strips, rows):
         differences = strip.copy()
         differences[:, 1:] -= strip[:, :-1]
-        packer = zlib.compressobj(ZLIB_LEVEL, strategy=DEEP_STRATEGY if bits == 16 else 0)
+        packer = zlib.compressobj(ZLIB_LEVEL, strategy=strategy)
         packed = packer.compress(differences.astype(numbers).data) + packer.flush()
         file.write(packed + b"\0" * (len(packed) % 2))
         places.append(place)

@@ -28,7 +28,6 @@ from device import count_cores, keep_freed_memory  # noqa: E402
 from encoder import SAVE_OPTIONS  # noqa: E402
 from Model_CNN import fold_batch_norm  # noqa: E402
 from photo import Photo, read_photo, write_photo  # noqa: E402
-from recombine import rgb_strips  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
 # name -> (width, height, suffix, photographs, options of colourize.py)
@@ -106,12 +105,9 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer) -> float:
     coloured: list[Image.Image | np.ndarray] = []
     for path in photos[:4]:
         photo = read_photo(path)
-        (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), 1)
-        if photo.format == "JPEG":
-            rgb = np.concatenate(list(rgb_strips(photo.pixels, ab)))
-            coloured.append(Image.fromarray(rgb).convert("YCbCr"))
-        else:
-            coloured.append(np.concatenate(list(rgb_strips(photo.pixels, ab))))
+        rgb = colourizer.colourize(photo.pixels)
+        is_jpeg = photo.format == "JPEG"
+        coloured.append(Image.fromarray(rgb).convert("YCbCr") if is_jpeg else rgb)
 
     def rewrite(item: tuple[int, Path]) -> None:
         n, path = item
