@@ -1,0 +1,76 @@
+"""Downloads: HTTP with limits, and what a source of photographs has brought."""
+
+import time
+import urllib.request as web
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from pathlib import Path
+
+LARGEST_FILE = 30 * 2**20  # bytes
+SILENT_SECONDS, FILE_SECONDS = 10, 30  # that a server may say nothing; that a body may take
+
+
+@dataclass
+class Delivery:
+    """What a source has brought for a query.
+
+    files: a file for each link that was downloaded, good or bad, in the source's order.
+    lost: why, for each link that could not be downloaded.
+    origins: what is known of a link: page, title, author, licence, licence_url; of a lost one too.
+    trouble: why it ended before its time; empty if it did not.
+    unreachable: whether the source itself cannot be reached, so that no other query will do better.
+    exhausted: whether the source has no more for this query.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, dict[str, str]] = field(default_factory=dict)
+    trouble: str = ""
+    unreachable: bool = False
+    exhausted: bool = False
+
+
+class Bounded(web.BaseHandler):
+    """Makes a response's read() end: at LARGEST_FILE bytes and after FILE_SECONDS."""
+
+    def __init__(self, largest: int = LARGEST_FILE, seconds: float = FILE_SECONDS) -> None:
+        self.largest, self.seconds = largest, seconds
+
+    def http_response(self, _request: web.Request, response: HTTPResponse) -> HTTPResponse:
+        """Replace read() by one that reads all there is, or raises ValueError."""
+        read, end = response.read1, time.monotonic() + self.seconds
+
+        def read_all() -> bytes:
+            body = bytearray()
+            while part := read(1 << 20):
+                body += part
+                if len(body) > self.largest or time.monotonic() > end:
+                    raise ValueError("too large or too slow")
+            return bytes(body)
+
+        response.read = read_all  # type: ignore[method-assign, assignment]
+        return response
+
+    https_response = http_response
+
+
+def make_opener(*handlers: web.BaseHandler) -> web.OpenerDirector:
+    """Make an opener for http and https only; file, ftp and data are unknown to it.
+
+    Args:
+        handlers: more of them; a `Bounded` among them replaces the usual one.
+    """
+    opener = web.OpenerDirector()
+    for handler in (
+        web.ProxyHandler(),
+        web.HTTPHandler(),
+        web.HTTPSHandler(),
+        web.HTTPRedirectHandler(),
+        web.HTTPDefaultErrorHandler(),
+        web.HTTPErrorProcessor(),
+        web.UnknownHandler(),
+        *(() if any(isinstance(h, Bounded) for h in handlers) else (Bounded(),)),
+        *handlers,
+    ):
+        opener.add_handler(handler)
+    return opener
