@@ -1,104 +1,67 @@
-"""Command: download colour photographs from Bing to train on."""
+"""Command: download colour photographs to train on, from Bing or from open collections."""
 
 import argparse
-import hashlib
 import importlib.util
-import json
-import os
-import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
+import threading
 from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
 
-import numpy as np
-import torch
-from PIL import Image
-
-from console import at_least, print_error, print_result, progress, run_command
-from decoder import FORMATS
-from metrics import colourfulness
-from photo import find_photos, read_rgb
+import bing_search
+from collection import REASONS, BusyError, Collection
+from console import (
+    Interrupt,
+    at_least,
+    print_error,
+    print_note,
+    print_result,
+    progress,
+    run_command,
+)
 from queries_for_download import QUERIES
-from training_data import NEAR_GREY
 
-MANIFEST = "manifest.jsonl"
-TEMPORARY = ".download-"  # how temporary folders are called
-STALE_SECONDS = 24 * 3600  # the age of one that a killed run has left behind
-LONGEST_NAME, DIGITS = 60, 16  # characters of a folder's name; of a sha256 in a file's name
-LARGEST_FILE = 30 * 2**20  # bytes
-SMALLEST_SIDE = 64  # pixels
-SIDE_JUDGED = 256  # pixels: the size at which colours are judged
-SILENT_SECONDS, FILE_SECONDS = 10, 30  # that a server may say nothing; that a file may take
 START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO
+ROUNDS = 4  # of asking for as many photographs as are still missing
 GIVE_UP_AFTER = 3  # queries in a row that brought nothing
-
-# The child process: the package's own command, fenced in from outside. By itself the package
-# follows file:// links, reads bodies of any size for any time, and imports a stranger's bing.py
-# if it finds one; urllib's opener and sys.modules keep it from that without changing it.
-CHILD = """
-import sys, time, urllib.request as web
-largest, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
-
-class Bounded(web.BaseHandler):
-    def http_response(self, request, response):
-        read, end = response.read1, time.monotonic() + seconds
-        def read_all():
-            body = bytearray()
-            while part := read(1 << 20):
-                body += part
-                if len(body) > largest or time.monotonic() > end:
-                    raise ValueError("too large or too slow")
-            return bytes(body)
-        response.read = read_all
-        return response
-    https_response = http_response
-
-opener = web.OpenerDirector()  # knows http and https; not file, ftp, data
-for handler in (web.ProxyHandler, web.HTTPHandler, web.HTTPSHandler, web.HTTPRedirectHandler,
-                web.HTTPDefaultErrorHandler, web.HTTPErrorProcessor, web.UnknownHandler, Bounded):
-    opener.add_handler(handler())
-web.install_opener(opener)
-sys.modules["bing"] = None
-from bing_image_downloader.__main__ import main
-main()
-"""
-LOST_LINK = re.compile(r"^\[!\] Issue getting: (.*)\n\[!\] Error:: (.*)", re.MULTILINE)
+FEW = 0.5  # of the limit: a query with less has failed
+POLL_SECONDS = 0.2  # between two looks at whether Ctrl-C was pressed
+WIDEST_QUERY = 24  # characters of the table's first column
+COLUMNS = ("wanted", "got", "new", *REASONS.values())
 
 
 @dataclass
 class Outcome:
     """What became of a query.
 
-    photos: good photographs in its folder, those of earlier runs too; new: those of this run.
-    delivered: files that were downloaded, good or bad.
-    rejected: files and links that were not kept, by reason.
-    trouble: why the download ended before its time; empty if it did not.
+    wanted, photos: photographs asked for, and in its folder, those of earlier runs too.
+    counts: of this run: files that were kept, and files and links that were not, by reason.
+    trouble: why it ended before its time; empty if it did not.
+    unreachable: whether the source itself could not be reached.
     """
 
-    photos: int
-    new: int = 0
-    delivered: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    wanted: int
+    photos: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     trouble: str = ""
+    unreachable: bool = False
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is something to train on, and not only from earlier runs."""
-        return self.photos > 0 and (self.delivered > 0 or not self.trouble)
+        """Whether there is enough to train on."""
+        return self.photos >= FEW * self.wanted
+
+    def columns(self) -> tuple[int, ...]:
+        """List the figures of a row of the table."""
+        return (self.wanted, self.photos, self.counts["kept"], *(self.counts[r] for r in REASONS))
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
-        description="Download colour photographs from Bing. A rerun goes on where it stopped.",
+        description="Download colour photographs. A rerun goes on where it stopped and fetches "
+        "nothing twice; what rejected.txt lists (see review.py) is replaced by others.",
         epilog="exit codes: 0 all done, 1 some queries failed, 2 bad usage, 130 interrupted",
     )
     add = parser.add_argument
@@ -108,6 +71,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="where the photographs go, a folder per query (default: %(default)s)")  # fmt: skip
     add("--limit", type=at_least(1), default=100, metavar="N",
         help="photographs per query (default: %(default)s)")  # fmt: skip
+    add("--source", choices=("bing",), default="bing",
+        help="where to search (default: %(default)s)")  # fmt: skip
+    add("--at-once", type=at_least(1), default=4, metavar="N",
+        help="queries that are worked on at the same time (default: %(default)s)")  # fmt: skip
     args = parser.parse_args(argv)
     args.queries = list(dict.fromkeys(args.queries or QUERIES))
     for query in args.queries:
@@ -116,176 +83,115 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def folder_name(query: str) -> str:
-    """Name a query's folder as the query; a checksum is added where that is no safe name."""
-    name = re.sub(r"[^\w -]+", "_", query).strip()[:LONGEST_NAME]
-    return name if name == query else f"{name}-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
-
-
-def download(query: str, limit: int, folder: Path) -> tuple[list[tuple[str, str]], str]:
-    """Let the package download into a folder, in a child process that can be killed.
-
-    Returns:
-        The links that could not be downloaded, each with the reason; and the outcome's trouble.
-    """
-    seconds = START_SECONDS + limit * PHOTO_SECONDS
-    command = [sys.executable, "-P", "-u", "-X", "utf8", "-c", CHILD, str(LARGEST_FILE)]
-    command += [str(FILE_SECONDS), "--timeout", str(SILENT_SECONDS), "--limit", str(limit)]
-    command += ["--output-dir", str(folder / "files"), "--adult-filter-on", "--quiet", "--", query]
-    log = folder / "log"
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-        )
-    try:
-        code: int | None = child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        code = None
-    finally:  # on Ctrl-C too
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    said = log.read_text(encoding="utf-8", errors="replace")
-    last = said.strip().rpartition("\n")[2].removeprefix("urllib.error.") or f"exit code {code}"
-    trouble = "" if code == 0 else f"stopped after {seconds} s" if code is None else last
-    return LOST_LINK.findall(said), trouble
-
-
-def examine(path: Path, known: dict[str, Path]) -> dict[str, Any]:
-    """Measure a downloaded file; if it is not to be kept, "rejected" says why.
-
-    Args:
-        path: the file.
-        known: the photographs that were kept so far, by the beginning of their sha256.
-    """
-    content = path.read_bytes()
-    row: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    if twin := known.get(row["sha256"][:DIGITS]):
-        return row | {"rejected": "duplicate" if twin.exists() else "deleted by hand"}
-    try:
-        image = read_rgb(path)
-        with Image.open(path, formats=FORMATS) as file:
-            row["format"] = str(file.format)
-    except Exception as error:  # whatever a decoder raises, the file is of no use
-        return row | {"rejected": "broken", "why": str(error) or type(error).__name__}
-    row |= {"width": image.width, "height": image.height}
-    if min(image.size) < SMALLEST_SIDE:
-        return row | {"rejected": "too small"}
-    image.thumbnail((SIDE_JUDGED, SIDE_JUDGED))
-    rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255  # (3, H, W)
-    return row | ({"rejected": "near grey"} if colourfulness(rgb) < NEAR_GREY else {})
-
-
-def read_known(output: Path) -> dict[str, Path]:
-    """List the photographs that earlier runs kept, by the beginning of their sha256."""
-    known = {path.stem: path for path in find_photos(output)}
-    manifest = output / MANIFEST
-    for line in manifest.read_text("utf-8").splitlines() if manifest.exists() else ():
-        try:
-            row = json.loads(line)
-            if "rejected" not in row:
-                known.setdefault(row["sha256"][:DIGITS], output / row["file"])
-        except (ValueError, TypeError, KeyError):  # half a line, of a run that was killed
-            continue
-    return known
-
-
 def run_query(
-    query: str, limit: int, output: Path, known: dict[str, Path], manifest: TextIO
+    query: str, args: argparse.Namespace, collection: Collection, stop: threading.Event
 ) -> Outcome:
-    """Download for one query, keep what is good, note in the manifest what became of each file."""
-    folder = output / folder_name(query)
-    outcome = Outcome(photos=len(find_photos(folder)))
-    if outcome.photos >= limit:
-        return outcome
-
-    def note(file: str, row: dict[str, Any]) -> None:
-        if "rejected" in row:
-            outcome.rejected[row["rejected"]] += 1
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        line = json.dumps({"query": query, "file": file} | row | {"time": now})
-        print(line, file=manifest, flush=True)
-
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=output) as temporary:
-        lost, outcome.trouble = download(query, limit, Path(temporary))
-        for link, why in lost:
-            note(link, {"rejected": "not downloaded", "why": why})
-        for path in sorted(p for p in Path(temporary, "files").rglob("*") if p.is_file()):
-            outcome.delivered += 1
-            row = examine(path, known)
-            if "rejected" in row:
-                note(path.name, row)
-                continue
-            suffix = row["format"].lower().replace("jpeg", "jpg")
-            target = folder / f"{row['sha256'][:DIGITS]}.{suffix}"
-            folder.mkdir(exist_ok=True)
-            path.replace(target)
-            known[target.stem] = target
-            outcome.photos += 1
-            outcome.new += 1
-            note(str(target.relative_to(output)), row)
-            if outcome.photos == limit:
-                break
-    if not outcome.delivered and not lost and not outcome.trouble:
-        outcome.trouble = "bing's answer names no pictures"
+    """Ask for what a query lacks, again for what was rejected of it, until there is enough."""
+    outcome = Outcome(args.limit, collection.count(query))
+    for _ in range(ROUNDS):
+        missing = args.limit - outcome.photos
+        if missing <= 0 or stop.is_set():
+            break
+        with collection.ask(query, args.source) as folder:
+            seconds = START_SECONDS + missing * PHOTO_SECONDS
+            known = frozenset(collection.links)
+            delivery = bing_search.download(query, missing, folder, known, stop, seconds)
+            outcome.counts += collection.take(query, args.source, delivery)
+        outcome.photos = collection.count(query)
+        outcome.trouble, outcome.unreachable = delivery.trouble, delivery.unreachable
+        if delivery.trouble or delivery.exhausted:
+            break
     return outcome
 
 
-def run(args: argparse.Namespace, outcomes: dict[str, Outcome]) -> None:
-    """Run query after query into outcomes; give up when Bing is out of reach or wants no more."""
-    args.output.mkdir(parents=True, exist_ok=True)
-    for folder in args.output.glob(TEMPORARY + "*"):
-        if time.time() - folder.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-    known = read_known(args.output)
+def table_row(query: str, width: int, figures: tuple[int | str, ...]) -> str:
+    """Lay out a row of the table."""
+    cells = (f"{figure:>{len(name)}}" for figure, name in zip(figures, COLUMNS, strict=True))
+    return "  ".join((f"{query[:width]:<{width}}", *cells))
+
+
+def run(
+    args: argparse.Namespace,
+    collection: Collection,
+    interrupt: Interrupt,
+    outcomes: dict[str, Outcome],
+) -> None:
+    """Run the queries into outcomes, several at once; give up when the source does not answer."""
+    stop = threading.Event()
+    width = min(WIDEST_QUERY, max(len(query) for query in args.queries))
+    print_result(table_row("", width, COLUMNS))
+    waiting = list(reversed(args.queries))
+    running: dict[Future[Outcome], str] = {}
     in_vain = 0
-    bar = progress(args.queries, "downloading", unit="query")
-    with (args.output / MANIFEST).open("a", encoding="utf-8") as manifest:
-        for query in bar:
-            outcome = outcomes[query] = run_query(query, args.limit, args.output, known, manifest)
-            rejected = ", ".join(f"{n} {why}" for why, n in outcome.rejected.most_common())
-            rejected = f" (rejected: {rejected})" if rejected else ""
-            print_result(f"{query}: {outcome.photos} of {args.limit}{rejected}")
-            if not outcome.succeeded:
-                print_error(f"{query}: {outcome.trouble or 'no photograph was of use'}")
-            elif outcome.trouble:
-                bar.write(f"note: {query}: {outcome.trouble}", file=sys.stderr)
-            in_vain = in_vain + 1 if outcome.trouble and not outcome.delivered else 0
-            if outcome.trouble.startswith("URLError") or in_vain == GIVE_UP_AFTER:
-                print_error("bing: cannot be reached or gives nothing", "look at the connection")
-                break
+    bar = progress([], "downloading", len(args.queries) * args.limit)
+    with ThreadPoolExecutor(args.at_once) as pool:
+        try:
+            while running or (waiting and not stop.is_set()):
+                while waiting and len(running) < args.at_once and not stop.is_set():
+                    query = waiting.pop()
+                    running[pool.submit(run_query, query, args, collection, stop)] = query
+                done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    query = running.pop(future)
+                    outcome = outcomes[query] = future.result()
+                    bar.update(min(outcome.photos, args.limit))
+                    print_result(table_row(query, width, outcome.columns()))
+                    report(query, outcome, stop.is_set())
+                    vain = outcome.trouble and not outcome.counts["kept"]
+                    in_vain = in_vain + 1 if vain and not stop.is_set() else 0
+                    if (outcome.unreachable or in_vain == GIVE_UP_AFTER) and not stop.is_set():
+                        stop.set()
+                        what = f"{args.source}: cannot be reached or gives nothing"
+                        print_error(what, "look at the connection")
+                if interrupt.exit_code:
+                    stop.set()
+        finally:  # a full disk ends it too
+            stop.set()
     bar.close()
+    total = Outcome(0)
+    for outcome in outcomes.values():
+        total.wanted += outcome.wanted
+        total.photos += outcome.photos
+        total.counts += outcome.counts
+    print_result(table_row("all", width, total.columns()))
 
 
-def _interrupt(signum: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt(128 + signum)
+def report(query: str, outcome: Outcome, stopped: bool) -> None:
+    """Say what a query lacks and why, if it lacks something."""
+    why = outcome.trouble or f"only {outcome.photos} of {outcome.wanted} photographs were found"
+    if not outcome.succeeded and not stopped:
+        print_error(f"{query}: {why}")
+    elif outcome.trouble and not stopped:
+        print_note(f"note: {query}: {why}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    if importlib.util.find_spec("bing_image_downloader") is None:
+    if args.source == "bing" and importlib.util.find_spec("bing_image_downloader") is None:
         print_error("bing_image_downloader: not installed", "pip install -r requirements.txt")
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)  # so that it kills the child process as Ctrl-C does
     outcomes: dict[str, Outcome] = {}
-    interrupted = 0
     try:
-        run(args, outcomes)
+        collection = Collection(args.output)
+        with Interrupt() as interrupt:
+            run(args, collection, interrupt, outcomes)
+        collection.close()
+    except BusyError:
+        print_error(f"{args.output}: another dataset.py is at work there", "wait, or stop it")
+        return 2
     except OSError as error:
         print_error(f"{error.filename or args.output}: {error.strerror}", "choose another --output")
         return 2
-    except KeyboardInterrupt as stop:
-        interrupted = stop.args[0] if stop.args else 128 + signal.SIGINT
-    done = outcomes.values()
-    new, rejected = sum(o.new for o in done), sum(o.rejected.total() for o in done)
+    counts = sum((outcome.counts for outcome in outcomes.values()), Counter[str]())
+    new = counts.pop("kept", 0)
     wanted = len(args.queries)
-    missing = wanted - sum(o.succeeded for o in done)  # those not tried too
-    text = f"{new} downloaded, {rejected} rejected, {missing} of {wanted} queries not done"
+    missing = wanted - sum(outcome.succeeded for outcome in outcomes.values())  # not tried, too
+    text = f"{new} downloaded, {counts.total()} rejected, {missing} of {wanted} queries not done"
     print(text, file=sys.stderr)
     if missing:
         print("hint: the same command, run again, goes on where it stopped", file=sys.stderr)
-    return interrupted or (1 if missing else 0)
+    return interrupt.exit_code or (1 if missing else 0)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,24 @@ def difference_hash(image: Image.Image) -> Tensor:
     return torch.where(step.abs() < LEAST_STEP, 0.0, step.sign()).flatten()
 
 
+def are_copies(hashes: Tensor, others: Tensor) -> Tensor:
+    """Say which photographs are copies of which others.
+
+    Args:
+        hashes: (N, HASH_SIDE^2), rows from `difference_hash`.
+        others: (M, HASH_SIDE^2), alike.
+
+    Returns:
+        (N, M) bool.
+    """
+    uneven, others_uneven = hashes.abs(), others.abs()
+    both = uneven @ others_uneven.T  # places where neither is plain
+    either = uneven.sum(dim=1)[:, None] + others_uneven.sum(dim=1) - both
+    opposite = (both - hashes @ others.T) / 2
+    alike = (both >= LEAST_PLACES) & (both >= LEAST_OVERLAP * either)
+    return alike & (opposite <= MOST_OPPOSITE * both)
+
+
 def find_copies(hashes: list[Tensor]) -> list[int]:
     """Find the photographs that are copies of one before them.
 
@@ -46,17 +64,23 @@ def find_copies(hashes: list[Tensor]) -> list[int]:
     if not hashes:
         return []
     places = torch.stack(hashes)  # (N, HASH_SIDE^2)
-    uneven = places.abs()
     copies: list[int] = []
     for first in range(0, len(places), BLOCK):
         end = min(first + BLOCK, len(places))
-        block, block_uneven = places[first:end], uneven[first:end]
-        both = block_uneven @ uneven[:end].T  # (n, up to N): places where neither is plain
-        either = block_uneven.sum(dim=1)[:, None] + uneven[:end].sum(dim=1) - both
-        opposite = (both - block @ places[:end].T) / 2
-        alike = (both >= LEAST_PLACES) & (both >= LEAST_OVERLAP * either)
-        alike &= opposite <= MOST_OPPOSITE * both
         # Of those compared with, only the ones before each count.
-        found = alike.tril(diagonal=first - 1).any(dim=1)
+        found = are_copies(places[first:end], places[:end]).tril(diagonal=first - 1).any(dim=1)
         copies += (found.nonzero().flatten() + first).tolist()
     return copies
+
+
+def pack_hash(places: Tensor) -> str:
+    """Write a hash as text, a character for each place."""
+    return "".join("-=+"[int(place) + 1] for place in places)
+
+
+def unpack_hash(text: str) -> Tensor:
+    """Read what `pack_hash` has written; ValueError if it is something else."""
+    places = torch.tensor(["-=+".index(place) - 1.0 for place in text])
+    if len(places) != HASH_SIDE**2:
+        raise ValueError(text)
+    return places

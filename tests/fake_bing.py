@@ -17,7 +17,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 SEARCH_HOST = "www.bing.com"
+PAGE = 35  # results on a page, as at Bing
 DRIP_SECONDS = 0.05  # between the bytes of a slow body
+MEGABYTE = bytes(1 << 20)
 
 
 @dataclass
@@ -25,17 +27,20 @@ class Web:
     """What the server answers, and what it was asked.
 
     bodies: a link and its content; links that are not in it are answered with 404.
-    listed: the links of the result page, in order; None lists all bodies.
-    search: "ok", "error 500", "error 500 from the second page on", "silent" (never answers) or
-        "captcha" (a page without pictures).
-    slow: links whose bodies come byte by byte.
+    listed: the links of the result pages, in order; None lists all bodies.
+    search: "ok", "error 500", "error 500 from the second page on", "silent" (never answers),
+        "captcha" (a page without pictures), "empty", "latin 1" (no UTF-8), "endless" (the same page
+        again and again) or "cut short" (half of what its header announces).
+    faults: links, and how they are answered instead: an error's number, "slow" (byte by byte),
+        "silent", "endless" (never stops sending), "short" (less than its header announces), "loop"
+        (redirects to itself), or a link that they redirect to.
     searches, fetched: the queries and the links that it was asked for; asked: whether it was yet.
     """
 
     bodies: dict[str, bytes] = field(default_factory=dict)
     listed: list[str] | None = None
     search: str = "ok"
-    slow: frozenset[str] = frozenset()
+    faults: dict[str, int | str] = field(default_factory=dict)
     searches: list[str] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     fetched: list[str] = field(default_factory=list)
@@ -66,11 +71,40 @@ class Handler(BaseHTTPRequestHandler):
             web.searches.append(query["q"])
             web.asked.set()
             self.answer_search(int(query["first"]))
+        elif (fault := web.faults.get(self.path)) is not None:
+            web.fetched.append(self.path)
+            self.fail(fault, web.bodies.get(self.path, b""))
         elif self.path in web.bodies:
             web.fetched.append(self.path)
-            self.answer(200, web.bodies[self.path], slowly=self.path in web.slow)
+            self.answer(200, web.bodies[self.path])
         else:
             self.answer(404, b"")
+
+    def fail(self, fault: int | str, body: bytes):
+        if isinstance(fault, int):
+            return self.answer(fault, b"later")
+        if fault == "silent":
+            self.server.web.closing.wait()
+        elif fault == "endless":
+            self.send_response(200)
+            self.end_headers()
+            while not self.server.web.closing.is_set():
+                self.wfile.write(MEGABYTE)
+        elif fault == "slow":
+            self.start(200, len(body))
+            for i in range(len(body)):
+                self.wfile.write(body[i : i + 1])
+                time.sleep(DRIP_SECONDS)
+        elif fault == "short":
+            self.start(200, len(body))
+            self.wfile.write(body[: len(body) // 2])
+        else:
+            self.send_response(302)
+            self.send_header("Location", self.path if fault == "loop" else fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        self.close_connection = True
+        return None
 
     def answer_search(self, first: int):
         web = self.server.web
@@ -78,26 +112,40 @@ class Handler(BaseHTTPRequestHandler):
             web.closing.wait()
         if web.search == "error 500" or (first and web.search.startswith("error 500 from")):
             return self.answer(500, b"oops")
+        if web.search == "empty":
+            return self.answer(200, b"")
         links = list(web.bodies) if web.listed is None else web.listed
         if web.search == "captcha":
             links = []
-        found = [
-            json.dumps({"murl": link, "t": "a title"}, separators=(",", ":")) for link in links
-        ]
-        page = "".join(f'<a class="iusc" m="{html.escape(one)}"></a>' for one in found[first:])
-        return self.answer(200, f"<ul>{page}</ul>".encode())
+        if web.search == "endless":
+            first = 0
+        page = "".join(
+            f'<li><a class="iusc" m="{html.escape(self.record(link))}" href="#"></a></li>'
+            for link in links[first : first + PAGE]
+        )
+        body = f"<ul>{page}</ul>".encode()
+        if web.search == "latin 1":
+            body = b"\xff\xfe" + body
+        if web.search == "cut short":
+            self.start(200, 2 * len(body))
+            return self.wfile.write(body)
+        return self.answer(200, body)
 
-    def answer(self, code: int, body: bytes, slowly: bool = False):
+    def record(self, link: str) -> str:
+        """Describe a picture as Bing does."""
+        about = {"purl": f"https://pages.test/{Path(link).name}", "murl": link, "t": "A title"}
+        return json.dumps(about, separators=(",", ":"), ensure_ascii=False)
+
+    def start(self, code: int, length: int):
         self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
         self.send_header("Connection", "close")
         self.end_headers()
-        for i in range(len(body) if slowly else 0):
-            self.wfile.write(body[i : i + 1])
-            time.sleep(DRIP_SECONDS)
-        if not slowly:
-            self.wfile.write(body)
         self.close_connection = True
+
+    def answer(self, code: int, body: bytes):
+        self.start(code, len(body))
+        self.wfile.write(body)
 
 
 class FakeBing(ThreadingHTTPServer):

@@ -5,15 +5,22 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
+import sys
 import threading
+import time
+import zlib
 from pathlib import Path
 
 import pytest
-from conftest import scene
+from conftest import ROOT, scene
 from fake_bing import SEARCH_HOST, FakeBing, Web
+from PIL import Image, ImageOps
 
+import bing_search
 import dataset
+from collection import Collection, folder_name
 
 PORT_THAT_REFUSES = 1
 
@@ -26,6 +33,14 @@ def encode(image, file_format="JPEG", **options) -> bytes:
 
 def picture(seed: int, file_format="JPEG") -> bytes:
     return encode(scene(seed, 80, 96), file_format)
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 3,600 megapixels."""
+    content = bytearray(encode(Image.new("1", (1, 1)), "PNG"))
+    content[16:24] = struct.pack(">II", 60_000, 60_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
 
 
 @pytest.fixture(scope="session")
@@ -60,103 +75,230 @@ def raw(tmp_path) -> Path:
     return tmp_path / "raw"
 
 
-def download(raw: Path, *queries: str, limit: int = 10) -> int:
-    return dataset.main([*queries, "-o", str(raw), "--limit", str(limit)])
+def download(raw: Path, *queries: str, limit: int = 1, at_once: int = 1) -> int:
+    return dataset.main(
+        [*queries, "-o", str(raw), "--limit", str(limit), "--at-once", str(at_once)]
+    )
 
 
 def manifest(raw: Path) -> list[dict]:
     return [json.loads(line) for line in (raw / "manifest.jsonl").read_text().splitlines()]
 
 
+def why_rejected(raw: Path) -> dict[str, str]:
+    return {Path(r["link"]).name: r["rejected"] for r in manifest(raw) if "rejected" in r}
+
+
 def files(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-def test_good_photographs_are_kept_under_their_checksum_and_listed(web, raw, capsys):
+def figures(**others: int) -> dict[str, int]:
+    """A row of the table: 0 where nothing else is said."""
+    names = [
+        "wanted",
+        "got",
+        "new",
+        "duplicate",
+        "deleted",
+        "grey",
+        "graphic",
+        "small",
+        "broken",
+        "lost",
+    ]
+    return dict.fromkeys(names, 0) | others
+
+
+def table(text: str) -> dict[str, dict[str, int]]:
+    """Read the printed table: query, column, figure."""
+    first, *rows = [line.split() for line in text.splitlines()]
+    numbers = [[int(cell) for cell in row[-len(first) :]] for row in rows]
+    names = [" ".join(row[: -len(first)]) for row in rows]
+    return {n: dict(zip(first, row, strict=True)) for n, row in zip(names, numbers, strict=True)}
+
+
+def test_good_photographs_are_kept_under_their_checksum_and_listed_with_their_origin(
+    web, raw, capsys
+):
     web.bodies = {
         "http://a.test/one.jpg": picture(1),
         "http://b.test/two.png": picture(2, "PNG"),
         "http://b.test/misnamed.gif": picture(3, "WEBP"),
     }
-    assert download(raw, "lakes") == 0
+    assert download(raw, "lakes", limit=3) == 0
     names = [hashlib.sha256(picture(*p)).hexdigest()[:16] for p in ((1,), (2, "PNG"), (3, "WEBP"))]
     expected = {f"lakes/{n}.{s}" for n, s in zip(names, ("jpg", "png", "webp"), strict=True)}
     assert set(files(raw)) == expected | {"manifest.jsonl"}
     assert {row["file"] for row in manifest(raw)} == expected
-    for row in manifest(raw):
+    for row, link in zip(manifest(raw), web.bodies, strict=True):
         content = (raw / row["file"]).read_bytes()
-        assert row["query"] == "lakes"
+        assert content == web.bodies[link]
+        assert (row["query"], row["source"], row["link"]) == ("lakes", "bing", link)
+        assert row["page"] == f"https://pages.test/{Path(link).name}"
+        assert row["title"] == "A title"
         assert row["sha256"] == hashlib.sha256(content).hexdigest()
         assert (row["bytes"], row["width"], row["height"]) == (len(content), 96, 80)
         assert row["time"].startswith("20")
     streams = capsys.readouterr()
-    assert streams.out == "lakes: 3 of 10\n"
+    assert table(streams.out)["lakes"] == figures(wanted=3, got=3, new=3)
     assert streams.err == "3 downloaded, 0 rejected, 0 of 1 queries not done\n"
 
 
-def test_bad_files_are_rejected_and_the_manifest_says_why(web, raw):
-    good = picture(1)
+def test_bad_files_are_rejected_and_manifest_and_table_say_why(web, raw, capsys):
+    good, large = picture(1), scene(9, 240, 320)
+    sepia = ImageOps.colorize(large.convert("L"), (40, 20, 5), (255, 240, 200))
+    chart = Image.new("RGB", (300, 200), (200, 30, 30))
+    chart.paste((20, 120, 60), (20, 20, 150, 120))
+    chart.paste((90, 80, 200), (170, 20, 280, 120))
     web.bodies = {
-        "http://a.test/1.jpg": good,
-        "http://a.test/2.jpg": good[: len(good) // 2],
-        "http://a.test/3.jpg": b"<html>hotlinking is forbidden</html>",
-        "http://a.test/4.bmp": b"BM, but no bitmap",
-        "http://a.test/5.jpg": encode(scene(5, 80, 96).convert("L")),
-        "http://a.test/6.jpg": good,
-        "http://a.test/7.jpg": encode(scene(7, 63, 200)),
-        "http://a.test/8.png": encode(scene(8).convert("1").resize((20_000, 20_000)), "PNG"),
+        "http://a.test/good.jpg": good,
+        "http://a.test/torn.jpg": good[: len(good) // 2],
+        "http://a.test/page.jpg": b"<html>hotlinking is forbidden</html>",
+        "http://a.test/no.bmp": b"BM, but no bitmap",
+        "http://a.test/grey.jpg": encode(scene(5, 80, 96).convert("L")),
+        "http://a.test/sepia.jpg": encode(sepia),
+        "http://a.test/chart.png": encode(chart, "PNG"),
+        "http://a.test/again.jpg": good,
+        "http://a.test/large.jpg": encode(large),
+        "http://a.test/smaller.jpg": encode(large.resize((160, 120)), quality=50),
+        "http://a.test/tiny.jpg": encode(scene(7, 63, 200)),
+        "http://a.test/bomb.png": bomb(),
     }
     web.listed = [*web.bodies, "http://a.test/gone.jpg"]
-    assert download(raw, "lakes") == 0
-    assert len(files(raw / "lakes")) == 1
-    why = {Path(row["file"]).name: row["rejected"] for row in manifest(raw) if "rejected" in row}
-    assert why == {
-        "Image_2.jpg": "broken",
-        "3.jpg": "not downloaded",
-        "Image_3.bmp": "broken",
-        "Image_4.jpg": "near grey",
-        "Image_5.jpg": "duplicate",
-        "Image_6.jpg": "too small",
-        "Image_7.png": "broken",
+    assert download(raw, "lakes", limit=4) == 0
+    assert len(files(raw / "lakes")) == 2
+    assert why_rejected(raw) == {
+        "torn.jpg": "broken",
+        "page.jpg": "broken",
+        "no.bmp": "broken",
+        "grey.jpg": "near grey",
+        "sepia.jpg": "near grey",
+        "chart.png": "graphic",
+        "again.jpg": "duplicate",
+        "smaller.jpg": "duplicate",
+        "tiny.jpg": "too small",
+        "bomb.png": "broken",
         "gone.jpg": "not downloaded",
     }
+    assert table(capsys.readouterr().out)["lakes"] == figures(
+        wanted=4, got=2, new=2, duplicate=2, grey=2, graphic=1, small=1, broken=4, lost=1
+    )
+
+
+def test_what_was_rejected_is_replaced_by_others(web, raw):
+    grey = encode(scene(5, 80, 96).convert("L"))
+    web.bodies = {f"http://a.test/grey{i}.jpg": grey + bytes(i) for i in range(3)}
+    web.bodies |= {f"http://a.test/{i}.jpg": picture(i) for i in range(6)}
+    assert download(raw, "lakes", limit=4) == 0
+    assert len(files(raw / "lakes")) == 4
+    assert len(set(web.fetched)) == len(web.fetched) == 3 + 4
 
 
 def test_a_photograph_found_twice_is_kept_once(web, raw, capsys):
     web.bodies = {"http://a.test/1.jpg": picture(1)}
-    assert download(raw, "lakes", "rivers") == 1
-    assert "error: rivers: no photograph was of use\n" in capsys.readouterr().err
+    assert download(raw, "lakes") == 0
+    web.bodies = {"http://b.test/other.jpg": picture(1)}
+    assert download(raw, "rivers") == 1
+    assert "error: rivers: only 0 of 1 photographs were found\n" in capsys.readouterr().err
     assert [row.get("rejected") for row in manifest(raw)] == [None, "duplicate"]
+    assert manifest(raw)[1]["of"] == manifest(raw)[0]["file"]
     assert len(files(raw)) == 2
 
 
-def test_a_rerun_fetches_nothing_again(web, raw, capsys):
+def test_a_copy_of_a_photograph_that_somebody_put_there_is_not_taken(web, raw):
+    (raw / "mine").mkdir(parents=True)
+    scene(1, 240, 320).save(raw / "mine" / "scan.png")
+    web.bodies = {"http://a.test/1.jpg": encode(scene(1, 240, 320).resize((200, 150)))}
+    assert download(raw, "lakes") == 1
+    assert why_rejected(raw) == {"1.jpg": "duplicate"}
+
+
+def test_every_link_is_fetched_as_it_is(web, raw):
+    """The package by itself encodes %20 a second time, and cannot read JSON's escapes."""
+    links = [
+        "http://a.test/a%20lake.jpg",
+        "http://a.test/b.jpg?size=large%20one&x=a+b",
+        "http://a.test/c(1).jpg",
+        "http://a.test/d'.jpg",
+        "http://a.test/%E6%B9%96.jpg",
+    ]
+    web.bodies = {link: picture(seed) for seed, link in enumerate(links)}
+    web.listed = [*links[:4], "http://a.test/湖.jpg"]
+    assert download(raw, "lakes", limit=5) == 0
+    assert web.fetched == links
+    assert [row["link"] for row in manifest(raw)] == web.listed
+
+
+def test_pages_follow_each_other_without_gaps(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(50)}
+    assert download(raw, "lakes", limit=50) == 0
+    assert len(files(raw / "lakes")) == 50
+    assert web.searches == ["lakes"] * 2
+
+
+def test_a_query_with_too_few_results_is_asked_in_other_words(web, raw):
+    web.bodies = {"http://a.test/1.jpg": picture(1)}
+    download(raw, "lakes", limit=2)
+    assert set(web.searches) == {"lakes", "lakes photo"}
+    assert web.fetched == ["http://a.test/1.jpg"]
+
+
+def test_a_rerun_fetches_nothing_again(web, raw):
     web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
+    web.bodies["http://a.test/broken.jpg"] = b"no picture"
     assert download(raw, "lakes", limit=3) == 0
     before, fetched = files(raw), list(web.fetched)
     assert download(raw, "lakes", limit=3) == 0
     assert (files(raw), web.fetched, web.searches) == (before, fetched, ["lakes"])
-    assert capsys.readouterr().out == "lakes: 3 of 3\n" * 2
+    assert download(raw, "lakes", limit=5) == 0
+    assert web.fetched == [*fetched, "http://a.test/broken.jpg"]
+    assert download(raw, "lakes", limit=5) == 0
+    assert web.fetched == [*fetched, "http://a.test/broken.jpg"]
 
 
-def test_a_rerun_with_a_higher_limit_adds_up_to_it(web, raw):
-    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(2)}
-    download(raw, "lakes", limit=2)
-    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(2, 6)}
-    assert download(raw, "lakes", limit=3) == 0
-    assert len(files(raw / "lakes")) == 3
+def test_a_rerun_goes_on_behind_pages_that_are_known(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(40)}
+    web.listed = list(web.bodies)[:38]
+    download(raw, "lakes", limit=38)
+    web.listed = list(web.bodies)
+    assert download(raw, "lakes", limit=40) == 0
+    assert len(files(raw / "lakes")) == 40
+    assert len(set(web.fetched)) == len(web.fetched)
+
+
+def test_what_could_not_be_fetched_is_tried_again_only_if_that_may_pass(web, raw):
+    links = ["http://a.test/gone.jpg", "http://a.test/busy.jpg"]
+    web.listed = links
+    web.bodies = {link: picture(i) for i, link in enumerate(links)}
+    web.faults = {links[0]: 403, links[1]: 503}
+    assert download(raw, "lakes", limit=2) == 1
+    assert web.fetched == links
+    web.faults = {}
+    assert download(raw, "lakes", limit=2) == 0
+    assert web.fetched == [*links, links[1]]
 
 
 def test_a_photograph_deleted_by_hand_does_not_come_back(web, raw):
     web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(2)}
-    download(raw, "lakes")
+    download(raw, "lakes", limit=2)
     unwanted = raw / "lakes" / files(raw / "lakes")[0]
+    content = unwanted.read_bytes()
     unwanted.unlink()
-    assert download(raw, "lakes") == 0
+    web.bodies = {"http://b.test/elsewhere.jpg": content}
+    assert download(raw, "lakes", limit=2) == 0
     assert not unwanted.exists()
-    assert {"duplicate", "deleted by hand"} == {
-        row["rejected"] for row in manifest(raw) if "rejected" in row
-    }
+    assert why_rejected(raw) == {"elsewhere.jpg": "deleted by hand"}
+
+
+def test_a_photograph_in_rejected_txt_does_not_count_and_is_replaced(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
+    download(raw, "lakes", limit=2)
+    unwanted = files(raw / "lakes")[0]
+    (raw / "rejected.txt").write_text(f"lakes/{unwanted}\n")
+    assert download(raw, "lakes", limit=2) == 0
+    assert len(files(raw / "lakes")) == 3
+    assert len(set(web.fetched)) == len(web.fetched) == 3
 
 
 def test_a_search_that_fails_is_an_error_and_the_next_query_is_tried(web, raw, capsys):
@@ -168,10 +310,12 @@ def test_a_search_that_fails_is_an_error_and_the_next_query_is_tried(web, raw, c
     assert errors[-1].startswith("hint: ")
 
 
-def test_three_queries_in_vain_are_enough(web, raw):
-    web.search = "captcha"
+@pytest.mark.parametrize("search", ["captcha", "empty"])
+def test_three_queries_in_vain_are_enough(search, web, raw, capsys):
+    web.search = search
     assert download(raw, "a", "b", "c", "d") == 1
     assert web.searches == ["a", "b", "c"]
+    assert "error: a: bing's answer names no pictures\n" in capsys.readouterr().err
 
 
 def test_without_a_network_it_ends_at_once_and_harms_nothing(web, raw, monkeypatch, capsys):
@@ -180,11 +324,11 @@ def test_without_a_network_it_ends_at_once_and_harms_nothing(web, raw, monkeypat
     before = files(raw)
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{PORT_THAT_REFUSES}")
     capsys.readouterr()
-    assert download(raw, "lakes") == 1
-    assert download(raw, "lakes", "rivers") == 1
+    assert download(raw, "lakes", limit=10) == 1
+    assert download(raw, "lakes", "rivers", limit=10) == 1
     assert files(raw) == before
     streams = capsys.readouterr()
-    assert streams.out == "lakes: 1 of 10\n" * 2  # rivers was not tried
+    assert "rivers " not in streams.out  # it was not tried
     assert "error: bing: cannot be reached" in streams.err
     assert "hint: " in streams.err
 
@@ -194,32 +338,64 @@ def test_a_search_that_never_ends_is_killed(web, raw, monkeypatch, capsys):
     monkeypatch.setattr(dataset, "PHOTO_SECONDS", 0)
     web.search = "silent"
     assert download(raw, "lakes") == 1
-    assert "error: lakes: stopped after 1 s" in capsys.readouterr().err
+    assert "error: lakes: took too long" in capsys.readouterr().err
     assert files(raw) == ["manifest.jsonl"]
 
 
 def test_a_search_that_breaks_off_keeps_what_came_and_says_so(web, raw, capsys):
-    web.bodies = {"http://a.test/1.jpg": picture(1)}
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
     web.search = "error 500 from the second page on"
-    assert download(raw, "lakes") == 0
+    assert download(raw, "lakes", limit=4) == 0
     streams = capsys.readouterr()
-    assert streams.out == "lakes: 1 of 10\n"
+    assert table(streams.out)["lakes"]["got"] == 3
     assert streams.err.startswith("note: lakes: HTTPError: HTTP Error 500")
 
 
-def test_a_slow_or_huge_body_does_not_cost_the_query(web, raw, monkeypatch):
-    monkeypatch.setattr(dataset, "FILE_SECONDS", 0.3)
-    monkeypatch.setattr(dataset, "LARGEST_FILE", 100_000)
-    web.bodies = {
-        "http://a.test/slow.jpg": picture(0),
-        "http://a.test/huge.jpg": picture(1) + bytes(200_000),
-        "http://a.test/good.jpg": picture(2),
-    }
-    web.slow = frozenset(["http://a.test/slow.jpg"])
-    assert download(raw, "lakes") == 0
+@pytest.mark.parametrize("search", ["endless", "latin 1", "cut short"])
+def test_an_odd_page_of_results_costs_nothing_but_itself(search, web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
+    web.search = search
+    assert download(raw, "lakes", limit=4) == 0
+    assert len(web.searches) <= 4
+    assert len(files(raw / "lakes")) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (404, "HTTP Error 404"),
+        (503, "HTTP Error 503"),
+        ("slow", "too large or too slow"),
+        ("endless", "too large or too slow"),
+        ("silent", "timed out"),
+        ("short", ""),
+        ("loop", "HTTP Error 302"),
+        ("file:///etc/passwd", "file"),
+        ("ftp://a.test/x.jpg", "ftp"),
+        ("http://a.test/gone.jpg", "HTTP Error 404"),
+    ],
+)
+def test_a_link_that_fails_costs_nothing_but_itself(fault, why, web, raw, monkeypatch):
+    monkeypatch.setattr(bing_search, "FILE_SECONDS", 0.3)
+    monkeypatch.setattr(bing_search, "SILENT_SECONDS", 1)
+    monkeypatch.setattr(bing_search, "LARGEST_FILE", 3_000_000)
+    bad = "http://a.test/bad.jpg"
+    web.bodies = {bad: picture(0), "http://a.test/good.jpg": picture(2)}
+    web.faults = {bad: fault}
+    assert download(raw, "lakes", limit=2) == 0
+    rows = {row["link"]: row for row in manifest(raw)}
+    assert rows.keys() == web.bodies.keys()
+    assert rows[bad]["rejected"] == ("broken" if fault == "short" else "not downloaded")
+    assert why in rows[bad]["why"]
     assert len(files(raw / "lakes")) == 1
-    why = [row["why"] for row in manifest(raw) if "rejected" in row]
-    assert why == ["too large or too slow"] * 2
+
+
+def test_a_redirected_link_brings_what_it_leads_to(web, raw):
+    web.bodies = {"http://a.test/there.jpg": picture(0)}
+    web.faults = {"http://a.test/here.jpg": "http://a.test/there.jpg"}
+    web.listed = ["http://a.test/here.jpg"]
+    assert download(raw, "lakes") == 0
+    assert [(row["link"], row.get("rejected")) for row in manifest(raw)] == [(*web.listed, None)]
 
 
 @pytest.mark.parametrize(
@@ -239,36 +415,45 @@ def test_no_query_leaves_the_output_folder_or_harms_it(web, raw, query):
 
 def test_queries_whose_names_look_alike_get_folders_of_their_own():
     queries = ["a/b", "a?b", "a_b", "A B", "a b", "..", ".", "x" * 100, "x" * 101, "夜景", "-v"]
-    names = [dataset.folder_name(query) for query in queries]
+    names = [folder_name(query) for query in queries]
     assert len(set(names)) == len(names)
     assert names[2:5] == ["a_b", "A B", "a b"]
 
 
 def test_a_query_may_begin_with_a_dash(web, raw):
     web.bodies = {"http://a.test/1.jpg": picture(1)}
-    assert dataset.main(["-o", str(raw), "--limit", "5", "--", "--force-replace"]) == 0
+    assert dataset.main(["-o", str(raw), "--limit", "1", "--", "--force-replace"]) == 0
     assert web.searches[0] == "--force-replace"
 
 
 def test_links_to_local_files_bring_nothing(web, raw, tmp_path):
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(picture(1))
-    web.listed = [secret.as_uri(), f"FILE://localhost{secret}", "file:///etc/passwd"]
-    assert download(raw, "lakes") == 1
+    web.listed = [secret.as_uri(), f"FILE://localhost{secret}", "file:///etc/passwd", "http://[x"]
+    assert download(raw, "lakes", limit=10) == 1
     assert files(raw) == ["manifest.jsonl"]
-    assert [row["rejected"] for row in manifest(raw)] == ["not downloaded"] * 3
+    assert [row["rejected"] for row in manifest(raw)] == ["not downloaded"] * 4
 
 
 def test_a_strangers_bing_module_is_not_imported(web, raw, tmp_path, monkeypatch):
     (tmp_path / "bing.py").write_text("raise SystemExit('a stranger was imported')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     web.bodies = {"http://a.test/1.jpg": picture(1)}
     assert download(raw, "lakes") == 0
 
 
+def test_several_queries_at_once_bring_what_one_after_the_other_does(web, raw, tmp_path):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(12)}
+    queries = ("lakes", "rivers", "seas")
+    assert download(raw, *queries, limit=4, at_once=3) == 0
+    kept = [row for row in manifest(raw) if "rejected" not in row]
+    assert len(kept) == len({row["sha256"] for row in kept}) == len(files(raw)) - 1
+    assert {row["link"] for row in kept} <= web.bodies.keys()
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_download_leaves_no_process_and_no_temporary_folder(
+def test_an_interrupted_download_keeps_what_came_and_leaves_no_process(
     web, raw, monkeypatch, signum, code
 ):
     children = []
@@ -279,17 +464,68 @@ def test_an_interrupted_download_leaves_no_process_and_no_temporary_folder(
             children.append(self.pid)
 
     def interrupt():
-        web.asked.wait(30)
+        while len(web.fetched) < 3:
+            time.sleep(0.01)
         os.kill(os.getpid(), signum)
 
     monkeypatch.setattr(subprocess, "Popen", Noted)
-    web.search = "silent"
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
+    web.faults = {"http://a.test/2.jpg": "silent"}
     threading.Thread(target=interrupt).start()
-    assert download(raw, "lakes", "rivers") == code
-    assert [p.name for p in raw.iterdir()] == ["manifest.jsonl"]
+    assert download(raw, "lakes", "rivers", limit=3) == code
+    assert sorted(p.name for p in raw.iterdir()) == ["lakes", "manifest.jsonl"]
+    assert len(files(raw / "lakes")) == 2
     (child,) = children
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+    web.faults = {}
+    assert download(raw, "lakes", limit=3) == 0
+    assert sorted(web.fetched) == sorted([*web.bodies, "http://a.test/2.jpg"])
+
+
+def test_a_killed_download_leaves_no_process_and_the_next_takes_up_what_came(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(3)}
+    web.faults = {"http://a.test/2.jpg": "silent"}
+    command = [sys.executable, ROOT / "dataset.py", "lakes", "-o", raw, "--limit", "3"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while len(web.fetched) < 3:
+            time.sleep(0.01)
+        run.kill()
+    (temporary,) = raw.glob(".download-*")
+    assert not manifest(raw)
+    deadline = time.monotonic() + 10
+    while str(temporary) in os.popen("ps -A -o args").read():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    web.faults = {}
+    assert download(raw, "lakes", limit=3) == 0
+    assert len(files(raw / "lakes")) == 3
+    assert [row["page"] for row in manifest(raw)] == [
+        f"https://pages.test/{i}.jpg" for i in range(3)
+    ]
+    assert not list(raw.glob(".download-*"))
+    assert sorted(web.fetched) == sorted([*web.bodies, "http://a.test/2.jpg"])
+
+
+def test_a_manifest_that_was_cut_short_goes_on_in_a_line_of_its_own(web, raw):
+    web.bodies = {"http://a.test/1.jpg": picture(1)}
+    download(raw, "lakes")
+    with (raw / "manifest.jsonl").open("a") as file:
+        file.write('{"query": "la')
+    web.bodies = {"http://a.test/2.jpg": picture(2)}
+    assert download(raw, "lakes", limit=2) == 0
+    lines = (raw / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["link"] for line in (lines[0], lines[2])] == [
+        "http://a.test/1.jpg",
+        "http://a.test/2.jpg",
+    ]
+
+
+def test_a_second_download_into_the_same_folder_is_refused(web, raw, capsys):
+    collection = Collection(raw)
+    assert download(raw, "lakes") == 2
+    assert "another dataset.py is at work there" in capsys.readouterr().err
+    collection.close()
 
 
 @pytest.mark.parametrize(

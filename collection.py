@@ -1,0 +1,226 @@
+"""The photographs that dataset.py has gathered: their files, their manifest, and what they lack."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from decoder import FORMATS
+from downloads import Delivery
+from duplicates import are_copies, difference_hash, pack_hash, unpack_hash
+from photo import PhotoError, each_photo, find_photos, read_rgb
+from rejected_list import read_rejected
+from screening import look_at, objection
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+MANIFEST = "manifest.jsonl"
+TEMPORARY = ".download-"  # how the folders are called that photographs are downloaded into
+ASKED = "asked.json"  # in such a folder: for what
+LONGEST_NAME, DIGITS = 60, 16  # characters of a folder's name; of a sha256 in a file's name
+SMALLEST_SIDE = 64  # pixels
+# Why files and links are not kept, and how a table's columns say it in short.
+REASONS = {
+    "duplicate": "duplicate",
+    "deleted by hand": "deleted",
+    "near grey": "grey",
+    "graphic": "graphic",
+    "too small": "small",
+    "broken": "broken",
+    "not downloaded": "lost",
+}
+# Why a link may lead to something another time.
+PASSING = re.compile(r"urlopen error|timed out|HTTP Error (429|5\d\d)", re.I)
+
+
+class BusyError(Exception):
+    """Another process adds to the same collection."""
+
+
+def folder_name(query: str) -> str:
+    """Name a query's folder as the query; a checksum is added where that is no safe name."""
+    name = re.sub(r"[^\w -]+", "_", query).strip()[:LONGEST_NAME]
+    return name if name == query else f"{name}-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+
+
+def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
+    """Measure a downloaded file; if it is of no use by itself, "rejected" says why.
+
+    Returns:
+        The manifest's row; and the photograph's `difference_hash` if it is one.
+    """
+    content = path.read_bytes()
+    row: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    try:
+        image = read_rgb(path)
+        with Image.open(path, formats=FORMATS) as file:
+            row["format"] = str(file.format)
+    except Exception as error:  # whatever a decoder raises, the file is of no use
+        return row | {"rejected": "broken", "why": str(error) or type(error).__name__}, None
+    row |= {"width": image.width, "height": image.height}
+    if min(image.size) < SMALLEST_SIDE:
+        return row | {"rejected": "too small"}, None
+    places = difference_hash(image)
+    row["hash"] = pack_hash(places)
+    why = objection(look_at(image))
+    return row | ({"rejected": why} if why else {}), places
+
+
+class Collection:
+    """A folder of photographs with their manifest; several threads may add to it.
+
+    links: those that lead nowhere new: what they led to is here, or was of no use.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a collection, or begin one; take up what a killed run has left.
+
+        Raises:
+            BusyError: another process adds to it.
+            OSError: the folder cannot be written to.
+        """
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = Lock()
+        manifest = folder / MANIFEST
+        self._manifest = manifest.open("a+", encoding="utf-8")
+        if fcntl:
+            try:
+                fcntl.flock(self._manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._manifest.close()
+                raise BusyError(folder) from None
+        self.links: set[str] = set()
+        self._files: dict[str, Path] = {}  # by the beginning of their sha256
+        self._places: list[Tensor] = []
+        self._by_place: list[Path] = []
+        self._read_manifest()
+        self._read_unlisted()
+        for temporary in sorted(folder.glob(TEMPORARY + "*")):
+            self._take_up(temporary)
+
+    def close(self) -> None:
+        """Let other processes add to it."""
+        self._manifest.close()
+
+    def _read_manifest(self) -> None:
+        self._manifest.seek(0)
+        content = self._manifest.read()
+        if content and not content.endswith("\n"):  # half a line, of a run that was killed
+            print(file=self._manifest)
+        for line in content.splitlines():
+            try:
+                row = json.loads(line)
+                if link := row.get("link"):
+                    passing = "why" in row and PASSING.search(row["why"])
+                    (self.links.discard if passing else self.links.add)(link)
+                if "rejected" not in row:
+                    self._know(row["sha256"], self.folder / row["file"])
+                    self._look_like(unpack_hash(row["hash"]), self.folder / row["file"])
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+
+    def _read_unlisted(self) -> None:
+        """Get to know photographs that somebody has put here, to take no copies of them."""
+        listed = set(self._files.values())
+        unlisted = [path for path in find_photos(self.folder) if path not in listed]
+        for path, result in each_photo(unlisted, examine):
+            if not isinstance(result, PhotoError) and result[1] is not None:
+                self._know(result[0]["sha256"], path)
+                self._look_like(result[1], path)
+
+    def _know(self, sha256: str, path: Path) -> None:
+        self._files[sha256[:DIGITS]] = path
+
+    def _look_like(self, places: Tensor, path: Path) -> None:
+        self._places.append(places)
+        self._by_place.append(path)
+
+    def _twin(self, sha256: str, places: Tensor | None) -> Path | None:
+        """Find the photograph that another is a copy of."""
+        if twin := self._files.get(sha256[:DIGITS]):
+            return twin
+        if places is None or not self._places:
+            return None
+        found = are_copies(places[None], torch.stack(self._places))[0].nonzero().flatten()
+        return self._by_place[int(found[0])] if len(found) else None
+
+    def count(self, query: str) -> int:
+        """Count the photographs of a query, less those that rejected.txt lists."""
+        rejected = read_rejected(self.folder)
+        return sum(p not in rejected for p in find_photos(self.folder / folder_name(query)))
+
+    @contextmanager
+    def ask(self, query: str, source: str) -> Iterator[Path]:
+        """Make a folder to download into; should this process be killed, the next takes it up."""
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.folder))
+        try:
+            (temporary / ASKED).write_text(json.dumps({"query": query, "source": source}), "utf-8")
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _take_up(self, temporary: Path) -> None:
+        try:
+            asked = json.loads((temporary / ASKED).read_text("utf-8"))
+            self.take(asked["query"], asked["source"], Delivery.read(temporary))
+        except (OSError, ValueError, KeyError):  # killed before it had begun
+            pass
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    def take(self, query: str, source: str, delivery: Delivery) -> Counter[str]:
+        """Keep what is good of a delivery; note in the manifest what became of each file and link.
+
+        Returns:
+            How many were "kept", and how many not, by reason.
+        """
+        counts: Counter[str] = Counter()
+        for link, why in delivery.lost.items():
+            row = {"rejected": "not downloaded", "why": why}
+            counts["not downloaded"] += 1
+            self._note(query, source, link, delivery, row)
+        for link, path in delivery.files.items():
+            if not path.exists():  # kept before this process was killed
+                continue
+            row, places = examine(path)
+            with self._lock:
+                if twin := self._twin(row["sha256"], places):
+                    reason = "duplicate" if twin.exists() else "deleted by hand"
+                    row |= {"rejected": reason, "of": str(twin.relative_to(self.folder))}
+                if "rejected" not in row:
+                    suffix = row["format"].lower().replace("jpeg", "jpg")
+                    name = f"{row['sha256'][:DIGITS]}.{suffix}"
+                    target = self.folder / folder_name(query) / name
+                    target.parent.mkdir(exist_ok=True)
+                    path.replace(target)
+                    row = {"file": str(target.relative_to(self.folder))} | row
+                    self._know(row["sha256"], target)
+                    if places is not None:
+                        self._look_like(places, target)
+            counts[row.get("rejected", "kept")] += 1
+            self._note(query, source, link, delivery, row)
+        return counts
+
+    def _note(
+        self, query: str, source: str, link: str, delivery: Delivery, row: dict[str, Any]
+    ) -> None:
+        about = {"query": query, "source": source, "link": link} | delivery.origins[link]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._lock:
+            self.links.add(link)
+            print(json.dumps(about | row | {"time": now}), file=self._manifest, flush=True)
