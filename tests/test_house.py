@@ -25,11 +25,20 @@ FLOORS = (
         "published_weights",
         "downloads",
     ),
-    ("ab_bins", "ageing", "classic_cnn", "progress", "recombine", "rejected_list", "screening"),
-    ("Model_CNN", "losses", "training_data"),
+    (
+        "ab_bins",
+        "ageing",
+        "classic_cnn",
+        "contact_sheets",
+        "progress",
+        "recombine",
+        "rejected_list",
+        "screening",
+    ),
+    ("Model_CNN", "losses", "review_page", "training_data"),
     ("checkpoint", "perceptual"),
     ("colourizer",),
-    ("dataset", "data_transformer", "train", "colourize", "evaluate"),
+    ("dataset", "data_transformer", "review", "train", "colourize", "evaluate"),
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted(ROOT.glob("*.py"))
