@@ -29,16 +29,17 @@ FLOORS = (
         "ab_bins",
         "ageing",
         "classic_cnn",
+        "contact_sheets",
         "progress",
         "recombine",
         "rejected_list",
         "screening",
         "bing_child",
     ),
-    ("Model_CNN", "losses", "training_data", "collection", "bing_search"),
+    ("Model_CNN", "losses", "review_page", "training_data", "collection", "bing_search"),
     ("checkpoint", "perceptual"),
     ("colourizer",),
-    ("dataset", "data_transformer", "train", "colourize", "evaluate"),
+    ("dataset", "data_transformer", "review", "train", "colourize", "evaluate"),
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted(ROOT.glob("*.py"))
