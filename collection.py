@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -82,10 +83,7 @@ def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
 
 
 class Collection:
-    """A folder of photographs with their manifest; several threads may add to it.
-
-    links: those that lead nowhere new: what they led to is here, or was of no use.
-    """
+    """A folder of photographs with their manifest; several threads may add to it."""
 
     def __init__(self, folder: Path) -> None:
         """Open a collection, or begin one; take up what a killed run has left.
@@ -105,7 +103,7 @@ class Collection:
             except BlockingIOError:
                 self._manifest.close()
                 raise BusyError(folder) from None
-        self.links: set[str] = set()
+        self._links: set[str] = set()
         self._files: dict[str, Path] = {}  # by the beginning of their sha256
         self._places: list[Tensor] = []
         self._by_place: list[Path] = []
@@ -128,7 +126,7 @@ class Collection:
                 row = json.loads(line)
                 if link := row.get("link"):
                     passing = "why" in row and PASSING.search(row["why"])
-                    (self.links.discard if passing else self.links.add)(link)
+                    (self._links.discard if passing else self._links.add)(link)
                 if "rejected" not in row:
                     self._know(row["sha256"], self.folder / row["file"])
                     self._look_like(unpack_hash(row["hash"]), self.folder / row["file"])
@@ -164,6 +162,19 @@ class Collection:
         """Count the photographs of a query, less those that rejected.txt lists."""
         rejected = read_rejected(self.folder)
         return sum(p not in rejected for p in find_photos(self.folder / folder_name(query)))
+
+    def known_links(self) -> frozenset[str]:
+        """List the links that lead to nothing new: it is here, or it was of no use."""
+        with self._lock:
+            return frozenset(self._links)
+
+    def count_arriving(self) -> int:
+        """Count the files that are being downloaded and have not been looked at."""
+        count = 0
+        for folder in self.folder.glob(TEMPORARY + "*"):
+            with suppress(FileNotFoundError):  # taken by now
+                count += sum(name.isdigit() for name in os.listdir(folder))  # noqa: PTH208 - a name is enough
+        return count
 
     @contextmanager
     def ask(self, query: str, source: str) -> Iterator[Path]:
@@ -222,5 +233,5 @@ class Collection:
         about = {"query": query, "source": source, "link": link} | delivery.origins[link]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._lock:
-            self.links.add(link)
+            self._links.add(link)
             print(json.dumps(about | row | {"time": now}), file=self._manifest, flush=True)

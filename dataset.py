@@ -94,7 +94,7 @@ def run_query(
             break
         with collection.ask(query, args.source) as folder:
             seconds = START_SECONDS + missing * PHOTO_SECONDS
-            known = frozenset(collection.links)
+            known = collection.known_links()
             delivery = bing_search.download(query, missing, folder, known, stop, seconds)
             outcome.counts += collection.take(query, args.source, delivery)
         outcome.photos = collection.count(query)
@@ -134,7 +134,6 @@ def run(
                 for future in done:
                     query = running.pop(future)
                     outcome = outcomes[query] = future.result()
-                    bar.update(min(outcome.photos, args.limit))
                     print_result(table_row(query, width, outcome.columns()))
                     report(query, outcome, stop.is_set())
                     vain = outcome.trouble and not outcome.counts["kept"]
@@ -143,6 +142,9 @@ def run(
                         stop.set()
                         what = f"{args.source}: cannot be reached or gives nothing"
                         print_error(what, "look at the connection")
+                bar.n = sum(min(o.photos, args.limit) for o in outcomes.values())
+                bar.n += collection.count_arriving()
+                bar.refresh()
                 if interrupt.exit_code:
                     stop.set()
         finally:  # a full disk ends it too
