@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from console import at_least, print_error, progress, run_command
+from made_copies import ROTATED
 from photo import PhotoError, each_photo, find_photos, read_rgb, square, write_bytes
-from training_data import ROTATED
 
 RESIZED_FOLDER, ROTATED_FOLDER = "resized", "resized_rotated"
 JPEG_QUALITY = 95

@@ -11,8 +11,9 @@ from PIL import Image
 
 import data_transformer
 from data_transformer import largest_square, name_results, pick_angles, rotated_square
+from made_copies import ROTATED
 from photo import find_photos
-from training_data import ROTATED, split
+from training_data import split
 
 SHAPES = [(1, 1), (2, 3), (64, 64), (200, 40), (40, 200), (301, 127), (1000, 10)]
 ANGLES = [0, 1, 37, 45, 89, 90, 133, 180, 225, 271, 315, 359]
