@@ -25,6 +25,7 @@ from PIL import Image
 from checkpoint import BUNDLED, CheckpointError, fingerprint
 from colourizer import VIVIDNESS, Colourizer, reduced_lightness
 from console import (
+    PATIENCE,
     Interrupt,
     in_unit_range,
     list_hints,
@@ -67,7 +68,6 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # Pixels of the photographs that are in memory at the same time, over all threads: one for so many
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
-PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
 THERE_ALREADY = "there already"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
+PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
+
 
 def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
     """Make an argparse type: a number of the given kind, not below the smallest."""

@@ -19,6 +19,7 @@ from ageing import age
 from colour_space import lightness_to_grey, rgb_to_lab
 from console import progress
 from duplicates import difference_hash, find_copies
+from made_copies import find_originals, is_copy, original_of
 from metrics import colourfulness
 from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square
 
@@ -34,7 +35,6 @@ SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 # between so much of its size and all of it, and enlarged again.
 SOFTEST = 0.4
 SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` looks at
-ROTATED = "_rotated"  # stands in the file names of data_transformer.py's rotated copies
 
 
 @dataclass
@@ -64,17 +64,9 @@ class Gathered:
         return hashlib.sha256(b"/".join(names)).hexdigest()
 
 
-def _upright(path: Path) -> tuple[str, str]:
-    """Name a photograph by folder and stem, its rotated copies alike.
-
-    data_transformer.py puts those into resized_rotated/QUERY, beside resized/QUERY.
-    """
-    return path.parent.name.removesuffix(ROTATED), path.stem.split(ROTATED)[0]
-
-
 def _chance(path: Path) -> float:
-    """Draw a number in [0, 1) from a photograph's name; its rotated copies draw the same."""
-    _, name = _upright(path)
+    """Draw a number in [0, 1) from a photograph's name; copies made of it draw the same."""
+    _, name = original_of(path)
     return hashlib.sha256(os.fsencode(name)).digest()[0] / 256
 
 
@@ -85,12 +77,12 @@ def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     much; except that of one too small to hold out any that way the last photograph is held out, and
     of one so large that they would be more than MOST_VALIDATION those are spread over it.
     """
-    upright = [path for path in paths if ROTATED not in path.stem]
-    share = max(VALIDATION_SHARE, min(0.2, LEAST_VALIDATION / max(len(upright), 1)))
-    held_out = [path for path in upright if _chance(path) < share] or upright[-1:]
+    originals = find_originals(paths)
+    share = max(VALIDATION_SHARE, min(0.2, LEAST_VALIDATION / max(len(originals), 1)))
+    held_out = [path for path in originals if _chance(path) < share] or originals[-1:]
     held_out = spread(held_out, MOST_VALIDATION)
-    taken = {_upright(path) for path in held_out}
-    return [path for path in paths if _upright(path) not in taken], held_out
+    taken = {original_of(path) for path in held_out}
+    return [path for path in paths if original_of(path) not in taken], held_out
 
 
 def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
@@ -106,6 +98,8 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
         validation_paths = find_photos(validation)
         taken = {path.resolve() for path in validation_paths}
         train_paths = [path for path in paths if path.resolve() not in taken]
+        names = {original_of(path) for path in validation_paths}
+        train_paths = [p for p in train_paths if not (is_copy(p) and original_of(p) in names)]
     else:
         train_paths, validation_paths = split(paths)
 
@@ -142,21 +136,25 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
             held_out.append(path)
             squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
     known = len(hashes)
-    kept = []
+    originals = set(find_originals(train_paths))
+    compared, kept = [], []
     for path, image, places in usable(train_paths, side, grey_too=False):
-        hashes.append(places)
+        if path in originals:
+            hashes.append(places)
+            compared.append(path)
         kept.append((path, transform.pil_to_tensor(image)))
-    # A copy of a photograph that is validated on would be learnt by heart. A rotated copy is meant
-    # to be one; it goes with the photograph that it was made from.
-    found = [kept[i - known][0] for i in find_copies(hashes) if i >= known]
-    copies = {_upright(path) for path in found if ROTATED not in path.stem}
-    trained_on = [photo for photo in kept if _upright(photo[0]) not in copies]
+    # A copy of a photograph that is validated on would be learnt by heart. A rotated or scaled copy
+    # is meant to be one; it goes with the photograph that it was made from.
+    copies = {original_of(compared[i - known]) for i in find_copies(hashes) if i >= known}
+    trained_on = [photo for photo in kept if original_of(photo[0]) not in copies]
     rejected["copies of others"] += len(kept) - len(trained_on)
-    if not squares and validation is None and len(trained_on) > 2:  # all held out were of no use
-        path, pixels = trained_on.pop()
-        held_out.append(path)
-        image = transform.to_pil_image(pixels)
+    left = find_originals([path for path, _ in trained_on])
+    if not squares and validation is None and len(left) > 2:  # all held out were of no use
+        held_out.append(left[-1])
+        image = transform.to_pil_image(dict(trained_on)[left[-1]])
         squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+        taken_out = original_of(left[-1])
+        trained_on = [photo for photo in trained_on if original_of(photo[0]) != taken_out]
     none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
     return Gathered(
         [pixels for _, pixels in trained_on],

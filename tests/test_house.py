@@ -15,6 +15,7 @@ FLOORS = (
     ("decoder", "encoder"),
     (
         "queries_for_download",
+        "made_copies",
         "colour_space",
         "metrics",
         "console",

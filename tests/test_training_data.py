@@ -9,7 +9,8 @@ from PIL import Image
 
 from ab_bins import ab_bin_centres
 from colour_space import lightness_to_grey, rgb_to_lab
-from training_data import ROTATED, Batches, Crops, bin_shares, gather, split
+from made_copies import ROTATED, SCALED, original_of
+from training_data import Batches, Crops, bin_shares, gather, split
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -51,6 +52,51 @@ def test_rotated_copies_that_data_transformer_made_are_kept(album):
         Image.open(path).save(path.with_name(f"{path.stem}{ROTATED}_3.png"))
     data = gather([album], None, side=256)
     assert len(data.train) + 2 * len(data.validation) == 24
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scaled_copies_are_no_copies_of_others_in_whatever_order_they_are_read(tmp_path, reverse):
+    folders = [tmp_path / name for name in ("resized", f"resized{ROTATED}", f"resized{SCALED}")]
+    for folder, kind in zip(folders, ("", f"{ROTATED}_90", f"{SCALED}_40"), strict=True):
+        (folder / "sky").mkdir(parents=True)
+        for i in range(12):
+            image = scene(i).rotate(90, expand=True) if kind.startswith(ROTATED) else scene(i)
+            image = image.resize((53, 40)) if kind.startswith(SCALED) else image
+            image.save(folder / "sky" / f"{i}{kind}.png")
+    data = gather(folders[::-1] if reverse else folders, None, side=256)
+    assert not data.rejected
+    assert {path.parent.parent for path in data.held_out} == {folders[0]}
+    assert len(data.train) == 3 * (12 - len(data.held_out))
+    scene(3).save(folders[0] / "sky" / "x.png")  # a copy of another, and not by its name
+    data = gather(folders[::-1] if reverse else folders, None, side=256)
+    assert data.rejected["copies of others"] in (1, 3)
+
+
+def test_copies_of_what_a_validation_folder_holds_are_not_trained_on(tmp_path):
+    for i in range(4):
+        for name in (f"resized/{i}.png", f"resized{ROTATED}/{i}{ROTATED}_9.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            scene(i).rotate(0 if ROTATED not in name else 90, expand=True).save(tmp_path / name)
+    (tmp_path / "mine" / "resized").mkdir(parents=True)
+    scene(9).save(tmp_path / "mine" / "resized" / "1.png")  # of the same name, and no copy
+    data = gather([tmp_path], tmp_path / "resized", side=256)
+    assert data.names == [tmp_path / "mine" / "resized" / "1.png"]
+    assert len(data.held_out) == 4
+
+
+def test_who_is_held_out_because_all_others_are_of_no_use_leaves_no_copy(tmp_path):
+    paths = []
+    for i in range(12):
+        for name in (f"resized/{i}.png", f"resized{SCALED}/{i}{SCALED}_40.png"):
+            paths.append(tmp_path / name)
+            paths[-1].parent.mkdir(exist_ok=True)
+            scene(i).save(paths[-1])
+    for path in split(paths)[1]:
+        path.write_text("broken")
+    data = gather([tmp_path], None, side=256)
+    (held_out,) = data.held_out
+    assert held_out.parent.name == "resized"
+    assert original_of(held_out) not in {original_of(path) for path in data.names}
 
 
 def test_nothing_is_both_trained_on_and_held_out(tmp_path):
