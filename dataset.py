@@ -27,7 +27,7 @@ from decoder import FORMATS
 from metrics import colourfulness
 from photo import find_photos, read_rgb
 from queries_for_download import QUERIES
-from training_data import NEAR_GREY
+from screening import NEAR_GREY
 
 MANIFEST = "manifest.jsonl"
 TEMPORARY = ".download-"  # how temporary folders are called

@@ -26,8 +26,8 @@ FLOORS = (
         "downloads",
     ),
     ("ab_bins", "ageing", "classic_cnn", "progress", "recombine", "rejected_list", "screening"),
-    ("Model_CNN", "losses", "training_data"),
-    ("checkpoint", "perceptual"),
+    ("Model_CNN", "losses", "photo_cache"),
+    ("checkpoint", "perceptual", "training_data"),
     ("colourizer",),
     ("dataset", "data_transformer", "train", "colourize", "evaluate"),
 )
