@@ -100,11 +100,11 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
     for y in range(0, len(pixels), rows):
         strip = pixels[y : y + rows]
-        # Of all ways to look up, take is the fastest.
-        of_pixels = shares[0].take(strip[..., 0])
+        # Of all ways to look up, take is the fastest, if it need not look for indices too large.
+        of_pixels = shares[0].take(strip[..., 0], mode="wrap")
         for channel in (1, 2):
-            of_pixels += shares[channel].take(strip[..., channel])
-        grey[y : y + rows] = greys.take(of_pixels)
+            of_pixels += shares[channel].take(strip[..., channel], mode="wrap")
+        grey[y : y + rows] = greys.take(of_pixels, mode="wrap")
     return grey
 
 

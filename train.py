@@ -87,7 +87,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 # Options that may change when a run is resumed; all others are the run's own.
-FREE_ON_RESUME = {"output", "resume", "epochs", "minutes", "device"}
+FREE_ON_RESUME = {"output", "resume", "epochs", "minutes", "device", "cache"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -118,6 +118,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--validation", metavar="FOLDER",
         help="photographs to validate on; without it one in twenty is held out, of a small "
         "folder up to one in five")  # fmt: skip
+    add("--cache", default="data/cache", metavar="DIR",
+        help="keeps decoded photographs, so that they are not decoded again; safe to delete "
+        f"{default}")  # fmt: skip
+    add("--no-cache", dest="cache", action="store_const", const=None,
+        help="keep decoded photographs in memory only")  # fmt: skip
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
         help=f"side of the crops that are trained on {default}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
@@ -338,7 +343,7 @@ def validate(
 
 def shareable(args: argparse.Namespace) -> dict[str, Any]:
     """List a run's options as a checkpoint keeps them: of paths, only the last part."""
-    paths = ("output", "validation", "init_encoder", "start_from", "resume")
+    paths = ("output", "validation", "cache", "init_encoder", "start_from", "resume")
     options = {n: Path(v).name if n in paths and v else v for n, v in vars(args).items()}
     return options | {"photos": [Path(folder).resolve().name for folder in args.photos]}
 
@@ -538,10 +543,16 @@ def main(argv: list[str] | None = None) -> int:
         print_error(error)
         return 2
     largest = max(args.size, args.final_size or 0)
-    data = gather(folders, validation, max(VALIDATION_SIDE, round(CROP_ROOM * largest)))
+    side = max(VALIDATION_SIDE, round(CROP_ROOM * largest))
+    try:
+        data = gather(folders, validation, side, Path(args.cache) if args.cache else None)
+    except OSError as error:  # a rejected.txt that may not be read
+        print_error(f"{error.filename}: {error.strerror}")
+        return 1
     left_out = ", ".join(f"{n} {why}" for why, n in sorted(data.rejected.items())) or "none"
     counts = f"{len(data.train)} photographs to train on, {len(data.validation)} held out"
-    print_result(f"{counts}; left out: {left_out}")
+    reused = f"; {data.reused} were in {args.cache} already" if args.cache else ""
+    print_result(f"{counts}; left out: {left_out}{reused}")
     if len(data.train) < 2 or not len(data.validation):
         print_error("too few photographs: it takes 2 to train on and 1 to validate on")
         return 1

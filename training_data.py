@@ -1,35 +1,36 @@
-"""Training pairs: photographs in memory, cropped, mirrored and aged at random."""
+"""Training pairs: which photographs, and crops of them, mirrored and aged at random."""
 
 import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from torchvision.transforms.v2 import functional as transform
 
 from ab_bins import soft_bins
 from ageing import age
-from colour_space import lightness_to_grey, rgb_to_lab
-from console import progress
-from duplicates import difference_hash, find_copies
+from colour_space import rgb_to_lab
+from console import print_note, progress
+from duplicates import find_copies
 from made_copies import find_originals, is_copy, original_of
-from metrics import colourfulness
-from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square
+from photo import PhotoError, find_photos, spread, square
+from photo_cache import Decoded, PhotoCache, Photos
+from recombine import to_grey
+from rejected_list import REJECTED_LIST, read_rejected
+from screening import objection
 
-# Hasler and Suesstrunk call 15 "slightly colourful"; a photograph below teaches grey.
-NEAR_GREY = 15.0
 # One in twenty is held out; of fewer than 400 photographs more, to have LEAST_VALIDATION of them to
 # measure with, but never more than one in five.
 VALIDATION_SHARE, LEAST_VALIDATION, MOST_VALIDATION = 0.05, 20, 200
 VALIDATION_SIDE = 256  # pixels; fixed, so that figures of runs at other sizes can be compared
 SMALLEST_SIDE = 32  # pixels
+MOST_NAMED = 5  # of the photographs that cannot be read
 SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 # Every other crop looks soft to the network, as scans and enlarged photographs are: reduced to
 # between so much of its size and all of it, and enlarged again.
@@ -41,18 +42,20 @@ SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` lo
 class Gathered:
     """The photographs of a run.
 
-    train: a list of (3, H, W) uint8.
+    train: each (3, H, W) uint8.
     names: their files, in the same order.
     validation: (N, 3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
     held_out: the files of those.
     rejected: how many files were left out, by reason.
+    reused: how many photographs an earlier run had decoded.
     """
 
-    train: list[Tensor]
+    train: Photos
     names: list[Path]
     validation: Tensor
     held_out: list[Path]
     rejected: Counter[str]
+    reused: int
 
     def by_folder(self) -> dict[str, int]:
         """Count the photographs to train on by the name of the folder they lie in."""
@@ -85,64 +88,98 @@ def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if original_of(path) not in taken], held_out
 
 
-def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
-    """Read the photographs of a run into memory; near-grey, broken and double ones are left out.
+def choose(
+    folders: list[Path], validation: Path | None
+) -> tuple[list[Path], list[Path], Counter[str]]:
+    """Choose photographs by what they are called and where they lie.
+
+    Args:
+        folders: where to look for photographs to train on.
+        validation: where to look for photographs to validate on; None holds some out.
+
+    Returns:
+        Those to train on, those to validate on, and how many are in a rejected.txt.
+    """
+    given = [*folders, *([validation] if validation else [])]
+    unwanted = {path.resolve() for folder in given for path in read_rejected(folder)}
+    names = {original_of(path) for path in unwanted if not is_copy(path)}
+
+    def find_wanted(folder: Path) -> list[Path]:
+        found = find_photos(folder)
+        wanted = [path for path in found if path.resolve() not in unwanted]
+        wanted = [path for path in wanted if not (is_copy(path) and original_of(path) in names)]
+        left_out.update(path.resolve() for path in {*found} - {*wanted})
+        return wanted
+
+    left_out: set[Path] = set()
+    paths = [path for folder in folders for path in find_wanted(folder)]
+    held_out = find_wanted(validation) if validation else []
+    rejected = Counter({f"in {REJECTED_LIST}": len(left_out)})
+    if validation is None:
+        return *split(paths), rejected
+    taken = {path.resolve() for path in find_photos(validation)}
+    names_taken = {original_of(path) for path in held_out}
+    train = [path for path in paths if path.resolve() not in taken]
+    train = [path for path in train if not (is_copy(path) and original_of(path) in names_taken)]
+    return train, held_out, rejected
+
+
+def gather(
+    folders: list[Path], validation: Path | None, side: int, cache: Path | None = None
+) -> Gathered:
+    """Read the photographs of a run; near-grey, broken and double ones are left out.
 
     Args:
         folders: where to look for photographs to train on.
         validation: where to look for photographs to validate on; None holds some out.
         side: pixels to which the shortest side of larger photographs is reduced.
+        cache: a folder that keeps decoded photographs; None keeps them in memory.
     """
-    paths = [path for folder in folders for path in find_photos(folder)]
-    if validation:
-        validation_paths = find_photos(validation)
-        taken = {path.resolve() for path in validation_paths}
-        train_paths = [path for path in paths if path.resolve() not in taken]
-        names = {original_of(path) for path in validation_paths}
-        train_paths = [p for p in train_paths if not (is_copy(p) and original_of(p) in names)]
-    else:
-        train_paths, validation_paths = split(paths)
-
-    rejected: Counter[str] = Counter()
+    train_paths, validation_paths, rejected = choose(folders, validation)
+    unreadable: list[tuple[Path, PhotoError]] = []
 
     def usable(
-        paths: list[Path], side: int, grey_too: bool
-    ) -> Iterator[tuple[Path, Image.Image, Tensor]]:
-        """Read photographs with their hashes; leave out, and count, those that are of no use."""
-
-        def read(path: Path) -> tuple[Image.Image, Tensor]:
-            image = read_rgb(path, shortest_side=side)
-            return image, difference_hash(image)
-
-        for path, result in progress(each_photo(paths, read), "reading", len(paths)):
-            if isinstance(result, PhotoError):
-                rejected["unreadable"] += 1
-                continue
-            image, places = result
-            if min(image.size) < SMALLEST_SIDE:
+        paths: list[Path], cache: PhotoCache, grey_too: bool
+    ) -> Iterator[tuple[Path, Decoded]]:
+        """Read photographs; leave out, and count, those that are of no use."""
+        for path, photo in progress(cache.read_all(paths), "reading", len(paths)):
+            if isinstance(photo, PhotoError):
+                unreadable.append((path, photo))
+            elif min(cache.files.look_up(photo.pixels).shape[1:]) < SMALLEST_SIDE:
                 rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
-            elif not grey_too and colourfulness(transform.pil_to_tensor(image) / 255) < NEAR_GREY:
-                rejected["near grey"] += 1
+            elif not grey_too and (why := objection(photo.look)):
+                rejected[why] += 1
             else:
-                yield path, image, places
+                yield path, photo
 
     # Who names a folder to validate on gets the near-grey ones of it too. All of it is looked at,
     # even if only some is used: none of it may be trained on.
     shown = set(spread(validation_paths, MOST_VALIDATION))
     held_out, squares, hashes = [], [], []
-    for path, image, places in usable(validation_paths, VALIDATION_SIDE, validation is not None):
-        hashes.append(places)
+
+    def hold_out(path: Path, rgb: Tensor) -> None:
+        held_out.append(path)
+        image = transform.to_pil_image(rgb)
+        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+
+    to_validate = PhotoCache(cache, VALIDATION_SIDE)
+    for path, photo in usable(validation_paths, to_validate, validation is not None):
+        hashes.append(photo.places)
         if path in shown:
-            held_out.append(path)
-            squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+            hold_out(path, to_validate.files.look_up(photo.pixels))
     known = len(hashes)
     originals = set(find_originals(train_paths))
     compared, kept = [], []
-    for path, image, places in usable(train_paths, side, grey_too=False):
+    to_train = PhotoCache(cache, side)
+    for path, photo in usable(train_paths, to_train, grey_too=False):
         if path in originals:
-            hashes.append(places)
+            hashes.append(photo.places)
             compared.append(path)
-        kept.append((path, transform.pil_to_tensor(image)))
+        kept.append((path, photo))
+    rejected["unreadable"] = len(unreadable)
+    print_note(*(f"note: {path}: {error}" for path, error in unreadable[:MOST_NAMED]))
+    if len(unreadable) > MOST_NAMED:
+        print_note(f"note: and {len(unreadable) - MOST_NAMED} more that cannot be read")
     # A copy of a photograph that is validated on would be learnt by heart. A rotated or scaled copy
     # is meant to be one; it goes with the photograph that it was made from.
     copies = {original_of(compared[i - known]) for i in find_copies(hashes) if i >= known}
@@ -150,18 +187,17 @@ def gather(folders: list[Path], validation: Path | None, side: int) -> Gathered:
     rejected["copies of others"] += len(kept) - len(trained_on)
     left = find_originals([path for path, _ in trained_on])
     if not squares and validation is None and len(left) > 2:  # all held out were of no use
-        held_out.append(left[-1])
-        image = transform.to_pil_image(dict(trained_on)[left[-1]])
-        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+        hold_out(left[-1], to_train.files.look_up(dict(trained_on)[left[-1]].pixels))
         taken_out = original_of(left[-1])
         trained_on = [photo for photo in trained_on if original_of(photo[0]) != taken_out]
     none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
     return Gathered(
-        [pixels for _, pixels in trained_on],
+        Photos([photo.pixels for _, photo in trained_on], to_train.files),
         [path for path, _ in trained_on],
         torch.stack(squares) if squares else none,
         held_out,
         +rejected,
+        to_validate.reused + to_train.reused,
     )
 
 
@@ -195,14 +231,21 @@ def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
     if chance >= 0.5:
         return grey
     softened = round(size * (SOFTEST + (1 - SOFTEST) * 2 * chance))
-    grey = transform.resize(grey, [softened, softened], antialias=True)
-    return transform.resize(grey, [size, size], antialias=True)
+    # Twice the columns, the picture being turned over its diagonal between. Four neighbours are
+    # resized as the channels of one pixel, which takes hardly longer than one of them.
+    four = math.gcd(size, 4)
+    for _ in range(2):
+        packed = grey.view(1, size, size // four, four).movedim(-1, 1)
+        packed = transform.resize(packed, [softened, size // four], antialias=True)
+        packed = transform.resize(packed, [size, size // four], antialias=True)
+        grey = packed.movedim(1, -1).reshape(1, size, size).transpose(1, 2).contiguous()
+    return grey
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops of photographs; an index is (photograph, seed)."""
 
-    def __init__(self, photos: list[Tensor], size: int, aged: float) -> None:
+    def __init__(self, photos: Sequence[Tensor], size: int, aged: float) -> None:
         """Take photographs, the side of the crops, and the share of them that looks old."""
         self.photos, self.size, self.aged = photos, size, aged
 
@@ -218,12 +261,11 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         if torch.rand((), generator=generator).item() < self.aged:
             grey = age(rgb, generator)
         else:
-            lightness = rgb_to_lab(rgb.float() / 255)[:1]
-            grey = (lightness_to_grey(lightness) * 255).round().byte()
+            grey = torch.from_numpy(to_grey(rgb.movedim(0, -1).numpy()))[None]
         return soften(grey, generator), rgb
 
 
-def bin_shares(photos: list[Tensor], centres: Tensor) -> Tensor:
+def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
     """Measure how common each bin's colours are, in a sample of the photographs' pixels.
 
     Args:

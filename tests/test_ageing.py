@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import scene
+from scipy.ndimage import gaussian_filter
 
 import ageing
 from ageing import add_grain, age, blur, compress, darken_corners, fade, photograph_on_film
+from colour_space import linear_to_srgb, srgb_to_linear
 
 COLOUR = torch.from_numpy(np.array(scene(3, 64, 64))).movedim(-1, 0)
 GREY = COLOUR[1:2].float() / 255
@@ -40,18 +42,24 @@ def test_an_old_photograph_still_shows_the_same_things():
 
 @pytest.mark.parametrize(("kind", "red_seen"), [(0.0, True), (0.7, False), (0.95, False)])
 def test_only_panchromatic_film_sees_red(kind, red_seen):
-    red = torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 4, 4)
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 4, 4)
     numbers = iter([kind] + [0.5] * 9)
     assert (photograph_on_film(red, lambda: next(numbers)).mean() > 0.3) == red_seen
 
 
 def test_film_keeps_greys_grey():
-    neutral = torch.linspace(0, 1, 16).expand(3, 4, 16)
+    neutral = torch.arange(0, 256, dtype=torch.uint8).expand(3, 4, 256)
     for seed in range(10):
         numbers = torch.rand(10, generator=seeded(seed)).tolist()
         assert torch.allclose(
-            photograph_on_film(neutral, iter(numbers).__next__), neutral[:1], atol=1e-3
+            photograph_on_film(neutral, iter(numbers).__next__), neutral[:1] / 255, atol=1e-3
         )
+
+
+def test_film_adds_up_linear_light():
+    weights = torch.tensor(ageing.PANCHROMATIC)  # the numbers stand for the middle of each spread
+    light = (srgb_to_linear(COLOUR / 255) * weights[:, None, None]).sum(0, keepdim=True)
+    assert torch.allclose(photograph_on_film(COLOUR, middle), linear_to_srgb(light), atol=2e-4)
 
 
 def test_fading_keeps_the_order_of_greys_and_loses_range():
@@ -67,6 +75,13 @@ def test_corners_darken_and_the_middle_does_not():
     dark = darken_corners(white, middle)
     assert dark[0, 32, 32] == 1
     assert dark[0, 0, 0] == pytest.approx(1 - ageing.MOST_VIGNETTE / 2)
+
+
+def test_blur_is_gaussian():
+    expected = gaussian_filter(
+        GREY[0].numpy(), 0.2 + (ageing.MOST_BLUR - 0.2) / 2, mode="nearest", radius=3
+    )
+    assert np.allclose(blur(GREY, middle)[0].numpy(), expected, atol=1e-5)
 
 
 def test_blur_smoothes_and_grain_roughens():

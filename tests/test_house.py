@@ -37,8 +37,8 @@ FLOORS = (
         "screening",
         "bing_child",
     ),
-    ("Model_CNN", "losses", "review_page", "training_data", "collection", "bing_search"),
-    ("checkpoint", "perceptual"),
+    ("Model_CNN", "losses", "review_page", "photo_cache", "collection", "bing_search"),
+    ("checkpoint", "perceptual", "training_data"),
     ("colourizer",),
     ("dataset", "data_transformer", "review", "train", "colourize", "evaluate"),
 )

@@ -20,7 +20,7 @@ from colourizer import Colourizer
 from device import autocast
 from Model_CNN import Model_CNN
 
-SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
+SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--no-cache"]
 
 
 def run_train(*args: object) -> int:
@@ -39,6 +39,7 @@ def test_the_defaults_are_the_users():
     args = train.parse_args([])
     assert (args.loss, args.batch_size, args.size, args.weight_decay) == ("l1", 30, 256, 0)
     assert args.photos == ["data/transformed"]
+    assert (args.cache, train.parse_args(["--no-cache"]).cache) == ("data/cache", None)
 
 
 def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys, monkeypatch):
@@ -119,6 +120,19 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         assert same(weights(tmp_path / "unbroken" / name), weights(tmp_path / "stopped" / name))
     ends = [load_checkpoint(tmp_path / run / "last.pt") for run in ("unbroken", "stopped")]
     assert same(*(end["training"] for end in ends))
+
+
+def test_what_a_cache_holds_trains_the_same_network(album, tmp_path, capsys):
+    cache = tmp_path / "cache"
+    for name, reused in (("first", 0), ("second", 12)):
+        run_train(album, "-o", tmp_path / name, "--epochs", 1, *SMALL, "--cache", cache)
+        assert f"left out: none; {reused} were in {cache} already\n" in capsys.readouterr().out
+    ends = [load_checkpoint(tmp_path / run / "last.pt") for run in ("first", "second")]
+    assert same(*(end["training"] for end in ends))
+    assert str(tmp_path) not in str(load_checkpoint(tmp_path / "first" / "best.pt")["about"])
+    resumed = ["--resume", str(tmp_path / "first")]
+    assert train.parse_args(resumed).cache == str(cache)
+    assert train.parse_args([*resumed, "--no-cache"]).cache is None
 
 
 def test_ctrl_c_saves_and_exits_130(album, tmp_path):
