@@ -7,17 +7,14 @@ bing_image_downloader looks for; a picture is whatever bytes the server was give
 
 import html
 import json
-import socketserver
-import ssl
 import threading
-import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import fake_proxy
+
 SEARCH_HOST = "www.bing.com"
-DRIP_SECONDS = 0.05  # between the bytes of a slow body
 
 
 @dataclass
@@ -42,24 +39,10 @@ class Web:
     closing: threading.Event = field(default_factory=threading.Event)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(fake_proxy.Handler):
     server: "FakeBing"
 
-    def log_message(self, *args):
-        pass
-
-    def do_CONNECT(self):
-        """Speak TLS from here on, and answer one request in it."""
-        self.send_response(200)
-        self.end_headers()
-        tls = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.connection = self.request = tls
-        self.rfile, self.wfile = tls.makefile("rb"), socketserver._SocketWriter(tls)
-        self.handle_one_request()
-        self.close_connection = True
-
-    def do_GET(self):
+    def respond(self):
         web, url = self.server.web, urlsplit(self.path)
         if url.path == "/images/async":
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -87,40 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         page = "".join(f'<a class="iusc" m="{html.escape(one)}"></a>' for one in found[first:])
         return self.answer(200, f"<ul>{page}</ul>".encode())
 
-    def answer(self, code: int, body: bytes, slowly: bool = False):
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        for i in range(len(body) if slowly else 0):
-            self.wfile.write(body[i : i + 1])
-            time.sleep(DRIP_SECONDS)
-        if not slowly:
-            self.wfile.write(body)
-        self.close_connection = True
 
-
-class FakeBing(ThreadingHTTPServer):
-    daemon_threads = True
-
+class FakeBing(fake_proxy.FakeProxy):
     def __init__(self, web: Web, certificate: Path, key: Path):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.web = web
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(certificate, key)
-
-    def handle_error(self, *args):
-        """Clients that hang up are part of the tests."""
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
-        return self
-
-    def __exit__(self, *args):
-        self.web.closing.set()
-        self.shutdown()
-        self.server_close()
+        super().__init__(web, Handler, certificate, key)
