@@ -45,8 +45,8 @@ REASONS = {
     "broken": "broken",
     "not downloaded": "lost",
 }
-# Why a link may lead to something another time.
-PASSING = re.compile(r"urlopen error|timed out|HTTP Error (429|5\d\d)", re.I)
+# Why a link that led to nothing will not lead to something another time.
+LASTING = re.compile(r"HTTP (Error )?(3|4(?!29))\d\d|too large or too slow|unknown url type")
 
 
 class BusyError(Exception):
@@ -125,8 +125,9 @@ class Collection:
             try:
                 row = json.loads(line)
                 if link := row.get("link"):
-                    passing = "why" in row and PASSING.search(row["why"])
-                    (self._links.discard if passing else self._links.add)(link)
+                    lost = row.get("rejected") == "not downloaded"
+                    if not lost or LASTING.search(row["why"]):
+                        self._links.add(link)
                 if "rejected" not in row:
                     self._know(row["sha256"], self.folder / row["file"])
                     self._look_like(unpack_hash(row["hash"]), self.folder / row["file"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import bing_search
+import open_collections
 from collection import REASONS, BusyError, Collection
 from console import (
     Interrupt,
@@ -71,8 +72,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="where the photographs go, a folder per query (default: %(default)s)")  # fmt: skip
     add("--limit", type=at_least(1), default=100, metavar="N",
         help="photographs per query (default: %(default)s)")  # fmt: skip
-    add("--source", choices=("bing",), default="bing",
-        help="where to search (default: %(default)s)")  # fmt: skip
+    add("--source", choices=("bing", *open_collections.SOURCES), default="bing",
+        help="where to search; openverse and commons (Wikimedia's) give author and licence, which "
+        "go into the manifest (default: %(default)s)")  # fmt: skip
+    add("--contact", default="", metavar="MAIL_OR_URL",
+        help="how openverse and commons can reach you, as Wikimedia asks")  # fmt: skip
     add("--at-once", type=at_least(1), default=4, metavar="N",
         help="queries that are worked on at the same time (default: %(default)s)")  # fmt: skip
     args = parser.parse_args(argv)
@@ -95,7 +99,12 @@ def run_query(
         with collection.ask(query, args.source) as folder:
             seconds = START_SECONDS + missing * PHOTO_SECONDS
             known = collection.known_links()
-            delivery = bing_search.download(query, missing, folder, known, stop, seconds)
+            if args.source == "bing":
+                delivery = bing_search.download(query, missing, folder, known, stop, seconds)
+            else:
+                delivery = open_collections.download(
+                    args.source, query, missing, folder, known, stop, seconds, args.contact
+                )
             outcome.counts += collection.take(query, args.source, delivery)
         outcome.photos = collection.count(query)
         outcome.trouble, outcome.unreachable = delivery.trouble, delivery.unreachable

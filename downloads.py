@@ -19,7 +19,8 @@ class Delivery:
     folder: holds the files and notes of where they are from.
     files: a file for each link that was downloaded, good or bad, in the source's order.
     lost: why, for each link that could not be downloaded.
-    origins: what is known of a link: page, title, author, licence, licence_url; of a lost one too.
+    origins: what is known of a link: page, title, author, licence, licence_url, provider; of a lost
+        one too.
     trouble: why it ended before its time; empty if it did not.
     unreachable: whether the source itself cannot be reached, so that no other query will do better.
     exhausted: whether the source has no more for this query.

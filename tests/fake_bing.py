@@ -7,18 +7,15 @@ bing_image_downloader looks for; a picture is whatever bytes the server was give
 
 import html
 import json
-import socketserver
-import ssl
 import threading
-import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import fake_proxy
+
 SEARCH_HOST = "www.bing.com"
 PAGE = 35  # results on a page, as at Bing
-DRIP_SECONDS = 0.05  # between the bytes of a slow body
 MEGABYTE = bytes(1 << 20)
 
 
@@ -47,24 +44,10 @@ class Web:
     closing: threading.Event = field(default_factory=threading.Event)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(fake_proxy.Handler):
     server: "FakeBing"
 
-    def log_message(self, *args):
-        pass
-
-    def do_CONNECT(self):
-        """Speak TLS from here on, and answer one request in it."""
-        self.send_response(200)
-        self.end_headers()
-        tls = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.connection = self.request = tls
-        self.rfile, self.wfile = tls.makefile("rb"), socketserver._SocketWriter(tls)
-        self.handle_one_request()
-        self.close_connection = True
-
-    def do_GET(self):
+    def respond(self):
         web, url = self.server.web, urlsplit(self.path)
         if url.path == "/images/async":
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -91,10 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             while not self.server.web.closing.is_set():
                 self.wfile.write(MEGABYTE)
         elif fault == "slow":
-            self.start(200, len(body))
-            for i in range(len(body)):
-                self.wfile.write(body[i : i + 1])
-                time.sleep(DRIP_SECONDS)
+            self.answer(200, body, slowly=True)
         elif fault == "short":
             self.start(200, len(body))
             self.wfile.write(body[: len(body) // 2])
@@ -136,39 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         about = {"purl": f"https://pages.test/{Path(link).name}", "murl": link, "t": "A title"}
         return json.dumps(about, separators=(",", ":"), ensure_ascii=False)
 
-    def start(self, code: int, length: int):
-        self.send_response(code)
-        self.send_header("Content-Length", str(length))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.close_connection = True
 
-    def answer(self, code: int, body: bytes):
-        self.start(code, len(body))
-        self.wfile.write(body)
-
-
-class FakeBing(ThreadingHTTPServer):
-    daemon_threads = True
-
+class FakeBing(fake_proxy.FakeProxy):
     def __init__(self, web: Web, certificate: Path, key: Path):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.web = web
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(certificate, key)
-
-    def handle_error(self, *args):
-        """Clients that hang up are part of the tests."""
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
-        return self
-
-    def __exit__(self, *args):
-        self.web.closing.set()
-        self.shutdown()
-        self.server_close()
+        super().__init__(web, Handler, certificate, key)

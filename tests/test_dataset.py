@@ -16,10 +16,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, scene
 from fake_bing import SEARCH_HOST, FakeBing, Web
+from fake_collections import HOSTS, Collections, FakeCollections, openverse_work
+from fake_proxy import make_certificate
 from PIL import Image, ImageOps
 
 import bing_search
 import dataset
+import open_collections
 from collection import Collection, folder_name
 
 PORT_THAT_REFUSES = 1
@@ -45,16 +48,16 @@ def bomb() -> bytes:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    """A certificate for the search host, and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", f"/CN={SEARCH_HOST}",
-         "-addext", f"subjectAltName=DNS:{SEARCH_HOST}", "-keyout", key, "-out", cert],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return cert, key
+    """A certificate for all hosts that are searched, and its key."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"), SEARCH_HOST, *HOSTS)
+
+
+def ask_it_everything(server, certificate, monkeypatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, server.address)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
 
 
 @pytest.fixture
@@ -62,11 +65,7 @@ def web(certificate, monkeypatch):
     """An empty web that everything asks from here on."""
     web = Web()
     with FakeBing(web, *certificate) as server:
-        for name in ("http_proxy", "https_proxy"):
-            monkeypatch.setenv(name, server.address)
-            monkeypatch.delenv(name.upper(), raising=False)
-        monkeypatch.setenv("no_proxy", "")
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        ask_it_everything(server, certificate, monkeypatch)
         yield web
 
 
@@ -505,6 +504,26 @@ def test_a_killed_download_leaves_no_process_and_the_next_takes_up_what_came(web
     ]
     assert not list(raw.glob(".download-*"))
     assert sorted(web.fetched) == sorted([*web.bodies, "http://a.test/2.jpg"])
+
+
+def test_open_collections_are_searched_alike_and_the_manifest_has_author_and_licence(
+    raw, certificate, monkeypatch
+):
+    links = [f"http://a.test/{i}.jpg" for i in range(3)]
+    web = Collections(works=[openverse_work(link) for link in links])
+    web.bodies = {link: picture(i) for i, link in enumerate(links)}
+    monkeypatch.setattr(open_collections, "PACES", {})
+    with FakeCollections(web, *certificate) as server:
+        ask_it_everything(server, certificate, monkeypatch)
+        options = ["lakes", "-o", str(raw), "--limit", "2", "--source", "openverse"]
+        assert dataset.main(options) == 0
+        assert dataset.main([*options, "--limit", "3"]) == 0
+    assert web.fetched == links
+    for row in manifest(raw):
+        assert (row["source"], row["provider"]) == ("openverse", "stocksnap")
+        assert (row["author"], row["licence"]) == ("Tim Sullivan", "CC0 1.0")
+        assert row["licence_url"] == "https://creativecommons.org/publicdomain/zero/1.0/"
+        assert (raw / row["file"]).exists()
 
 
 def test_a_manifest_that_was_cut_short_goes_on_in_a_line_of_its_own(web, raw):

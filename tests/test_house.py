@@ -31,6 +31,7 @@ FLOORS = (
         "ageing",
         "classic_cnn",
         "contact_sheets",
+        "open_collections",
         "progress",
         "recombine",
         "rejected_list",
