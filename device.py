@@ -3,7 +3,7 @@
 import argparse
 import ctypes
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -57,6 +57,16 @@ def keep_freed_memory() -> None:
         return
     mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD, bytes
     mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD, bytes
+
+
+def give_back_freed_memory() -> None:
+    """Make the C library give back what is freed, also where it lies between what is not.
+
+    Decoding thousands of photographs leaves such holes, of gigabytes in all. Elsewhere than on
+    Linux with glibc nothing is done.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def is_fast_in_bf16(device: torch.device) -> bool:

@@ -116,18 +116,18 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     return [items[i * len(items) // n] for i in range(n)]
 
 
-def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
+def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image.Image:
     """Read a photograph as an upright 8-bit RGB image; what is transparent becomes white.
 
     Args:
-        path: the file.
+        source: a file's path, or an open file that can be read from any place.
         shortest_side: pixels that suffice; a larger photograph is reduced to them, a smaller one
             stays as it is.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    image = read_large_enough(path, shortest_side)
+    image = read_large_enough(source, shortest_side)
     if shortest_side and min(image.size) > shortest_side:
         scale = shortest_side / min(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -135,18 +135,18 @@ def read_rgb(path: Path, shortest_side: int | None = None) -> Image.Image:
     return image
 
 
-def read_large_enough(path: Path, shortest_side: int | None) -> Image.Image:
+def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Image.Image:
     """Read as `read_rgb` does, but leave a photograph larger than suffices where that is quicker.
 
     Args:
-        path: the file.
+        source: a file's path, or an open file that can be read from any place.
         shortest_side: pixels that suffice; of a JPEG that has twice as many, only as many are
             decoded. None is all of them.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    opened = open_image(path)
+    opened = open_image(source)
     if shortest_side:
         opened.draft(None, (shortest_side, shortest_side))
     decoded = turn(decode(opened))

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from console import print_note
+from device import give_back_freed_memory
 from duplicates import HASH_SIDE, LEAST_STEP, difference_hash, pack_hash, unpack_hash
 from photo import PhotoError, each_photo, read_rgb, remove_leftovers, write_whole
 from screening import SIDE_JUDGED, Look, look_at
@@ -125,7 +126,10 @@ class PhotoCache:
         """
         self.side, self.reused, self.files = side, 0, Files()
         self._known: dict[str, list[_Stored]] = {}
-        self._new: list[tuple[str, Decoded]] = []  # decoded, and in no file yet
+        # What is in no file yet: photographs, their pixels, and what the index will say of them.
+        self._new: list[Decoded] = []
+        self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
+        self._index: list[dict[str, Any]] = []
         self._folder = folder / folder_name(side) if folder else None
         if not self._folder:
             return
@@ -149,7 +153,6 @@ class PhotoCache:
             Each path with the photograph, or with why it cannot be read. A photograph's pixels are
             in memory first; within the next FILE_BYTES of them, or at the end, they get a place.
         """
-        waiting = 0
         for path, result in each_photo(paths, self._read):
             if isinstance(result, PhotoError):
                 yield path, result
@@ -158,11 +161,7 @@ class PhotoCache:
             if isinstance(photo.pixels, Place):
                 self.reused += 1
             elif key and self._folder:
-                self._new.append((key, photo))
-                waiting += photo.pixels.numel()
-                if waiting >= FILE_BYTES:
-                    self._write()
-                    waiting = 0
+                self._keep(key, photo, photo.pixels)
             yield path, photo
         self._write()
 
@@ -220,31 +219,43 @@ class PhotoCache:
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)  # (3, H, W)
         return Decoded(pixels, look_at(image), difference_hash(image))
 
-    def _write(self) -> None:
-        """Put what is new into a file."""
-        new, self._new = self._new, []
-        if not new or not self._folder:
+    def _keep(self, key: str, photo: Decoded, pixels: Tensor) -> None:
+        """Put a photograph with the others that are in no file yet; if those fill one, write it."""
+        size = pixels.numel()
+        if self._used + size > len(self._memory):
+            self._write()
+            if size > len(self._memory) and self._folder:
+                # One block for all: of many small ones, freed, the holes would stay.
+                self._memory = torch.empty(max(size, FILE_BYTES), dtype=torch.uint8)
+        if not self._folder:
             return
-        planes = [self.files.look_up(photo.pixels).movedim(0, -1).numpy() for _, photo in new]
-        index = json.dumps(
-            [
-                {
-                    "key": key,
-                    "height": pixels.shape[0],
-                    "width": pixels.shape[1],
-                    "checksum": zlib.crc32(pixels.data),
-                    "look": asdict(photo.look),
-                    "places": pack_hash(photo.places),
-                }
-                for (key, photo), pixels in zip(new, planes, strict=True)
-            ]
-        ).encode()
+        height, width = pixels.shape[1:]
+        stored = self._memory[self._used : self._used + size].view(height, width, 3)
+        stored.copy_(pixels.movedim(0, -1))
+        self._used += size
+        photo.pixels = stored.movedim(-1, 0)
+        self._new.append(photo)
+        self._index.append(
+            {
+                "key": key,
+                "height": height,
+                "width": width,
+                "checksum": zlib.crc32(stored.numpy().data),
+                "look": asdict(photo.look),
+                "places": pack_hash(photo.places),
+            }
+        )
+
+    def _write(self) -> None:
+        """Put what is in no file yet into one."""
+        if not self._new or not self._folder:
+            return
+        index = json.dumps(self._index).encode()
         line = b"%s %08x %d\n" % (SIGNATURE, zlib.crc32(index), len(index))
 
         def write(file: BinaryIO) -> None:
             file.write(line + index)
-            for pixels in planes:
-                file.write(pixels.data)
+            file.write(self._memory[: self._used].numpy().data)
 
         path = self._folder / f"{secrets.token_hex(8)}{SUFFIX}"
         try:
@@ -254,6 +265,8 @@ class PhotoCache:
             self._give_up(error)
             return
         start = len(line) + len(index)
-        for (_, photo), pixels in zip(new, planes, strict=True):
-            photo.pixels = place = Place(path, start, *pixels.shape[:2])
+        for photo, row in zip(self._new, self._index, strict=True):
+            photo.pixels = place = Place(path, start, row["height"], row["width"])
             start = place.end
+        self._new, self._index, self._used = [], [], 0
+        give_back_freed_memory()

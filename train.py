@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from checkpoint import (
     BUNDLED,
@@ -52,7 +51,8 @@ from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
 from photo import spread, write_bytes
 from progress import draw_progress
 from published_weights import WeightsError
-from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, bin_shares, gather
+from tar_shards import ShardsError
+from training_data import VALIDATION_SIDE, Gathered, Order, bin_shares, gather
 
 EPOCHS = 90  # the original's
 FINAL_PART = 0.5  # of the run, in which crops are of --final-size
@@ -101,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = run.add_argument
     default = "(default: %(default)s)"
     add("photos", nargs="*", default=["data/transformed"], metavar="FOLDER",
-        help="folders of colour photographs of any size; subfolders too "
+        help="folders of colour photographs of any size, subfolders too, or of tar shards "
         "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
     add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {default}")
     add("--epochs", type=at_least(1), metavar="N",
@@ -415,7 +415,7 @@ def train(
 
     workers = LOADER_PROCESSES if device.type == "cuda" else 0
     epochs = args.epochs or (math.inf if args.minutes else EPOCHS)
-    all_steps = epochs * len(Batches(len(data.train), args.batch_size, args.seed, epoch=0))
+    all_steps = epochs * len(Order(args.batch_size, args.seed, epoch=0).starts(len(data.train)))
     all_seconds = args.minutes * 60 if args.minutes else math.inf
     begun = time.monotonic() - state["seconds"]
     saved_at = time.monotonic()
@@ -451,9 +451,8 @@ def train(
     while state["epoch"] < epochs and state["seconds"] < all_seconds:
         epoch, first_batch = state["epoch"], state["batch"]
         size = crop_size()
-        photos = Crops(data.train, size, args.aged)
-        batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
-        loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
+        order = Order(args.batch_size, args.seed, epoch, first_batch)
+        loader = data.batches(size, args.aged, order, workers)
         title = f"epoch {epoch + 1}" + (f"/{epochs}" if epochs < math.inf else "")
         bar = progress(loader, title, unit="batch")
         epoch_begun, epoch_images = time.monotonic(), 0
@@ -494,7 +493,7 @@ def train(
                 save_last()
                 saved_at = time.monotonic()
 
-        if state["batch"] < first_batch + len(batches) and state["seconds"] <= all_seconds:
+        if state["batch"] < first_batch + len(loader) and state["seconds"] <= all_seconds:
             continue  # the epoch goes on with larger crops
 
         # The end of an epoch. If enough was learnt since the last time: how good is it now?
@@ -546,6 +545,9 @@ def main(argv: list[str] | None = None) -> int:
     side = max(VALIDATION_SIDE, round(CROP_ROOM * largest))
     try:
         data = gather(folders, validation, side, Path(args.cache) if args.cache else None)
+    except ShardsError as error:
+        print_error(error)
+        return 2
     except OSError as error:  # a rejected.txt that may not be read
         print_error(f"{error.filename}: {error.strerror}")
         return 1
@@ -563,6 +565,9 @@ def main(argv: list[str] | None = None) -> int:
         write_bytes(run / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
         with Interrupt() as interrupt:
             return train(args, data, model, saved, interrupt)
+    except ShardsError as error:
+        print_error(error)
+        return 1
     except OSError as error:  # a full disk, a folder that may not be written to
         print_error(f"{run}: {error.strerror or error}")
         return 1

@@ -5,18 +5,21 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import functional as transform
 
 from ab_bins import soft_bins
 from ageing import age
 from colour_space import rgb_to_lab
 from console import print_note, progress
+from device import count_cores
 from duplicates import find_copies
 from made_copies import find_originals, is_copy, original_of
 from photo import PhotoError, find_photos, spread, square
@@ -24,6 +27,8 @@ from photo_cache import Decoded, PhotoCache, Photos
 from recombine import to_grey
 from rejected_list import REJECTED_LIST, read_rejected
 from screening import objection
+from tar_shards import Shards, ShardsError, decode, find_shards, list_members, load_reader, stream
+from threads import each
 
 # One in twenty is held out; of fewer than 400 photographs more, to have LEAST_VALIDATION of them to
 # measure with, but never more than one in five.
@@ -35,6 +40,8 @@ SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 # Every other crop looks soft to the network, as scans and enlarged photographs are: reduced to
 # between so much of its size and all of it, and enlarged again.
 SOFTEST = 0.4
+# Photographs of shards that wait to change places, and how many bytes of them at most.
+MIXED, MIXED_BYTES = 2000, 256 * 2**20
 SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` looks at
 
 
@@ -42,7 +49,7 @@ SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` lo
 class Gathered:
     """The photographs of a run.
 
-    train: each (3, H, W) uint8.
+    train: each (3, H, W) uint8, decoded already; or in shards.
     names: their files, in the same order.
     validation: (N, 3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
     held_out: the files of those.
@@ -50,12 +57,30 @@ class Gathered:
     reused: how many photographs an earlier run had decoded.
     """
 
-    train: Photos
+    train: Photos | Shards
     names: list[Path]
     validation: Tensor
     held_out: list[Path]
     rejected: Counter[str]
     reused: int
+
+    def batches(
+        self, size: int, aged: float, order: "Order", processes: int
+    ) -> "DataLoader[tuple[Tensor, Tensor]] | ShardBatches":
+        """Give crops of the photographs to train on, batch after batch.
+
+        Args:
+            size: side of the crops in pixels.
+            aged: share of them that looks old.
+            order: what decides which photographs a batch is made of.
+            processes: that read ahead; shards are read ahead by threads.
+        """
+        if isinstance(self.train, Shards):
+            return ShardBatches(self.train, size, aged, order)
+        batches = Batches(len(self.train), order)
+        return DataLoader(
+            Crops(self.train, size, aged), batch_sampler=batches, num_workers=processes
+        )
 
     def by_folder(self) -> dict[str, int]:
         """Count the photographs to train on by the name of the folder they lie in."""
@@ -134,7 +159,14 @@ def gather(
         validation: where to look for photographs to validate on; None holds some out.
         side: pixels to which the shortest side of larger photographs is reduced.
         cache: a folder that keeps decoded photographs; None keeps them in memory.
+
+    Raises:
+        ShardsError: a folder has shards, and they cannot be used.
     """
+    if shards := [shard for folder in folders for shard in find_shards(folder)]:
+        if any(find_photos(folder) for folder in folders):
+            raise ShardsError(f"{shards[0].parent}: shards, and photographs beside them; part them")
+        return gather_shards(shards, validation, side)
     train_paths, validation_paths, rejected = choose(folders, validation)
     unreadable: list[tuple[Path, PhotoError]] = []
 
@@ -201,6 +233,40 @@ def gather(
     )
 
 
+def gather_shards(shards: list[Path], validation: Path | None, side: int) -> Gathered:
+    """Find the photographs of a run in shards; what is in them is trained on as it is.
+
+    Args:
+        shards: the tar files.
+        validation: as of `gather`.
+        side: as of `gather`.
+
+    Raises:
+        ShardsError: the shards cannot be used.
+    """
+    load_reader()  # rather now than after a while
+    members = {member.path: member for shard in shards for member in list_members(shard)}
+    if validation:
+        apart = gather([], validation, side)
+        return replace(apart, train=Shards(list(members.values()), side), names=list(members))
+    train, candidates = split(list(members)) if members else ([], [])
+    held_out, squares = [], []
+    rejected: Counter[str] = Counter()
+    to_validate = Shards([members[path] for path in candidates], VALIDATION_SIDE)
+    for number, path in enumerate(progress(candidates, "reading")):
+        try:
+            image = transform.to_pil_image(to_validate[number])
+        except PhotoError:
+            rejected["unreadable"] += 1
+            continue
+        held_out.append(path)
+        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+    none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
+    photos = Shards([members[path] for path in train], side)
+    together = torch.stack(squares) if squares else none
+    return Gathered(photos, train, together, held_out, rejected, reused=0)
+
+
 def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Cut a random part out of a photograph, resize and mirror it.
 
@@ -242,6 +308,27 @@ def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
     return grey
 
 
+def make_pair(rgb: Tensor, size: int, aged: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Cut a crop out of a photograph, and say what the network sees of it.
+
+    Args:
+        rgb: (3, H, W) uint8.
+        size: side of the crop in pixels.
+        aged: share of all crops that looks old.
+        seed: decides everything, so that a resumed run sees what an unbroken one would have.
+
+    Returns:
+        grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rgb = random_crop(rgb, size, generator)
+    if torch.rand((), generator=generator).item() < aged:
+        grey = age(rgb, generator)
+    else:
+        grey = torch.from_numpy(to_grey(rgb.movedim(0, -1).numpy()))[None]
+    return soften(grey, generator), rgb
+
+
 class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops of photographs; an index is (photograph, seed)."""
 
@@ -250,19 +337,9 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self.photos, self.size, self.aged = photos, size, aged
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Cut one crop; its seed decides it, so a resumed run sees what an unbroken one would have.
-
-        Returns:
-            grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth.
-        """
+        """Cut one crop; returns as `make_pair`."""
         photo, seed = index
-        generator = torch.Generator().manual_seed(seed)
-        rgb = random_crop(self.photos[photo], self.size, generator)
-        if torch.rand((), generator=generator).item() < self.aged:
-            grey = age(rgb, generator)
-        else:
-            grey = torch.from_numpy(to_grey(rgb.movedim(0, -1).numpy()))[None]
-        return soften(grey, generator), rgb
+        return make_pair(self.photos[photo], self.size, self.aged, seed)
 
 
 def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
@@ -276,25 +353,47 @@ def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
         shares (K,); they sum to 1.
     """
     shares = torch.zeros(len(centres))
-    sample = spread(photos, SHARE_PHOTOS)
-    for rgb in sample:
-        ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
-        shares += soft_bins(ab.flatten(1).T, centres).mean(dim=0) / len(sample)
-    return shares
+    for number in spread(range(len(photos)), SHARE_PHOTOS):
+        with suppress(PhotoError):  # a broken one in a shard
+            rgb = photos[number]
+            ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
+            shares += soft_bins(ab.flatten(1).T, centres).mean(dim=0)
+    return shares / shares.sum()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What decides the batches of an epoch.
+
+    batch_size: photographs in a batch.
+    seed, epoch: the same ones give the same batches.
+    first: the number of the batch to begin with, to go on with an epoch that was stopped.
+    """
+
+    batch_size: int
+    seed: int
+    epoch: int
+    first: int = 0
+
+    def generator(self) -> torch.Generator:
+        """Make the source of the epoch's random numbers."""
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+
+    def starts(self, photos: int) -> range:
+        """List where in the epoch's order of so many photographs its batches begin."""
+        # A last batch of one photograph has no statistics for batch normalization: leave it out.
+        return range(0, max(1, photos - 1), self.batch_size)[self.first :]
 
 
 class Batches(Sampler[list[tuple[int, int]]]):
     """The batches of one epoch: every photograph once, in an order that the seed decides."""
 
-    def __init__(self, photos: int, batch_size: int, seed: int, epoch: int, first: int = 0) -> None:
-        """Start at batch number `first`, to go on with an epoch that was stopped."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(photos, generator=generator).tolist()
+    def __init__(self, photos: int, order: Order) -> None:
+        generator = order.generator()
+        numbers = torch.randperm(photos, generator=generator).tolist()
         seeds = torch.randint(2**62, (photos,), generator=generator).tolist()
-        samples = list(zip(order, seeds, strict=True))
-        # A last batch of one photograph has no statistics for batch normalization: leave it out.
-        starts = range(0, max(1, photos - 1), batch_size)
-        self.batches = [samples[i : i + batch_size] for i in starts][first:]
+        samples = list(zip(numbers, seeds, strict=True))
+        self.batches = [samples[i : i + order.batch_size] for i in order.starts(photos)]
 
     def __len__(self) -> int:
         """Count the batches that are left."""
@@ -303,3 +402,77 @@ class Batches(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Give a list of indices for `Crops` per batch."""
         return iter(self.batches)
+
+
+class ShardBatches:
+    """The batches of one epoch out of shards, which are read one after the other.
+
+    The shards are in an order that the seed decides, and photographs change places with those
+    that were read shortly before; a random place in all shards for each would take a disk too long.
+    """
+
+    def __init__(self, photos: Shards, size: int, aged: float, order: Order) -> None:
+        self.photos, self.size, self.aged, self.order = photos, size, aged, order
+        self.starts = order.starts(len(photos))
+
+    def __len__(self) -> int:
+        """Count the batches that are left."""
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Read the batches; a photograph that cannot be decoded is replaced by one beside it.
+
+        Yields:
+            grey (B, 1, size, size) and rgb (B, 3, size, size), uint8.
+
+        Raises:
+            ShardsError: the shards are no longer what they were, or all is broken.
+        """
+        generator = self.order.generator()
+        seeds = torch.randint(2**62, (len(self.photos),), generator=generator).tolist()
+
+        def cut(photo: tuple[int, bytes]) -> tuple[Tensor, Tensor]:
+            number, content = photo
+            return make_pair(decode(content, self.photos.side), self.size, self.aged, seeds[number])
+
+        batch_size = self.order.batch_size
+        rest = islice(self._mixed(generator), self.order.first * batch_size, None)
+        pairs = each(rest, cut, count_cores(), ahead=2 * batch_size)
+        for start in self.starts:
+            batch = [pair for _, pair in islice(pairs, batch_size)]
+            good = [pair for pair in batch if not isinstance(pair, Exception)]
+            if len(batch) < min(batch_size, len(self.photos) - start):
+                raise ShardsError("the shards have fewer photographs than when the run began")
+            if not good:
+                raise ShardsError(
+                    f"{batch_size} photographs in a row cannot be decoded: {batch[0]}"
+                )
+            for i, pair in enumerate(batch):
+                batch[i] = good[i % len(good)] if isinstance(pair, Exception) else pair
+            grey, rgb = zip(*batch, strict=True)
+            yield torch.stack(grey), torch.stack(rgb)
+
+    def _mixed(self, generator: torch.Generator) -> Iterator[tuple[int, bytes]]:
+        """Give each photograph's number and content, all once, in the epoch's order."""
+        numbers = {member.path: number for number, member in enumerate(self.photos.members)}
+        shards = sorted({member.shard for member in self.photos.members})
+        order = torch.randperm(len(shards), generator=generator).tolist()
+        waiting: list[tuple[int, bytes]] = []
+        held = 0  # bytes
+
+        def pick() -> tuple[int, bytes]:
+            i = int(torch.randint(len(waiting), (), generator=generator))
+            waiting[i], waiting[-1] = waiting[-1], waiting[i]
+            return waiting.pop()
+
+        for path, content in stream([shards[i] for i in order]):
+            if (number := numbers.pop(path, None)) is None:  # held out, or there twice
+                continue
+            waiting.append((number, content))
+            held += len(content)
+            while len(waiting) > MIXED or held > MIXED_BYTES:
+                picked = pick()
+                held -= len(picked[1])
+                yield picked
+        while waiting:
+            yield pick()

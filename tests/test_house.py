@@ -37,6 +37,7 @@ FLOORS = (
         "rejected_list",
         "screening",
         "bing_child",
+        "tar_shards",
     ),
     ("Model_CNN", "losses", "review_page", "photo_cache", "collection", "bing_search"),
     ("checkpoint", "perceptual", "training_data"),

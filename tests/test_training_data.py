@@ -12,7 +12,7 @@ from ab_bins import ab_bin_centres
 from colour_space import lightness_to_grey, rgb_to_lab
 from made_copies import ROTATED, SCALED, original_of
 from rejected_list import write_rejected
-from training_data import Batches, Crops, bin_shares, gather, soften, split
+from training_data import Batches, Crops, Order, bin_shares, gather, soften, split
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -242,13 +242,13 @@ def test_the_shares_of_the_bins_are_those_of_the_photographs_colours():
 
 
 def test_an_epoch_sees_every_photo_once_and_goes_on_where_it_stopped():
-    epoch = list(Batches(103, batch_size=10, seed=1, epoch=4))
+    epoch = list(Batches(103, Order(batch_size=10, seed=1, epoch=4)))
     assert sorted(photo for batch in epoch for photo, _ in batch) == list(range(103))
-    assert list(Batches(103, 10, seed=1, epoch=4, first=7)) == epoch[7:]
-    assert list(Batches(103, 10, seed=1, epoch=5)) != epoch
-    assert list(Batches(103, 10, seed=2, epoch=4)) != epoch
+    assert list(Batches(103, Order(10, seed=1, epoch=4, first=7))) == epoch[7:]
+    assert list(Batches(103, Order(10, seed=1, epoch=5))) != epoch
+    assert list(Batches(103, Order(10, seed=2, epoch=4))) != epoch
 
 
 def test_there_is_no_batch_of_a_single_photo():
-    assert [len(batch) for batch in Batches(31, 10, seed=0, epoch=0)] == [10, 10, 10]
-    assert [len(batch) for batch in Batches(3, 10, seed=0, epoch=0)] == [3]
+    assert [len(batch) for batch in Batches(31, Order(10, seed=0, epoch=0))] == [10, 10, 10]
+    assert [len(batch) for batch in Batches(3, Order(10, seed=0, epoch=0))] == [3]
