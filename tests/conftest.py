@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-# Commands under test run in this process or in children; two cores serve one of them at a time.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Commands under test run in this process or in children; two cores serve one of them at a time, or
+# two of pytest-xdist's workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "data" / "samples"

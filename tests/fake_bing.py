@@ -25,6 +25,7 @@ class Web:
 
     bodies: a link and its content; links that are not in it are answered with 404.
     listed: the links of the result pages, in order; None lists all bodies.
+    listed_for: other links, for some queries.
     search: "ok", "error 500", "error 500 from the second page on", "silent" (never answers),
         "captcha" (a page without pictures), "empty", "latin 1" (no UTF-8), "endless" (the same page
         again and again) or "cut short" (half of what its header announces).
@@ -36,6 +37,7 @@ class Web:
 
     bodies: dict[str, bytes] = field(default_factory=dict)
     listed: list[str] | None = None
+    listed_for: dict[str, list[str]] = field(default_factory=dict)
     search: str = "ok"
     faults: dict[str, int | str] = field(default_factory=dict)
     searches: list[str] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Handler(fake_proxy.Handler):
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             web.searches.append(query["q"])
             web.asked.set()
-            self.answer_search(int(query["first"]))
+            self.answer_search(query["q"], int(query["first"]))
         elif (fault := web.faults.get(self.path)) is not None:
             web.fetched.append(self.path)
             self.fail(fault, web.bodies.get(self.path, b""))
@@ -86,7 +88,7 @@ class Handler(fake_proxy.Handler):
         self.close_connection = True
         return None
 
-    def answer_search(self, first: int):
+    def answer_search(self, query: str, first: int):
         web = self.server.web
         if web.search == "silent":
             web.closing.wait()
@@ -95,6 +97,7 @@ class Handler(fake_proxy.Handler):
         if web.search == "empty":
             return self.answer(200, b"")
         links = list(web.bodies) if web.listed is None else web.listed
+        links = web.listed_for.get(query, links)
         if web.search == "captcha":
             links = []
         if web.search == "endless":

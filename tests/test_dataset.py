@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -504,6 +505,31 @@ def test_a_killed_download_leaves_no_process_and_the_next_takes_up_what_came(web
     ]
     assert not list(raw.glob(".download-*"))
     assert sorted(web.fetched) == sorted([*web.bodies, "http://a.test/2.jpg"])
+
+
+@pytest.mark.long
+def test_killed_at_20_moments_nothing_is_fetched_twice_and_everything_is_listed(web, raw):
+    chance = random.Random(0)
+    queries = [f"query {i}" for i in range(40)]
+    web.listed_for = {q: [f"http://a.test/{q[6:]}/{i}.jpg" for i in range(40)] for q in queries}
+    links = [link for listed in web.listed_for.values() for link in listed]
+    web.bodies = {link: picture(i) for i, link in enumerate(links)}
+    web.faults = dict.fromkeys(chance.sample(links, 50), 404)
+    command = [sys.executable, ROOT / "dataset.py", *queries, "-o", raw, "--limit", "35"]
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+            time.sleep(1 + chance.random())
+            run.kill()
+    interrupted = len(web.fetched)
+    subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    assert 100 < interrupted < len(web.fetched)
+    rows = manifest(raw)
+    kept = [row for row in rows if "rejected" not in row]
+    assert {row["file"] for row in kept} == set(files(raw)) - {"manifest.jsonl"}
+    assert len(kept) == len({row["sha256"] for row in kept}) > 1000
+    assert {row["link"] for row in rows} == set(web.fetched)
+    # But for what was under way at such a moment, of four queries.
+    assert len(web.fetched) - len(set(web.fetched)) <= 80
 
 
 def test_open_collections_are_searched_alike_and_the_manifest_has_author_and_licence(
