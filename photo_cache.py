@@ -121,7 +121,7 @@ class PhotoCache:
         """Look at what the folder has.
 
         Args:
-            folder: made if it is not there; None keeps nothing.
+            folder: need not be there yet; None keeps nothing.
             side: pixels to which the shortest side of larger photographs is reduced.
         """
         self.side, self.reused, self.files = side, 0, Files()
@@ -131,17 +131,10 @@ class PhotoCache:
         self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
         self._index: list[dict[str, Any]] = []
         self._folder = folder / folder_name(side) if folder else None
-        if not self._folder:
-            return
-        try:
-            str(self._folder).encode()  # torch knows no other names
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, UnicodeEncodeError) as error:
-            self._give_up(error)
-            return
-        remove_leftovers([self._folder])
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            self._open(path)
+        if self._folder:
+            remove_leftovers([self._folder])
+            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+                self._open(path)
 
     def read_all(self, paths: list[Path]) -> Iterator[tuple[Path, Decoded | PhotoError]]:
         """Read photographs in their order: from the cache, or decoded and put into it.
@@ -259,9 +252,11 @@ class PhotoCache:
 
         path = self._folder / f"{secrets.token_hex(8)}{SUFFIX}"
         try:
+            str(path).encode()  # torch opens no files of other names
+            self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, write)
             self.files[path]
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UnicodeEncodeError) as error:
             self._give_up(error)
             return
         start = len(line) + len(index)
