@@ -52,7 +52,15 @@ from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
 from photo import spread, write_bytes
 from progress import draw_progress
 from published_weights import WeightsError
-from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, bin_shares, gather
+from training_data import (
+    VALIDATION_SIDE,
+    Batches,
+    Crops,
+    Gathered,
+    bin_shares,
+    gather,
+    stack_crops,
+)
 
 EPOCHS = 90  # the original's
 FINAL_PART = 0.5  # of the run, in which crops are of --final-size
@@ -453,7 +461,9 @@ def train(
         size = crop_size()
         photos = Crops(data.train, size, args.aged)
         batches = Batches(len(data.train), args.batch_size, args.seed, epoch, first_batch)
-        loader = DataLoader(photos, batch_sampler=batches, num_workers=workers)
+        loader = DataLoader(
+            photos, batch_sampler=batches, num_workers=workers, collate_fn=stack_crops
+        )
         title = f"epoch {epoch + 1}" + (f"/{epochs}" if epochs < math.inf else "")
         bar = progress(loader, title, unit="batch")
         epoch_begun, epoch_images = time.monotonic(), 0

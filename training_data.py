@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
-from torchvision.transforms.v2 import functional as transform
 
 from ab_bins import soft_bins
 from ageing import age
@@ -144,8 +146,8 @@ def gather(
 
     def hold_out(path: Path, rgb: Tensor) -> None:
         held_out.append(path)
-        image = transform.to_pil_image(rgb)
-        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+        image = square(Image.fromarray(rgb.movedim(0, -1).numpy()), VALIDATION_SIDE)
+        squares.append(torch.from_numpy(np.array(image)).movedim(-1, 0))
 
     to_validate = PhotoCache(cache, VALIDATION_SIDE)
     for path, photo in usable(validation_paths, to_validate, validation is not None):
@@ -182,6 +184,13 @@ def gather(
     )
 
 
+def _resize(planes: Tensor, height: int, width: int) -> Tensor:
+    """Resize (C, H, W) uint8, bilinearly, without aliasing; gives it in channels_last memory."""
+    # So torch takes half of the time.
+    planes = planes[None].contiguous(memory_format=torch.channels_last)
+    return F.interpolate(planes, (height, width), mode="bilinear", antialias=True)[0]
+
+
 def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Cut a random part out of a photograph, resize and mirror it.
 
@@ -200,8 +209,7 @@ def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
     stretch = (4 / 3) ** (aspect - 0.5)  # of one side against their geometric mean
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     top, left = round(top * (height - crop_h)), round(left * (width - crop_w))
-    rgb = transform.crop(rgb, top, left, crop_h, crop_w)
-    rgb = transform.resize(rgb, [size, size], antialias=True)
+    rgb = _resize(rgb[:, top : top + crop_h, left : left + crop_w], size, size)
     return rgb.flip(-1) if mirror < 0.5 else rgb
 
 
@@ -216,10 +224,9 @@ def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
     # resized as the channels of one pixel, which takes hardly longer than one of them.
     four = math.gcd(size, 4)
     for _ in range(2):
-        packed = grey.view(1, size, size // four, four).movedim(-1, 1)
-        packed = transform.resize(packed, [softened, size // four], antialias=True)
-        packed = transform.resize(packed, [size, size // four], antialias=True)
-        grey = packed.movedim(1, -1).reshape(1, size, size).transpose(1, 2).contiguous()
+        packed = grey.view(size, size // four, four).movedim(-1, 0)
+        packed = _resize(_resize(packed, softened, size // four), size, size // four)
+        grey = packed.movedim(0, -1).reshape(1, size, size).transpose(1, 2).contiguous()
     return grey
 
 
@@ -234,7 +241,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         """Cut one crop; its seed decides it, so a resumed run sees what an unbroken one would have.
 
         Returns:
-            grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth.
+            grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth,
+            in channels_last memory.
         """
         photo, seed = index
         generator = torch.Generator().manual_seed(seed)
@@ -244,6 +252,19 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         else:
             grey = torch.from_numpy(to_grey(rgb.movedim(0, -1).numpy()))[None]
         return soften(grey, generator), rgb
+
+
+def stack_crops(crops: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Make a batch of crops, as it is, in channels_last memory.
+
+    Args:
+        crops: from `Crops`.
+
+    Returns:
+        grey (B, 1, size, size) and rgb (B, 3, size, size), uint8.
+    """
+    grey, rgb = zip(*crops, strict=True)
+    return torch.stack(grey), torch.stack([image.movedim(0, -1) for image in rgb]).movedim(-1, 1)
 
 
 def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
