@@ -62,17 +62,6 @@ def test_every_file_says_its_job_in_its_first_line(path):
     assert re.fullmatch(r'""".{20,}[.?](""")?', first), first
 
 
-def test_inference_needs_no_torchvision():
-    reached, todo = set(), {"colourize", "evaluate"}
-    while todo:
-        name = todo.pop()
-        found = imports(ROOT / f"{name}.py")
-        todo |= (found & set(FLOOR_OF)) - reached
-        reached |= found
-    assert {"colourizer", "Model_CNN", "colour_space"} <= reached
-    assert "torchvision" not in reached
-
-
 def test_every_picture_and_page_that_a_text_shows_exists():
     for text in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")]:
         targets = re.findall(r"\]\((?!http)([^)#]+)\)", text.read_text())
