@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from console import print_note
@@ -208,7 +207,7 @@ class PhotoCache:
         return "" if changed else key, photo
 
     def _decode(self, path: Path) -> Decoded:
-        image: Image.Image = read_rgb(path, shortest_side=self.side)
+        image = read_rgb(path, shortest_side=self.side)
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)  # (3, H, W)
         return Decoded(pixels, look_at(image), difference_hash(image))
 
@@ -217,11 +216,10 @@ class PhotoCache:
         size = pixels.numel()
         if self._used + size > len(self._memory):
             self._write()
-            if size > len(self._memory) and self._folder:
-                # One block for all: of many small ones, freed, the holes would stay.
-                self._memory = torch.empty(max(size, FILE_BYTES), dtype=torch.uint8)
-        if not self._folder:
-            return
+            if not self._folder:
+                return
+            # One block for all: of many small ones, freed, the holes would stay.
+            self._memory = torch.empty(max(size, FILE_BYTES), dtype=torch.uint8)
         height, width = pixels.shape[1:]
         stored = self._memory[self._used : self._used + size].view(height, width, 3)
         stored.copy_(pixels.movedim(0, -1))
@@ -263,7 +261,9 @@ class PhotoCache:
         for photo, row in zip(self._new, self._index, strict=True):
             photo.pixels = place = Place(path, start, row["height"], row["width"])
             start = place.end
-        self._new, self._index, self._used = [], [], 0
+        # Somebody may look at these pixels still: the next ones get other memory.
+        self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
+        self._new, self._index = [], []
         give_back_freed_memory()
 
 

@@ -68,6 +68,20 @@ def test_what_was_decoded_once_is_not_decoded_again(album, tmp_path, monkeypatch
     assert same(again, first)
 
 
+def test_pixels_that_somebody_looks_at_stay_as_they_are(album, tmp_path, small_files):
+    reader = PhotoCache(tmp_path / "cache", 40)
+    paths = find_photos(album)
+    looked_at = {
+        path: reader.files.look_up(photo.pixels)
+        for some in (paths[:2], paths[2:])
+        for path, photo in reader.read_all(some)
+        if not isinstance(photo, PhotoError)
+    }
+    assert all(
+        torch.equal(looked_at[path], expected[0]) for path, expected in expect(album).items()
+    )
+
+
 def test_only_a_file_that_changed_is_decoded_again(album, tmp_path):
     read(album, tmp_path / "cache")
     scene(99).save(album / "photo3.png")
