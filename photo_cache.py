@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from console import print_note
@@ -121,7 +120,7 @@ class PhotoCache:
         """Look at what the folder has.
 
         Args:
-            folder: made if it is not there; None keeps nothing.
+            folder: need not be there yet; None keeps nothing.
             side: pixels to which the shortest side of larger photographs is reduced.
         """
         self.side, self.reused, self.files = side, 0, Files()
@@ -131,17 +130,10 @@ class PhotoCache:
         self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
         self._index: list[dict[str, Any]] = []
         self._folder = folder / folder_name(side) if folder else None
-        if not self._folder:
-            return
-        try:
-            str(self._folder).encode()  # torch knows no other names
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, UnicodeEncodeError) as error:
-            self._give_up(error)
-            return
-        remove_leftovers([self._folder])
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            self._open(path)
+        if self._folder:
+            remove_leftovers([self._folder])
+            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+                self._open(path)
 
     def read_all(self, paths: list[Path]) -> Iterator[tuple[Path, Decoded | PhotoError]]:
         """Read photographs in their order: from the cache, or decoded and put into it.
@@ -215,7 +207,7 @@ class PhotoCache:
         return "" if changed else key, photo
 
     def _decode(self, path: Path) -> Decoded:
-        image: Image.Image = read_rgb(path, shortest_side=self.side)
+        image = read_rgb(path, shortest_side=self.side)
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)  # (3, H, W)
         return Decoded(pixels, look_at(image), difference_hash(image))
 
@@ -224,11 +216,10 @@ class PhotoCache:
         size = pixels.numel()
         if self._used + size > len(self._memory):
             self._write()
-            if size > len(self._memory) and self._folder:
-                # One block for all: of many small ones, freed, the holes would stay.
-                self._memory = torch.empty(max(size, FILE_BYTES), dtype=torch.uint8)
-        if not self._folder:
-            return
+            if not self._folder:
+                return
+            # One block for all: of many small ones, freed, the holes would stay.
+            self._memory = torch.empty(max(size, FILE_BYTES), dtype=torch.uint8)
         height, width = pixels.shape[1:]
         stored = self._memory[self._used : self._used + size].view(height, width, 3)
         stored.copy_(pixels.movedim(0, -1))
@@ -259,14 +250,18 @@ class PhotoCache:
 
         path = self._folder / f"{secrets.token_hex(8)}{SUFFIX}"
         try:
+            str(path).encode()  # torch opens no files of other names
+            self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, write)
             self.files[path]
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UnicodeEncodeError) as error:
             self._give_up(error)
             return
         start = len(line) + len(index)
         for photo, row in zip(self._new, self._index, strict=True):
             photo.pixels = place = Place(path, start, row["height"], row["width"])
             start = place.end
-        self._new, self._index, self._used = [], [], 0
+        # Somebody may look at these pixels still: the next ones get other memory.
+        self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
+        self._new, self._index = [], []
         give_back_freed_memory()

@@ -68,6 +68,20 @@ def test_what_was_decoded_once_is_not_decoded_again(album, tmp_path, monkeypatch
     assert same(again, first)
 
 
+def test_pixels_that_somebody_looks_at_stay_as_they_are(album, tmp_path, small_files):
+    reader = PhotoCache(tmp_path / "cache", 40)
+    paths = find_photos(album)
+    looked_at = {
+        path: reader.files.look_up(photo.pixels)
+        for some in (paths[:2], paths[2:])
+        for path, photo in reader.read_all(some)
+        if not isinstance(photo, PhotoError)
+    }
+    assert all(
+        torch.equal(looked_at[path], expected[0]) for path, expected in expect(album).items()
+    )
+
+
 def test_only_a_file_that_changed_is_decoded_again(album, tmp_path):
     read(album, tmp_path / "cache")
     scene(99).save(album / "photo3.png")
@@ -94,9 +108,11 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(album, tmp_path, monke
             path.write_bytes(path.read_bytes() + b"more")
         return photo
 
+    before = (album / "photo3.png").read_bytes()
     monkeypatch.setattr(PhotoCache, "_decode", slow)
     read(album, tmp_path / "cache")
     monkeypatch.undo()
+    (album / "photo3.png").write_bytes(before)
     assert read(album, tmp_path / "cache")[1] == 11
 
 
@@ -139,6 +155,7 @@ def flip_in_index(content: bytes) -> bytes:
         (flip_in_pixels, 11),
         (flip_in_index, 9),
         (lambda content: content + b"more", 9),
+        (lambda content: content.replace(b"photographs", b"phonographs", 1), 9),
         (lambda content: b"", 9),
         (lambda content: b"\xff\xd8\xff" * 1000, 9),
         (lambda content: b"photographs 00000000 2\n[]", 9),
@@ -156,14 +173,24 @@ def test_what_is_damaged_or_foreign_is_decoded_again(album, tmp_path, small_file
 
 
 def test_a_deleted_cache_is_made_again_and_who_reads_it_does_not_notice(album, tmp_path):
-    reader = PhotoCache(tmp_path / "cache", 40)
-    photos = [photo for _, photo in reader.read_all(find_photos(album))]
-    photos = Photos([photo.pixels for photo in photos], reader.files)
-    shutil.rmtree(tmp_path / "cache")
-    expected = [pixels for pixels, _, _ in expect(album).values()]
-    assert all(torch.equal(*pair) for pair in zip(photos, expected, strict=True))
+    def look_up(reader: PhotoCache) -> dict:
+        photos = dict(reader.read_all(find_photos(album)))
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        return {
+            path: reader.files.look_up(photo.pixels)
+            for path, photo in photos.items()
+            if not isinstance(photo, PhotoError)
+        }
+
+    expected = {path: pixels for path, (pixels, _, _) in expect(album).items()}
+    written = look_up(PhotoCache(tmp_path / "cache", 40))
+    assert all(torch.equal(written[path], pixels) for path, pixels in expected.items())
     assert read(album, tmp_path / "cache")[1] == 0
-    assert read(album, tmp_path / "cache")[1] == 12
+    reader = PhotoCache(tmp_path / "cache", 40)
+    shutil.rmtree(tmp_path / "cache")
+    found = look_up(reader)
+    assert reader.reused == 12
+    assert all(torch.equal(found[path], pixels) for path, pixels in expected.items())
 
 
 def test_a_run_that_is_killed_keeps_the_files_that_were_full(album, tmp_path, small_files):
@@ -214,9 +241,22 @@ def test_a_cache_that_cannot_be_made_is_done_without(album, tmp_path, capfd, pla
     photos, reused = read(album, tmp_path / place)
     assert (reused, same(photos, expect(album))) == (0, True)
     assert "stay in memory" in capfd.readouterr().err
+    assert list(tmp_path.rglob("*.pixels")) == []
 
 
-def test_without_a_cache_nothing_is_written(album, tmp_path):
+def test_a_photograph_larger_than_a_file_of_the_cache_gets_one_of_its_own(
+    album, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(photo_cache, "FILE_BYTES", 100)
+    scene(12, 40, 100).save(album / "wide.png")
+    for reused in (0, 13):
+        photos, found = read(album, tmp_path / "cache")
+        assert (found, same(photos, expect(album))) == (reused, True)
+    assert len(list((tmp_path / "cache").rglob("*.pixels"))) == 13
+
+
+def test_without_a_cache_nothing_is_hashed_and_nothing_written(album, tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_cache, "hashlib", None)
     before = set(tmp_path.rglob("*"))
     photos, reused = read(album, None)
     assert (reused, same(photos, expect(album))) == (0, True)

@@ -12,7 +12,7 @@ from ab_bins import ab_bin_centres
 from colour_space import lightness_to_grey, rgb_to_lab
 from made_copies import ROTATED, SCALED, original_of
 from rejected_list import write_rejected
-from training_data import Batches, Crops, Order, bin_shares, gather, soften, split
+from training_data import Batches, Crops, Order, bin_shares, gather, soften, split, stack_crops
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -173,6 +173,14 @@ def test_a_crop_has_its_size_and_is_decided_by_its_seed(height, width):
     assert all(image.dtype == torch.uint8 for pair in pairs for image in pair)
     assert all(torch.equal(a, b) for a, b in zip(pairs[3], crops[0, 3], strict=True))
     assert len({tuple(crop.flatten().tolist()) for _, crop in pairs}) == 20
+
+
+def test_a_batch_is_its_crops():
+    rgb = torch.randint(0, 256, (3, 50, 40), dtype=torch.uint8)
+    crops = [Crops([rgb], 32, aged=0.5)[0, seed] for seed in range(5)]
+    batch = stack_crops(crops)
+    assert all(torch.equal(*pair) for pair in zip(batch[0], [g for g, _ in crops], strict=True))
+    assert all(torch.equal(*pair) for pair in zip(batch[1], [c for _, c in crops], strict=True))
 
 
 def test_half_of_the_crops_are_mirrored():

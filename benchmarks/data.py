@@ -1,0 +1,331 @@
+"""Benchmark: data_transformer.py beside its codec, reading from the cache, the training loader.
+
+`python benchmarks/data.py` makes its own photographs in a temporary folder, of
+data/samples_in_colour enlarged and grained. All figures come from one run on one machine; what
+matters are the ratios. `--photos FOLDER` also asks how many copies of a folder's photographs are
+found, and how many of them, made grey and sepia, are judged right.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
+
+import data_transformer  # noqa: E402
+import train  # noqa: E402
+from data_transformer import ENOUGH, JPEG_QUALITY  # noqa: E402
+from device import count_cores, keep_freed_memory, pick_device  # noqa: E402
+from duplicates import find_copies  # noqa: E402
+from photo import PhotoError, find_photos, spread  # noqa: E402
+from photo_cache import Decoded, PhotoCache  # noqa: E402
+from screening import objection  # noqa: E402
+from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather, stack_crops  # noqa: E402
+
+GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
+LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
+TRANSFORMED, READ, SIDE = 48, 192, 256  # photographs; photographs; pixels of the crops
+CROPS, STEPS = 6000, 5  # that the loader cuts; that the network takes
+# What sepia is made of: what becomes of black, middle grey and white.
+TONES = (
+    ((30, 20, 10), (140, 120, 95), (250, 235, 210)),
+    ((20, 10, 0), (150, 115, 75), (255, 240, 200)),
+    ((40, 26, 13), (160, 125, 85), (255, 228, 181)),
+    ((25, 20, 18), (135, 122, 110), (245, 236, 224)),
+)
+STRENGTHS = (0.4, 0.55, 0.7, 0.85, 1.0)  # of a tone, against plain grey
+COPIED, COLOURED, GREYED = 100, 100, 50  # photographs; sepia are as many as tones and strengths
+
+
+def make_photos(folder: Path, count: int, size: tuple[int, int], different: int) -> None:
+    """Write photographs in colour: parts of the samples, enlarged and grained; some are copies."""
+    folder.mkdir(parents=True)
+    samples = find_photos(ROOT / "data" / "samples_in_colour")
+    width, height = size
+    for n in range(count):
+        path = folder / f"photo{n:03}.jpg"
+        if n >= different:
+            shutil.copyfile(folder / f"photo{n % different:03}.jpg", path)
+            continue
+        rng = np.random.default_rng(n)
+        image = Image.open(samples[n % len(samples)]).convert("RGB")
+        left, top = rng.random(2) * 0.4 * image.size
+        box = (left, top, left + 0.6 * image.width, top + 0.6 * image.height)
+        image = image.resize(size, Image.Resampling.BICUBIC, box=box)
+        noise = rng.standard_normal((256, 256, 1), dtype=np.float32) * GRAIN
+        noise = np.tile(noise, (-(-height // 256), -(-width // 256), 1))[:height, :width]
+        grained = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(grained).save(path, quality=90)
+
+
+def rate_of(do: Callable[[], int]) -> float:
+    """Say how many a second something does; it returns how many it did."""
+    begun = time.perf_counter()
+    done = do()
+    return done / (time.perf_counter() - begun)
+
+
+def run_transformer(source: Path, out: Path, options: tuple[str, ...]) -> int:
+    """Run data_transformer.py in this process, so that its start-up does not count."""
+    with redirect_stderr(io.StringIO()) as said:
+        code = data_transformer.main([str(source), str(out), *options])
+    if code:
+        raise SystemExit(f"data_transformer.py failed: {said.getvalue()}")
+    return len(find_photos(source))
+
+
+def codec_limit(source: Path, out: Path, results: int) -> int:
+    """Decode at reduced scale, resize and encode in as many threads, by Pillow alone.
+
+    Args:
+        source: the photographs.
+        out: gets the results.
+        results: how many are made of each photograph.
+    """
+    out.mkdir()
+    paths = find_photos(source)
+
+    def rewrite(path: Path) -> None:
+        with Image.open(path) as image:
+            image.draft(None, (ENOUGH * SIDE, ENOUGH * SIDE))
+            image.load()
+            for n in range(results):
+                small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+                small.save(out / f"{path.stem}_{n}.jpg", quality=JPEG_QUALITY)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(rewrite, paths))
+    return len(paths)
+
+
+def measure_transformer(folder: Path, rounds: int) -> None:
+    """Print how fast data_transformer.py is beside its codec."""
+    make_photos(folder / "in", TRANSFORMED, LARGE, different=4)
+    print(f"data_transformer.py, {TRANSFORMED} JPEGs of 12 megapixels, {os.cpu_count()} threads")
+    print(f"{'':21}  photos/s  decode (reduced) + resize + encode  ratio  files of each")
+    for options in ((), ("--rotations", "1")):
+        rows = []
+        for _ in range(rounds):  # in turn, so that a busy machine is unfair to neither
+            ours = rate_of(partial(run_transformer, folder / "in", folder / "out", options))
+            results = len(find_photos(folder / "out")) // TRANSFORMED
+            limit = rate_of(partial(codec_limit, folder / "in", folder / "codec", results))
+            rows.append((ours, limit, ours / limit))
+            shutil.rmtree(folder / "out")
+            shutil.rmtree(folder / "codec")
+        ours, limit, ratio = (statistics.median(column) for column in zip(*rows, strict=True))
+        name = " ".join(options) or "default options"
+        print(f"{name:21}  {ours:8.1f}  {limit:34.1f}  {ratio:5.2f}  {results:13}")
+
+
+def measure_reading(folder: Path, rounds: int) -> Gathered:
+    """Print how fast photographs are read the first and the second time; return them."""
+    make_photos(folder / "album", READ, MIDDLE, different=READ)
+    side = round(train.CROP_ROOM * SIDE)
+    rows = []
+    for _ in range(rounds):
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+        begun = time.perf_counter()
+        gather([folder / "album"], None, side, folder / "cache")
+        first = READ / (time.perf_counter() - begun)
+        begun = time.perf_counter()
+        data = gather([folder / "album"], None, side, folder / "cache")
+        second = READ / (time.perf_counter() - begun)
+        if data.reused != READ:
+            raise SystemExit(f"only {data.reused} of {READ} photographs came from the cache")
+        rows.append((first, second, second / first))
+    first, second, ratio = (statistics.median(column) for column in zip(*rows, strict=True))
+    print(f"\nreading {READ} JPEGs of 2 megapixels, photos/s")
+    print(f"first run: {first:.0f}; from the cache: {second:.0f}; ratio: {ratio:.1f}")
+    return data
+
+
+def in_batches(data: Gathered) -> list[list[tuple[int, int]]]:
+    """List the indices of CROPS crops, batch by batch."""
+    size = train.parse_args([]).batch_size
+    epochs = -(-CROPS // len(data.train))
+    batches = [batch for n in range(epochs) for batch in Batches(len(data.train), size, 0, n)]
+    return batches[: CROPS // size]
+
+
+def read_bare(data: Gathered) -> int:
+    """Copy photographs out of the cache."""
+    for n in range(CROPS):
+        data.train[n % len(data.train)].clone()
+    return CROPS
+
+
+def load(data: Gathered, processes: int) -> int:
+    """Cut crops as train.py does, in this process or in others."""
+    crops = Crops(data.train, SIDE, aged=0)
+    batches = in_batches(data)
+    loader = DataLoader(crops, batch_sampler=batches, num_workers=processes, collate_fn=stack_crops)
+    return sum(len(rgb) for _, rgb in loader)
+
+
+def load_in_threads(data: Gathered, threads: int) -> int:
+    """Cut crops in threads of this process."""
+    crops = Crops(data.train, SIDE, aged=0)
+
+    def cut(batch: list[tuple[int, int]]) -> int:
+        _, rgb = stack_crops([crops[index] for index in batch])
+        return len(rgb)
+
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return sum(pool.map(cut, in_batches(data)))
+
+
+def train_steps() -> Callable[[], int]:
+    """Make what takes STEPS steps as train.py does by default, on random images."""
+    args = train.parse_args([])
+    device = pick_device(args.device)
+    model, _ = train.build_network(args)
+    model = model.to(device).to(memory_format=torch.channels_last).train()
+    ema, _ = train.build_network(args)
+    ema = ema.to(device).requires_grad_(False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
+    grey = torch.randint(256, (args.batch_size, 1, SIDE, SIDE), dtype=torch.uint8)
+    rgb = torch.randint(256, (args.batch_size, 3, SIDE, SIDE), dtype=torch.uint8)
+
+    def step(number: int) -> None:
+        loss = train.training_loss(model, grey.to(device), rgb.to(device), args.loss)
+        loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        train.update_ema(ema, model, number)
+
+    def steps() -> int:
+        for number in range(STEPS):
+            step(number)
+        return STEPS * args.batch_size
+
+    step(0)  # warm
+    return steps
+
+
+def measure_loader(data: Gathered, rounds: int) -> None:
+    """Print how many images a second the loader brings, and how many the network takes."""
+    cores, steps = count_cores(), train_steps()
+    threads = torch.get_num_threads()
+    ways: dict[str, Callable[[], int]] = {
+        "bare reading": partial(read_bare, data),
+        "loader, no process beside": partial(load, data, 0),
+        f"loader, {cores} processes": partial(load, data, cores),
+        f"loader, {cores} threads": partial(load_in_threads, data, cores),
+        "network": steps,
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            rates[name].append(rate_of(way))
+            torch.set_num_threads(threads)
+    network = rates["network"]
+    device = pick_device("auto").type
+    print(f"\ntraining at {SIDE} px, batches of {train.parse_args([]).batch_size}, on {device}")
+    print(f"{'':25}  images/s  ratio to network")
+    for name, of_rounds in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(of_rounds, network, strict=True))
+        print(f"{name:25}  {statistics.median(of_rounds):8.0f}  {ratio:16.1f}")
+
+
+def read_photos(paths: list[Path]) -> Iterator[tuple[Path, Decoded]]:
+    """Read photographs as `gather` does; those that cannot be read are passed over."""
+    for path, photo in PhotoCache(None, VALIDATION_SIDE).read_all(paths):
+        if not isinstance(photo, PhotoError):
+            yield path, photo
+
+
+def measure_copies(photos: list[Path], folder: Path) -> None:
+    """Print how many copies are found, and how many photographs are taken for copies."""
+    chosen = spread(photos, COPIED)
+    kinds = ("reduced to 0.4", "JPEG of quality 30", "cropped by 2%")
+    copies: dict[str, list[Path]] = {kind: [] for kind in kinds}
+    folder.mkdir()
+    for n, path in enumerate(chosen):
+        image = Image.open(path).convert("RGB")
+        width, height = image.size
+        variants = (
+            image.resize((round(0.4 * width), round(0.4 * height)), Image.Resampling.LANCZOS),
+            image,
+            ImageOps.crop(image, (round(0.01 * width), round(0.01 * height))),
+        )
+        for m, (kind, variant) in enumerate(zip(kinds, variants, strict=True)):
+            copies[kind].append(folder / f"{n}_{m}.jpg")
+            variant.save(copies[kind][-1], quality=30 if "30" in kind else 90)
+    paths = [*chosen, *(path for kind in kinds for path in copies[kind])]
+    read = [(path, photo.places) for path, photo in read_photos(paths)]
+    found = {read[n][0] for n in find_copies([places for _, places in read])}
+    print(f"\ncopies found, of {len(chosen)} photographs")
+    for kind in kinds:
+        print(f"{kind:25}  {len(found.intersection(copies[kind])) / len(chosen):.0%}")
+    print(f"{'other photographs':25}  {len(found.intersection(chosen)) / len(chosen):.0%}")
+
+
+def measure_screening(photos: list[Path], folder: Path) -> None:
+    """Print how many photographs in colour, in grey and in sepia are judged right."""
+    tones = [(tone, strength) for tone in TONES for strength in STRENGTHS]
+    chosen = spread(photos, COLOURED + GREYED + len(tones))
+    coloured = spread(chosen, COLOURED)
+    rest = [path for path in chosen if path not in set(coloured)]
+    folder.mkdir()
+    made: dict[str, list[Path]] = {"in colour": coloured, "grey": [], "sepia": []}
+    for n, path in enumerate(rest[:GREYED]):
+        grey = Image.open(path).convert("L")
+        made["grey"].append(folder / f"grey{n}.jpg")
+        grey.convert("L" if n % 2 else "RGB").save(made["grey"][-1], quality=(60, 85, 95)[n % 3])
+    for n, (path, (tone, strength)) in enumerate(zip(rest[GREYED:], tones, strict=False)):
+        grey = Image.open(path).convert("L")
+        black, middle, white = tone
+        sepia = ImageOps.colorize(grey, black, white, middle)
+        made["sepia"].append(folder / f"sepia{n}.jpg")
+        sepia = Image.blend(grey.convert("RGB"), sepia, strength)
+        sepia.save(made["sepia"][-1], quality=(60, 85, 95)[n % 3])
+    print("\njudged right by screening.py")
+    for kind, paths in made.items():
+        objections = {path: objection(photo.look) for path, photo in read_photos(paths)}
+        wrong = [path for path, why in objections.items() if bool(why) != (kind != "in colour")]
+        print(f"{kind:25}  {len(paths) - len(wrong)} of {len(paths)}", *(p.name for p in wrong))
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, metavar="N", help="the median of N runs (default: 3)")
+    add("--photos", type=Path, metavar="FOLDER",
+        help="also copies of this folder's photographs, and grey and sepia ones")  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run all, print tables."""
+    args = parse_args()
+    keep_freed_memory()  # as train.py does
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measure_transformer(folder, args.rounds)
+        measure_loader(measure_reading(folder, args.rounds), args.rounds)
+        if args.photos:
+            photos = find_photos(args.photos)
+            measure_copies(photos, folder / "copies")
+            measure_screening(photos, folder / "screening")
+
+
+if __name__ == "__main__":
+    main()
