@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -40,7 +42,7 @@ SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 # Every other crop looks soft to the network, as scans and enlarged photographs are: reduced to
 # between so much of its size and all of it, and enlarged again.
 SOFTEST = 0.4
-AHEAD = 2  # batches that threads make before they are asked for
+AHEAD = 4  # batches that threads make before they are asked for
 # Photographs of shards that wait to change places, and how many bytes of them at most.
 MIXED, MIXED_BYTES = 2000, 256 * 2**20
 SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` looks at
@@ -81,9 +83,7 @@ class Gathered:
         crops, batches = Crops(self.train, size, aged), Batches(len(self.train), order)
         if not processes:
             return CropBatches(crops, batches)
-        return DataLoader(
-            crops, batch_sampler=batches, num_workers=processes, collate_fn=stack_crops
-        )
+        return DataLoader(crops, batch_sampler=batches, num_workers=processes, collate_fn=as_it_is)
 
     def by_folder(self) -> dict[str, int]:
         """Count the photographs to train on by the name of the folder they lie in."""
@@ -270,14 +270,14 @@ def gather_shards(shards: list[Path], validation: Path | None, side: int) -> Gat
     return Gathered(photos, train, together, held_out, rejected, reused=0)
 
 
-def _resize(planes: Tensor, height: int, width: int) -> Tensor:
-    """Resize (C, H, W) uint8, bilinearly, without aliasing; gives it in channels_last memory."""
-    # Of a batch in such memory it takes two thirds of the time.
-    planes = planes[None].contiguous(memory_format=torch.channels_last)
-    return transform.resize(planes, [height, width], antialias=True)[0]
+def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize (H, W, C) uint8, bilinearly, without aliasing."""
+    # Of a batch of one, in channels_last memory, it takes two thirds of the time.
+    planes = torch.from_numpy(np.ascontiguousarray(pixels)).movedim(-1, 0)[None]
+    return transform.resize(planes, [height, width], antialias=True)[0].movedim(0, -1).numpy()
 
 
-def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> np.ndarray:
     """Cut a random part out of a photograph, resize and mirror it.
 
     Args:
@@ -286,7 +286,7 @@ def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
         generator: decides everything.
 
     Returns:
-        rgb (3, size, size) uint8.
+        pixels (size, size, 3) uint8.
     """
     area, aspect, top, left, mirror = torch.rand(5, generator=generator).tolist()
     height, width = rgb.shape[-2:]
@@ -295,13 +295,15 @@ def random_crop(rgb: Tensor, size: int, generator: torch.Generator) -> Tensor:
     stretch = (4 / 3) ** (aspect - 0.5)  # of one side against their geometric mean
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     top, left = round(top * (height - crop_h)), round(left * (width - crop_w))
-    rgb = _resize(rgb[:, top : top + crop_h, left : left + crop_w], size, size)
-    return rgb.flip(-1) if mirror < 0.5 else rgb
+    pixels = rgb[:, top : top + crop_h, left : left + crop_w].movedim(0, -1).numpy()
+    pixels = _resize(pixels, size, size)
+    # NumPy would take eight times as long to copy them backwards.
+    return torch.from_numpy(pixels).flip(1).numpy() if mirror < 0.5 else pixels
 
 
-def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Reduce and enlarge again, by chance; grey: (1, S, S) uint8. Returns the same shape."""
-    size = grey.shape[-1]
+def soften(grey: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """Reduce and enlarge again, by chance; grey: (S, S) uint8. Returns the same shape."""
+    size = len(grey)
     chance = torch.rand((), generator=generator).item()
     if chance >= 0.5:
         return grey
@@ -310,58 +312,60 @@ def soften(grey: Tensor, generator: torch.Generator) -> Tensor:
     # resized as the channels of one pixel, which takes hardly longer than one of them.
     four = math.gcd(size, 4)
     for _ in range(2):
-        packed = grey.view(size, size // four, four).movedim(-1, 0)
-        packed = _resize(_resize(packed, softened, size // four), size, size // four)
-        grey = packed.movedim(0, -1).reshape(1, size, size).transpose(1, 2).contiguous()
+        packed = _resize(grey.reshape(size, size // four, four), softened, size // four)
+        packed = _resize(packed, size, size // four)
+        grey = np.ascontiguousarray(packed.reshape(size, size).T)
     return grey
 
 
-def make_pair(rgb: Tensor, size: int, aged: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Cut a crop out of a photograph, and say what the network sees of it.
+def make_batch(
+    photos: Sequence[Tensor], size: int, aged: float, seeds: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Cut a crop out of each photograph, and say what the network sees of it.
+
+    Pixels are copied by NumPy: torch would use all cores for it, where other threads make other
+    batches.
 
     Args:
-        rgb: (3, H, W) uint8.
-        size: side of the crop in pixels.
+        photos: each (3, H, W) uint8.
+        size: side of the crops in pixels.
         aged: share of all crops that looks old.
-        seed: decides everything, so that a resumed run sees what an unbroken one would have.
+        seeds: each decides everything about a crop, so that a resumed run sees what an unbroken
+            one would have.
 
     Returns:
-        grey (1, size, size) uint8, what the network sees; rgb (3, size, size) uint8, the truth, in
-        channels_last memory.
+        grey (B, 1, size, size) uint8, what the network sees; rgb (B, 3, size, size) uint8, the
+        truth, in channels_last memory.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rgb = random_crop(rgb, size, generator)
-    if torch.rand((), generator=generator).item() < aged:
-        grey = age(rgb, generator)
-    else:
-        grey = torch.from_numpy(to_grey(rgb.movedim(0, -1).numpy()))[None]
-    return soften(grey, generator), rgb
+    pixels = np.empty((len(photos), size, size, 3), dtype=np.uint8)
+    grey = np.empty((len(photos), size, size), dtype=np.uint8)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for n, (rgb, generator) in enumerate(zip(photos, generators, strict=True)):
+        pixels[n] = random_crop(rgb, size, generator)
+        if torch.rand((), generator=generator).item() < aged:
+            seen = age(torch.from_numpy(pixels[n]).movedim(-1, 0), generator)[0].numpy()
+        else:
+            seen = to_grey(pixels[n])
+        grey[n] = soften(seen, generator)
+    return torch.from_numpy(grey)[:, None], torch.from_numpy(pixels).movedim(-1, 1)
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Random crops of photographs; an index is (photograph, seed)."""
+    """Random crops of photographs, by batches; an index is (photograph, seed)."""
 
     def __init__(self, photos: Sequence[Tensor], size: int, aged: float) -> None:
         """Take photographs, the side of the crops, and the share of them that looks old."""
         self.photos, self.size, self.aged = photos, size, aged
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Cut one crop; returns as `make_pair`."""
-        photo, seed = index
-        return make_pair(self.photos[photo], self.size, self.aged, seed)
+    def __getitems__(self, indices: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Cut a batch; returns as `make_batch`."""
+        numbers, seeds = zip(*indices, strict=True)
+        return make_batch([self.photos[n] for n in numbers], self.size, self.aged, seeds)
 
 
-def stack_crops(crops: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Make a batch of crops, as it is, in channels_last memory.
-
-    Args:
-        crops: from `Crops`.
-
-    Returns:
-        grey (B, 1, size, size) and rgb (B, 3, size, size), uint8.
-    """
-    grey, rgb = zip(*crops, strict=True)
-    return torch.stack(grey), torch.stack([image.movedim(0, -1) for image in rgb]).movedim(-1, 1)
+def as_it_is(batch: Any) -> Any:
+    """Be what a DataLoader puts a batch together with."""
+    return batch
 
 
 def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
@@ -437,16 +441,11 @@ class CropBatches:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the batches, as `stack_crops`."""
-        indices = chain.from_iterable(self.batches)
-        ahead = AHEAD * max(map(len, self.batches), default=1)
-        pairs = each(indices, self.crops.__getitem__, count_cores(), ahead)
-        for batch in self.batches:
-            cut = [pair for _, pair in islice(pairs, len(batch))]
-            for pair in cut:
-                if isinstance(pair, Exception):
-                    raise pair
-            yield stack_crops(cut)
+        """Give the batches, as `make_batch`."""
+        for _, batch in each(self.batches, self.crops.__getitems__, count_cores(), AHEAD):
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
 
 
 class ShardBatches:
@@ -465,33 +464,38 @@ class ShardBatches:
         return len(self.starts)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the batches, as `stack_crops`; for a broken photograph one beside it is taken.
+        """Give the batches, as `make_batch`; for a broken photograph one beside it is taken.
 
         Raises:
             ShardsError: the shards are no longer what they were, or all is broken.
         """
         generator = self.order.generator()
         seeds = torch.randint(2**62, (len(self.photos),), generator=generator).tolist()
-
-        def cut(photo: tuple[int, bytes]) -> tuple[Tensor, Tensor]:
-            number, content = photo
-            return make_pair(decode(content, self.photos.side), self.size, self.aged, seeds[number])
-
         batch_size = self.order.batch_size
         rest = islice(self._mixed(generator), self.order.first * batch_size, None)
-        pairs = each(rest, cut, count_cores(), AHEAD * batch_size)
-        for start in self.starts:
-            batch = [pair for _, pair in islice(pairs, batch_size)]
-            good = [pair for pair in batch if not isinstance(pair, Exception)]
+
+        def cut(batch: list[tuple[int, bytes]]) -> tuple[Tensor, Tensor]:
+            decoded, broken = [], []
+            for _, content in batch:
+                try:
+                    decoded.append(decode(content, self.photos.side))
+                except PhotoError as error:
+                    broken.append(error)
+                    decoded += decoded[-1:]
+            if not decoded:
+                raise ShardsError(f"no photograph of a whole batch can be decoded: {broken[0]}")
+            decoded = [decoded[0]] * (len(batch) - len(decoded)) + decoded
+            return make_batch(decoded, self.size, self.aged, [seeds[number] for number, _ in batch])
+
+        batches = (list(islice(rest, batch_size)) for _ in self.starts)
+        for start, (batch, crops) in zip(
+            self.starts, each(batches, cut, count_cores(), AHEAD), strict=True
+        ):
             if len(batch) < min(batch_size, len(self.photos) - start):
                 raise ShardsError("the shards have fewer photographs than when the run began")
-            if not good:
-                raise ShardsError(
-                    f"{batch_size} photographs in a row cannot be decoded: {batch[0]}"
-                )
-            for i, pair in enumerate(batch):
-                batch[i] = good[i % len(good)] if isinstance(pair, Exception) else pair
-            yield stack_crops(batch)
+            if isinstance(crops, Exception):
+                raise crops
+            yield crops
 
     def _mixed(self, generator: torch.Generator) -> Iterator[tuple[int, bytes]]:
         """Give each photograph's number and content, all once, in the epoch's order."""

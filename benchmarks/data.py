@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr
 from functools import partial
@@ -36,7 +36,16 @@ from duplicates import find_copies  # noqa: E402
 from photo import PhotoError, find_photos, spread  # noqa: E402
 from photo_cache import Decoded, PhotoCache  # noqa: E402
 from screening import objection  # noqa: E402
-from training_data import VALIDATION_SIDE, Batches, Crops, Gathered, gather, stack_crops  # noqa: E402
+from training_data import (  # noqa: E402
+    VALIDATION_SIDE,
+    Batches,
+    CropBatches,
+    Crops,
+    Gathered,
+    Order,
+    as_it_is,
+    gather,
+)
 
 GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
@@ -119,7 +128,7 @@ def measure_transformer(folder: Path, rounds: int) -> None:
     make_photos(folder / "in", TRANSFORMED, LARGE, different=4)
     print(f"data_transformer.py, {TRANSFORMED} JPEGs of 12 megapixels, {os.cpu_count()} threads")
     print(f"{'':21}  photos/s  decode (reduced) + resize + encode  ratio  files of each")
-    for options in ((), ("--rotations", "1")):
+    for options in ((), ("--rotations", "0"), ("--rotations", "3", "--fit")):
         rows = []
         for _ in range(rounds):  # in turn, so that a busy machine is unfair to neither
             ours = rate_of(partial(run_transformer, folder / "in", folder / "out", options))
@@ -155,12 +164,13 @@ def measure_reading(folder: Path, rounds: int) -> Gathered:
     return data
 
 
-def in_batches(data: Gathered) -> list[list[tuple[int, int]]]:
-    """List the indices of CROPS crops, batch by batch."""
+def in_batches(data: Gathered) -> Batches:
+    """Put CROPS crops into batches, as many epochs as that takes."""
     size = train.parse_args([]).batch_size
-    epochs = -(-CROPS // len(data.train))
-    batches = [batch for n in range(epochs) for batch in Batches(len(data.train), size, 0, n)]
-    return batches[: CROPS // size]
+    batches = Batches(len(data.train), Order(size, 0, 0))
+    for epoch in range(1, CROPS // len(data.train)):
+        batches.batches += Batches(len(data.train), Order(size, 0, epoch)).batches
+    return batches
 
 
 def read_bare(data: Gathered) -> int:
@@ -171,23 +181,14 @@ def read_bare(data: Gathered) -> int:
 
 
 def load(data: Gathered, processes: int) -> int:
-    """Cut crops as train.py does, in this process or in others."""
-    crops = Crops(data.train, SIDE, aged=0)
-    batches = in_batches(data)
-    loader = DataLoader(crops, batch_sampler=batches, num_workers=processes, collate_fn=stack_crops)
+    """Cut crops as train.py does: on a CPU in threads, beside a GPU in other processes."""
+    crops, batches = Crops(data.train, SIDE, aged=0), in_batches(data)
+    loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = CropBatches(crops, batches)
+    if processes:
+        loader = DataLoader(
+            crops, batch_sampler=batches, num_workers=processes, collate_fn=as_it_is
+        )
     return sum(len(rgb) for _, rgb in loader)
-
-
-def load_in_threads(data: Gathered, threads: int) -> int:
-    """Cut crops in threads of this process."""
-    crops = Crops(data.train, SIDE, aged=0)
-
-    def cut(batch: list[tuple[int, int]]) -> int:
-        _, rgb = stack_crops([crops[index] for index in batch])
-        return len(rgb)
-
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return sum(pool.map(cut, in_batches(data)))
 
 
 def train_steps() -> Callable[[], int]:
@@ -225,9 +226,8 @@ def measure_loader(data: Gathered, rounds: int) -> None:
     threads = torch.get_num_threads()
     ways: dict[str, Callable[[], int]] = {
         "bare reading": partial(read_bare, data),
-        "loader, no process beside": partial(load, data, 0),
+        f"loader, {cores} threads": partial(load, data, 0),
         f"loader, {cores} processes": partial(load, data, cores),
-        f"loader, {cores} threads": partial(load_in_threads, data, cores),
         "network": steps,
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
