@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 
 # Commands under test run in this process or in children; two cores serve one of them at a time, or
-# two of pytest-xdist's workers.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# two of pytest-xdist's workers, each with a thread of torch's: more would wait for each other.
+THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+torch.set_num_threads(THREADS)
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "data" / "samples"
