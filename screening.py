@@ -11,10 +11,10 @@ from colour_space import rgb_to_lab
 from metrics import colourfulness
 
 SIDE_JUDGED = 256  # pixels: the longest side at which pictures are judged
-# Of 500 colour photographs 0.4% are less colourful than that: clouds, fog, concrete.
-NEAR_GREY = 10.0
+# Of 500 photographs in colour none is less colourful than that, fog and concrete among them.
+NEAR_GREY = 8.0
 # Lab units. A toned photograph has one colour for each lightness: of 34 old ones none deviates by
-# more than 2.7 from it, of the 500 colour photographs two by less.
+# more than 2.8 from it, of the 500 in colour two by less.
 TONED = 2.8
 TONES = 16  # levels of lightness
 # What charts, logos and screens have: neighbours that are all alike, in few colours. Of 4,000
