@@ -20,10 +20,11 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from downloads import Bounded, Delivery, make_opener
 
-SEARCH_PATH = "/images/async"
+SEARCH_HOST, SEARCH_PATH = "www.bing.com", "/images/async"
 # The package is given numbers in the links' place, for it encodes what is encoded already.
 NUMBERED_HOST = "photo.invalid"
 EXHAUSTED = 3  # the exit code that says that the search has no more results
+RESULTS = 35  # on a page, as Bing's own pages ask for
 MOST_KNOWN_PAGES = 30  # of results, in a row, on which all is known from earlier runs
 RECORD = re.compile(r'\bm="([^"]*)"')  # JSON about each picture that is found
 LINK = re.compile(r"murl&quot;:&quot;(.*?)&quot;")  # the package's own expression
@@ -37,6 +38,12 @@ def ascii_link(link: str) -> str:
     return urlunsplit((parts.scheme, host, path, query, ""))
 
 
+def is_search(request: web.Request) -> bool:
+    """Say whether a page of results is asked for."""
+    parts = urlsplit(request.full_url)
+    return (parts.hostname, parts.path) == (SEARCH_HOST, SEARCH_PATH)
+
+
 class Fence(web.BaseHandler):
     """An opener that looks through what the package asks for and what it is answered."""
 
@@ -48,7 +55,7 @@ class Fence(web.BaseHandler):
         self.links: list[str] = []  # by number
         self.origins: dict[str, dict[str, str]] = {}  # of all results so far, known ones too
         self.known_pages = 0
-        self.exhausted = False  # whether the last page showed nothing that was not there before
+        self.exhausted = False  # whether the last page showed nothing new, or too many did
         self.opener = make_opener(self, bounds)
 
     def open(self, request: web.Request, data: None = None, timeout: float = 0) -> Any:
@@ -59,7 +66,11 @@ class Fence(web.BaseHandler):
 
             def read_picture() -> bytes:
                 body = self.watched(request, read)
-                self.delivery.bring(link, body, self.origins[link])
+                try:
+                    self.delivery.bring(link, body, self.origins[link])
+                except OSError as error:  # the package would go on with the next one
+                    print(f"OSError: {error.strerror}", flush=True)
+                    os._exit(1)
                 return body
 
             response.read = read_picture
@@ -82,22 +93,25 @@ class Fence(web.BaseHandler):
         if parts.netloc == NUMBERED_HOST:
             wanted.link = self.links[int(Path(parts.path).stem)]
             wanted.full_url = ascii_link(wanted.link)
-        elif parts.path == SEARCH_PATH:
+        elif is_search(request):
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             query["first"] = str(len(self.origins))
+            query["count"] = str(RESULTS)  # of as few as are missing it would take many pages
             wanted.full_url = urlunsplit(parts._replace(query=urlencode(query)))
         return request
 
     def http_response(self, request: web.Request, response: Any) -> Any:
         """Of pages of results pass on the first with something new."""
-        if urlsplit(request.full_url).path != SEARCH_PATH or response.status != 200:
+        if not is_search(request) or response.status != 200:
             return response
         before = len(self.origins)
         page = self.number(response.read().decode("utf-8", "replace"))
         self.exhausted = len(self.origins) == before
-        if self.exhausted or LINK.search(page):
+        if LINK.search(page):
             self.known_pages = 0
-        elif self.known_pages < MOST_KNOWN_PAGES:
+        elif self.known_pages == MOST_KNOWN_PAGES:
+            self.exhausted = True
+        elif not self.exhausted:
             self.known_pages += 1
             again = web.Request(request.full_url, headers=dict(request.headers))
             with self.opener.open(again, timeout=request.timeout) as answer:  # type: ignore

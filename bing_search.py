@@ -17,6 +17,8 @@ from downloads import FILE_SECONDS, LARGEST_FILE, SILENT_SECONDS, Delivery
 CHILD = Path(__file__).with_name("bing_child.py")
 # Asked one after the other, for each brings other results, until there are enough.
 VARIANTS = ("{}", "{} photo")
+# So many links may lead to nothing, before it is given up.
+LOST_BY_ALL, LOST_PER_PHOTO = 50, 3
 POLL_SECONDS = 0.05  # between two looks at whether the child has ended or is to be stopped
 
 
@@ -43,6 +45,9 @@ def download(
     for variant in VARIANTS:
         code = 0
         while code == 0:  # it stops by itself where a page of results leads to nothing
+            if len(delivery.lost) > LOST_BY_ALL + LOST_PER_PHOTO * limit:
+                delivery.trouble = f"{len(delivery.lost)} links led to nothing"
+                return delivery
             missing, passed_over = limit - len(delivery.files), {*known, *delivery.origins}
             code, said = run_child(variant.format(query), missing, folder, passed_over, stop, until)
             delivery = Delivery.read(folder)

@@ -18,12 +18,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from console import progress
 from decoder import FORMATS
 from downloads import Delivery
 from duplicates import are_copies, difference_hash, pack_hash, unpack_hash
 from photo import PhotoError, each_photo, find_photos, read_rgb
 from rejected_list import read_rejected
-from screening import look_at, objection
+from screening import SIDE_JUDGED, look_at, objection
 
 try:
     import fcntl
@@ -82,6 +83,12 @@ def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
     return row | ({"rejected": why} if why else {}), places
 
 
+def identify(path: Path) -> tuple[str, Tensor]:
+    """Say what tells a photograph from others: its sha256, and its `difference_hash`."""
+    places = difference_hash(read_rgb(path, shortest_side=SIDE_JUDGED))
+    return hashlib.sha256(path.read_bytes()).hexdigest(), places
+
+
 class Collection:
     """A folder of photographs with their manifest; several threads may add to it."""
 
@@ -96,7 +103,7 @@ class Collection:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock()
         manifest = folder / MANIFEST
-        self._manifest = manifest.open("a+", encoding="utf-8")
+        self._manifest = manifest.open("a+", encoding="utf-8", errors="replace")
         if fcntl:
             try:
                 fcntl.flock(self._manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,13 +111,18 @@ class Collection:
                 self._manifest.close()
                 raise BusyError(folder) from None
         self._links: set[str] = set()
+        self._listed: dict[str, Path] = {}  # links whose photographs were kept
         self._files: dict[str, Path] = {}  # by the beginning of their sha256
         self._places: list[Tensor] = []
         self._by_place: list[Path] = []
-        self._read_manifest()
-        self._read_unlisted()
-        for temporary in sorted(folder.glob(TEMPORARY + "*")):
-            self._take_up(temporary)
+        try:
+            self._read_manifest()
+            self._read_unlisted()
+            for temporary in sorted(folder.glob(TEMPORARY + "*")):
+                self._take_up(temporary)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let other processes add to it."""
@@ -124,24 +136,32 @@ class Collection:
         for line in content.splitlines():
             try:
                 row = json.loads(line)
-                if link := row.get("link"):
-                    lost = row.get("rejected") == "not downloaded"
-                    if not lost or LASTING.search(row["why"]):
-                        self._links.add(link)
+                lost = row.get("rejected") == "not downloaded"
+                if "link" in row and not (lost and not LASTING.search(row["why"])):
+                    self._links.add(str(row["link"]))
                 if "rejected" not in row:
-                    self._know(row["sha256"], self.folder / row["file"])
-                    self._look_like(unpack_hash(row["hash"]), self.folder / row["file"])
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
+                    path = self.folder / row["file"]
+                    path.resolve().relative_to(self.folder.resolve())  # no other file of the disk
+                    places = unpack_hash(row["hash"])
+                    self._know(row["sha256"], path)
+                    self._look_like(places, path)
+                    if "link" in row:
+                        self._listed[str(row["link"])] = path
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                continue  # half a line, of a run that was killed, or not ours
 
     def _read_unlisted(self) -> None:
         """Get to know photographs that somebody has put here, to take no copies of them."""
         listed = set(self._files.values())
         unlisted = [path for path in find_photos(self.folder) if path not in listed]
-        for path, result in each_photo(unlisted, examine):
-            if not isinstance(result, PhotoError) and result[1] is not None:
-                self._know(result[0]["sha256"], path)
-                self._look_like(result[1], path)
+        read = each_photo(unlisted, identify)
+        for path, result in progress(read, "looking at what is there", len(unlisted)):
+            if not isinstance(result, PhotoError):
+                sha256, places = result
+                self._know(sha256, path)
+                self._look_like(places, path)
+                name = str(path.relative_to(self.folder))
+                self._write({"file": name, "sha256": sha256, "hash": pack_hash(places)})
 
     def _know(self, sha256: str, path: Path) -> None:
         self._files[sha256[:DIGITS]] = path
@@ -173,26 +193,26 @@ class Collection:
         """Count the files that are being downloaded and have not been looked at."""
         count = 0
         for folder in self.folder.glob(TEMPORARY + "*"):
-            with suppress(FileNotFoundError):  # taken by now
+            with suppress(OSError):  # taken by now, or no folder
                 count += sum(name.isdigit() for name in os.listdir(folder))  # noqa: PTH208 - a name is enough
         return count
 
     @contextmanager
     def ask(self, query: str, source: str) -> Iterator[Path]:
-        """Make a folder to download into; should this process be killed, the next takes it up."""
+        """Make a folder to download into; if this process fails within, the next takes it up."""
         temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.folder))
-        try:
-            (temporary / ASKED).write_text(json.dumps({"query": query, "source": source}), "utf-8")
-            yield temporary
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        (temporary / ASKED).write_text(json.dumps({"query": query, "source": source}), "utf-8")
+        yield temporary
+        shutil.rmtree(temporary, ignore_errors=True)
 
     def _take_up(self, temporary: Path) -> None:
         try:
             asked = json.loads((temporary / ASKED).read_text("utf-8"))
-            self.take(asked["query"], asked["source"], Delivery.read(temporary))
-        except (OSError, ValueError, KeyError):  # killed before it had begun
+            query, source = str(asked["query"]), str(asked["source"])
+        except (OSError, ValueError, TypeError, KeyError):  # killed before it had begun
             pass
+        else:
+            self.take(query, source, Delivery.read(temporary))
         shutil.rmtree(temporary, ignore_errors=True)
 
     def take(self, query: str, source: str, delivery: Delivery) -> Counter[str]:
@@ -205,34 +225,45 @@ class Collection:
         for link, why in delivery.lost.items():
             row = {"rejected": "not downloaded", "why": why}
             counts["not downloaded"] += 1
-            self._note(query, source, link, delivery, row)
+            with self._lock:
+                self._note(query, source, link, delivery, row)
         for link, path in delivery.files.items():
-            if not path.exists():  # kept before this process was killed
+            if not path.is_file():  # taken before this process was killed
                 continue
             row, places = examine(path)
             with self._lock:
+                if link in self._links:  # noted before a kill, or brought for two queries at once
+                    counts["duplicate"] += 1
+                    target = self._listed.get(link)
+                    if target and not target.exists():
+                        path.replace(target)
+                    continue
                 if twin := self._twin(row["sha256"], places):
                     reason = "duplicate" if twin.exists() else "deleted by hand"
                     row |= {"rejected": reason, "of": str(twin.relative_to(self.folder))}
-                if "rejected" not in row:
-                    suffix = row["format"].lower().replace("jpeg", "jpg")
-                    name = f"{row['sha256'][:DIGITS]}.{suffix}"
-                    target = self.folder / folder_name(query) / name
-                    target.parent.mkdir(exist_ok=True)
-                    path.replace(target)
-                    row = {"file": str(target.relative_to(self.folder))} | row
-                    self._know(row["sha256"], target)
-                    if places is not None:
-                        self._look_like(places, target)
-            counts[row.get("rejected", "kept")] += 1
-            self._note(query, source, link, delivery, row)
+                counts[row.get("rejected", "kept")] += 1
+                if "rejected" in row:
+                    self._note(query, source, link, delivery, row)
+                    continue
+                suffix = row["format"].lower().replace("jpeg", "jpg")
+                target = self.folder / folder_name(query) / f"{row['sha256'][:DIGITS]}.{suffix}"
+                target.parent.mkdir(exist_ok=True)
+                row = {"file": str(target.relative_to(self.folder))} | row
+                # In this order: what is noted and not moved yet, the next run moves.
+                self._note(query, source, link, delivery, row)
+                path.replace(target)
+                self._know(row["sha256"], target)
+                if places is not None:
+                    self._look_like(places, target)
         return counts
 
     def _note(
         self, query: str, source: str, link: str, delivery: Delivery, row: dict[str, Any]
     ) -> None:
         about = {"query": query, "source": source, "link": link} | delivery.origins[link]
+        self._write(about | row)
+        self._links.add(link)
+
+    def _write(self, row: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._lock:
-            self._links.add(link)
-            print(json.dumps(about | row | {"time": now}), file=self._manifest, flush=True)
+        print(json.dumps(row | {"time": now}), file=self._manifest, flush=True)

@@ -47,7 +47,8 @@ def _write(text: str, file: TextIO) -> None:
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
     if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text
-        sys.stdout.reconfigure(errors="surrogateescape")
+        as_it_is = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if as_it_is else "backslashreplace")
     try:
         _write(str(result), sys.stdout)
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ ROUNDS = 4  # of asking for as many photographs as are still missing
 GIVE_UP_AFTER = 3  # queries in a row that brought nothing
 FEW = 0.5  # of the limit: a query with less has failed
 POLL_SECONDS = 0.2  # between two looks at whether Ctrl-C was pressed
+LONGEST_QUERY = 240  # bytes: bing_image_downloader makes a folder of that name
 WIDEST_QUERY = 24  # characters of the table's first column
 COLUMNS = ("wanted", "got", "new", *REASONS.values())
 
@@ -84,6 +86,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     for query in args.queries:
         if not query.strip() or not query.isprintable():
             parser.error(f"{query!r}: not a query")
+        if len(query.encode()) > LONGEST_QUERY:
+            parser.error(f"{query!r}: longer than {LONGEST_QUERY} bytes")
     return args
 
 
@@ -184,10 +188,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     outcomes: dict[str, Outcome] = {}
     try:
-        collection = Collection(args.output)
-        with Interrupt() as interrupt:
+        with closing(Collection(args.output)) as collection, Interrupt() as interrupt:
             run(args, collection, interrupt, outcomes)
-        collection.close()
     except BusyError:
         print_error(f"{args.output}: another dataset.py is at work there", "wait, or stop it")
         return 2

@@ -61,13 +61,13 @@ class Delivery:
         for line in lines:
             try:
                 row = json.loads(line)
-            except ValueError:  # half a line, of a process that was killed
+                if "lost" in row:
+                    delivery.lost[row["link"]] = row["lost"]
+                else:
+                    delivery.files[row["link"]] = folder / row["file"]
+                delivery.origins[row["link"]] = row["origin"]
+            except (ValueError, TypeError, KeyError):  # half a line, of a process that was killed
                 continue
-            delivery.origins[row["link"]] = row["origin"]
-            if "lost" in row:
-                delivery.lost[row["link"]] = row["lost"]
-            else:
-                delivery.files[row["link"]] = folder / row["file"]
         return delivery
 
 

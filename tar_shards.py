@@ -1,6 +1,7 @@
 """Photographs in tar files, the shards of the WebDataset layout: for sets that outgrow one disk."""
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from photo import is_photo_name, read_rgb
+
+META = re.compile(r"__[^/]*__($|/)")  # what webdataset passes over
 
 
 class ShardsError(Exception):
@@ -40,7 +43,8 @@ class Member:
 
 def find_shards(folder: Path) -> list[Path]:
     """List the shards that lie in a folder, by name."""
-    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+    found = folder.glob("*.tar")
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
 def list_members(shard: Path) -> list[Member]:
@@ -54,7 +58,7 @@ def list_members(shard: Path) -> list[Member]:
             return [
                 Member(shard, entry.name, entry.offset_data, entry.size)
                 for entry in tar
-                if entry.isreg() and is_photo_name(Path(entry.name))
+                if entry.isreg() and is_photo_name(Path(entry.name)) and not META.match(entry.name)
             ]
     except (OSError, tarfile.TarError) as error:
         what = getattr(error, "strerror", None) or str(error)
@@ -81,6 +85,9 @@ def stream(shards: list[Path]) -> Iterator[tuple[Path, bytes]]:
 
     Yields:
         Each photograph's path, as `Member.path`, and its content.
+
+    Raises:
+        ShardsError: a shard is no longer what it was, or webdataset is missing.
     """
     read = load_reader()
 
@@ -88,10 +95,13 @@ def stream(shards: list[Path]) -> Iterator[tuple[Path, bytes]]:
         return is_photo_name(Path(name))
 
     for shard in shards:
-        with shard.open("rb") as file:
-            source = {"url": str(shard), "stream": file}
-            for entry in read(iter([source]), select_files=is_wanted, eof_value=None):
-                yield shard / entry["fname"], entry["data"]
+        try:
+            with shard.open("rb") as file:
+                source = {"url": str(shard), "stream": file}
+                for entry in read(iter([source]), select_files=is_wanted, eof_value=None):
+                    yield shard / entry["fname"], entry["data"]
+        except (OSError, tarfile.TarError) as error:
+            raise ShardsError(f"{shard}: cannot be read any more ({error})") from error
 
 
 def decode(content: bytes, side: int) -> Tensor:

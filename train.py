@@ -61,6 +61,7 @@ WARM_UP = 0.03  # share of the run in which the learning rate rises
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
 # Between two looks at the validation photographs; an epoch of few photographs has fewer steps.
 REPORT_STEPS = 50
+LARGEST_SEED = 2**40
 SAVE_SECONDS = 300  # between two saves of last.pt; a killed run loses no more
 PICTURES = 6  # validation photographs that progress.png shows
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
@@ -167,7 +168,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         run = Path(args.resume)
         try:
             saved = json.loads((run / "settings.json").read_text())["options"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             parser.error(f"--resume {run}: no readable settings.json there")
         parser.set_defaults(**saved | {"output": args.resume, "resume": args.resume})
         args = parser.parse_args(argv)
@@ -175,6 +176,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             if getattr(args, name) != parser.get_default(name):
                 hint = f"begin a run with --start-from {run / 'best.pt'}"
                 parser.error(f"{option(name)}: cannot be changed in a resumed run; {hint}")
+    if abs(args.seed) >= LARGEST_SEED:
+        parser.error(f"--seed {args.seed}: less than {LARGEST_SEED}")
     # What the one says already, the other cannot say.
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
@@ -212,6 +215,9 @@ def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
     if args.resume or args.start_from:
         path = Path(args.resume) / "last.pt" if args.resume else Path(args.start_from)
         content = load_checkpoint(path)
+        if args.resume and "state" not in content:
+            hint = f"begin a run with --start-from {path}"
+            raise CheckpointError(path, "holds no run that can go on", hint)
         model = build_model(content, path)
     elif args.model == "classic":
         model = ClassicCNN()
@@ -532,7 +538,7 @@ def main(argv: list[str] | None = None) -> int:
         if not folder.is_dir():
             print_error(f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS")
             return 2
-    if not args.resume and (run / "last.pt").exists():
+    if not args.resume and any((run / name).exists() for name in ("last.pt", "best.pt")):
         hint = f"--resume {run} goes on with it, -o DIR begins another"
         print_error(f"{run}: holds a run already; nothing was overwritten", hint)
         return 2
@@ -558,10 +564,10 @@ def main(argv: list[str] | None = None) -> int:
     if len(data.train) < 2 or not len(data.validation):
         print_error("too few photographs: it takes 2 to train on and 1 to validate on")
         return 1
-    if isinstance(model, Model_CNN) and not saved:  # else it knows them
-        model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
     settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
     try:
+        if isinstance(model, Model_CNN) and not saved:  # else it knows them
+            model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
         write_bytes(run / "settings.json", (json.dumps(settings, indent=2) + "\n").encode())
         with Interrupt() as interrupt:
             return train(args, data, model, saved, interrupt)

@@ -55,7 +55,7 @@ class Handler(fake_proxy.Handler):
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             web.searches.append(query["q"])
             web.asked.set()
-            self.answer_search(query["q"], int(query["first"]))
+            self.answer_search(query["q"], int(query["first"]), int(query["count"]))
         elif (fault := web.faults.get(self.path)) is not None:
             web.fetched.append(self.path)
             self.fail(fault, web.bodies.get(self.path, b""))
@@ -88,7 +88,7 @@ class Handler(fake_proxy.Handler):
         self.close_connection = True
         return None
 
-    def answer_search(self, query: str, first: int):
+    def answer_search(self, query: str, first: int, count: int):
         web = self.server.web
         if web.search == "silent":
             web.closing.wait()
@@ -104,7 +104,7 @@ class Handler(fake_proxy.Handler):
             first = 0
         page = "".join(
             f'<li><a class="iusc" m="{html.escape(self.record(link))}" href="#"></a></li>'
-            for link in links[first : first + PAGE]
+            for link in links[first : first + min(count, PAGE)]
         )
         body = f"<ul>{page}</ul>".encode()
         if web.search == "latin 1":

@@ -36,3 +36,10 @@ def test_a_line_is_written_with_its_end_so_that_processes_do_not_join_theirs(
     monkeypatch.setattr(f"sys.{stream}", file)
     say()
     assert file.pieces == [expected]
+
+
+def test_a_result_that_stdout_has_no_letters_for_is_printed_all_the_same(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    print_result("café 夜")
+    assert written.getvalue() == "café \\u591c\n".encode("latin-1")

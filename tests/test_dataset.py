@@ -25,6 +25,7 @@ import bing_search
 import dataset
 import open_collections
 from collection import Collection, folder_name
+from downloads import Delivery
 
 PORT_THAT_REFUSES = 1
 
@@ -212,6 +213,7 @@ def test_a_copy_of_a_photograph_that_somebody_put_there_is_not_taken(web, raw):
     web.bodies = {"http://a.test/1.jpg": encode(scene(1, 240, 320).resize((200, 150)))}
     assert download(raw, "lakes") == 1
     assert why_rejected(raw) == {"1.jpg": "duplicate"}
+    assert manifest(raw)[0]["file"] == "mine/scan.png"
 
 
 def test_every_link_is_fetched_as_it_is(web, raw):
@@ -265,6 +267,50 @@ def test_a_rerun_goes_on_behind_pages_that_are_known(web, raw):
     assert download(raw, "lakes", limit=40) == 0
     assert len(files(raw / "lakes")) == 40
     assert len(set(web.fetched)) == len(web.fetched)
+
+
+def test_a_search_of_which_all_is_known_ends_soon(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(0) for i in range(2)}
+    download(raw, "lakes", limit=2)
+    known = [f"http://a.test/{i}.jpg" for i in range(1500)]
+    with (raw / "manifest.jsonl").open("a") as file:
+        for link in known:
+            print(json.dumps({"link": link, "rejected": "broken"}), file=file)
+    web.listed, web.searches = [*known, "http://a.test/new.jpg"], []
+    assert download(raw, "lakes", limit=2) == 0
+    assert len(web.searches) < 70  # 30 pages and one more in each wording
+    assert len(web.fetched) == 2
+
+
+def test_links_that_lead_nowhere_end_a_query_some_time(web, raw, capsys):
+    web.listed = [f"http://a.test/{i}.jpg" for i in range(400)]
+    assert download(raw, "lakes", limit=2) == 1
+    assert 56 < len(manifest(raw)) < 100
+    assert "links led to nothing" in capsys.readouterr().err
+
+
+def test_a_manifest_of_odd_lines_is_no_trouble(web, raw):
+    raw.mkdir()
+    odd = ["[1]", "3", "null", '{"link": 5}', '{"file": "/etc/passwd", "sha256": "0", "hash": ""}',
+           '{"file": 3, "sha256": 4}', '{"link": null, "rejected": "not downloaded", "why": null}',
+           '{"file": "../x.jpg", "sha256": "00", "hash": "' + "=" * 256 + '"}', "[" * 100_000,
+           "caf\xe9"]  # fmt: skip
+    (raw / "manifest.jsonl").write_bytes("\n".join(odd).encode("latin-1"))
+    web.bodies = {"http://a.test/1.jpg": picture(1)}
+    assert download(raw, "lakes") == 0
+
+
+@pytest.mark.parametrize("asked", ["[]", "{}", '{"query": 3, "source": 4}', "no json"])
+def test_odd_leftovers_are_no_trouble(web, raw, asked):
+    (raw / ".download-x" / "1").mkdir(parents=True)
+    (raw / ".download-x" / "asked.json").write_text(asked)
+    (raw / ".download-x" / "notes.jsonl").write_text(
+        '3\n{"link": "x"}\n{"link": "y", "file": "1"}\n'
+    )
+    (raw / ".download-file").write_text("")
+    web.bodies = {"http://a.test/1.jpg": picture(1)}
+    assert download(raw, "lakes") == 0
+    assert not (raw / ".download-x").exists()
 
 
 def test_what_could_not_be_fetched_is_tried_again_only_if_that_may_pass(web, raw):
@@ -552,6 +598,39 @@ def test_open_collections_are_searched_alike_and_the_manifest_has_author_and_lic
         assert (raw / row["file"]).exists()
 
 
+def test_what_a_killed_run_has_noted_and_not_moved_yet_is_moved_by_the_next(web, raw):
+    web.bodies = {f"http://a.test/{i}.jpg": picture(i) for i in range(2)}
+    web.bodies["http://a.test/2.jpg"] = b"broken"
+    web.listed = ["http://a.test/2.jpg", "http://a.test/1.jpg", "http://a.test/0.jpg"]
+    download(raw, "lakes", limit=2)
+    before, rows = files(raw), manifest(raw)
+    temporary = raw / ".download-x"
+    temporary.mkdir()
+    (temporary / "asked.json").write_text('{"query": "lakes", "source": "bing"}')
+    notes = [{"link": row["link"], "origin": {}, "file": row["link"][14]} for row in rows]
+    (temporary / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    (raw / rows[1]["file"]).rename(temporary / "1")
+    (temporary / "2").write_bytes(b"broken")
+    Collection(raw).close()
+    assert files(raw) == before
+    assert manifest(raw) == rows
+
+
+def test_a_delivery_that_cannot_be_taken_is_left_for_the_next_run(web, raw):
+    collection = Collection(raw)
+    (raw / "lakes").write_text("a file")
+    with pytest.raises(OSError), collection.ask("lakes", "bing") as folder:
+        delivery = Delivery(folder)
+        delivery.bring("http://a.test/0.jpg", picture(0), {"title": "A title"})
+        collection.take("lakes", "bing", delivery)
+    collection.close()
+    (raw / "lakes").unlink()
+    Collection(raw).close()
+    assert len(files(raw / "lakes")) == 1
+    assert manifest(raw)[0]["title"] == "A title"
+    assert not list(raw.glob(".download-*"))
+
+
 def test_a_manifest_that_was_cut_short_goes_on_in_a_line_of_its_own(web, raw):
     web.bodies = {"http://a.test/1.jpg": picture(1)}
     download(raw, "lakes")
@@ -574,7 +653,7 @@ def test_a_second_download_into_the_same_folder_is_refused(web, raw, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--limit", "0"], [""], ["two\nlines"], [os.fsdecode(b"\xff")]]
+    "arguments", [["--limit", "0"], [""], ["two\nlines"], [os.fsdecode(b"\xff")], ["x" * 241]]
 )
 def test_nonsense_on_the_command_line_is_refused(arguments):
     with pytest.raises(SystemExit) as stop:

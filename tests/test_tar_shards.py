@@ -29,6 +29,7 @@ def shards(album, tmp_path) -> Path:
             for path in photos[n::3]:
                 tar.add(path, path.relative_to(album))
                 tar.add(__file__, path.relative_to(album).with_suffix(".json"))
+            tar.add(photos[n], "__meta__/of-the-shard.png")
     return folder
 
 
