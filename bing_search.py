@@ -71,7 +71,7 @@ def run_child(
     Returns:
         The exit code; and if it is neither 0 nor EXHAUSTED, why it ended before its time.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as own, Path(own, "log").open("w+b") as log:
+    with tempfile.TemporaryDirectory(dir=folder) as own, tempfile.TemporaryFile() as log:
         links = Path(own, "known.json")
         links.write_text(json.dumps(sorted(known)), "utf-8")
         options = [str(folder), str(links), str(LARGEST_FILE), str(FILE_SECONDS)]

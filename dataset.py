@@ -1,6 +1,7 @@
 """Command: download colour photographs to train on, from Bing or from open collections."""
 
 import argparse
+import errno
 import importlib.util
 import sys
 import threading
@@ -28,6 +29,7 @@ START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO
 ROUNDS = 4  # of asking for as many photographs as are still missing
 GIVE_UP_AFTER = 3  # queries in a row that brought nothing
 FEW = 0.5  # of the limit: a query with less has failed
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_SECONDS = 0.2  # between two looks at whether Ctrl-C was pressed
 LONGEST_QUERY = 240  # bytes: bing_image_downloader makes a folder of that name
 WIDEST_QUERY = 24  # characters of the table's first column
@@ -194,6 +196,9 @@ def main(argv: list[str] | None = None) -> int:
         print_error(f"{args.output}: another dataset.py is at work there", "wait, or stop it")
         return 2
     except OSError as error:
+        if error.errno in DISK_FULL:
+            print_error(f"{args.output}: the disk is full", "make room and run this again")
+            return 1
         print_error(f"{error.filename or args.output}: {error.strerror}", "choose another --output")
         return 2
     counts = sum((outcome.counts for outcome in outcomes.values()), Counter[str]())
