@@ -21,7 +21,7 @@ from torch import Tensor
 from console import progress
 from decoder import FORMATS
 from downloads import Delivery
-from duplicates import are_copies, difference_hash, pack_hash, unpack_hash
+from duplicates import HASH_SIDE, are_copies, difference_hash, pack_hash, unpack_hash
 from photo import PhotoError, each_photo, find_photos, read_rgb
 from rejected_list import read_rejected
 from screening import SIDE_JUDGED, look_at, objection
@@ -113,7 +113,8 @@ class Collection:
         self._links: set[str] = set()
         self._listed: dict[str, Path] = {}  # links whose photographs were kept
         self._files: dict[str, Path] = {}  # by the beginning of their sha256
-        self._places: list[Tensor] = []
+        self._places = torch.empty(0, HASH_SIDE**2)  # each row that of a photograph
+        self._new_places: list[Tensor] = []  # to be put below them
         self._by_place: list[Path] = []
         try:
             self._read_manifest()
@@ -167,16 +168,19 @@ class Collection:
         self._files[sha256[:DIGITS]] = path
 
     def _look_like(self, places: Tensor, path: Path) -> None:
-        self._places.append(places)
+        self._new_places.append(places)
         self._by_place.append(path)
 
     def _twin(self, sha256: str, places: Tensor | None) -> Path | None:
         """Find the photograph that another is a copy of."""
         if twin := self._files.get(sha256[:DIGITS]):
             return twin
-        if places is None or not self._places:
+        if places is None:
             return None
-        found = are_copies(places[None], torch.stack(self._places))[0].nonzero().flatten()
+        if self._new_places:
+            self._places = torch.cat((self._places, torch.stack(self._new_places)))
+            self._new_places = []
+        found = are_copies(places[None], self._places)[0].nonzero().flatten()
         return self._by_place[int(found[0])] if len(found) else None
 
     def count(self, query: str) -> int:

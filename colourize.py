@@ -1,7 +1,6 @@
 """Command: put colour into black-and-white photographs."""
 
 import argparse
-import errno
 import io
 import itertools
 import json
@@ -38,6 +37,7 @@ from console import (
 from decoder import SeveralPicturesError
 from device import add_device_option, count_cores, keep_freed_memory
 from photo import (
+    DISK_FULL,
     SUFFIXES,
     TARGETS,
     Photo,
@@ -69,7 +69,6 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
 THERE_ALREADY = "there already"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)  # there may be a million

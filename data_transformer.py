@@ -1,7 +1,6 @@
 """Command: resize photographs to 256x256, and add copies, rotated and at other scales."""
 
 import argparse
-import errno
 import io
 import itertools
 import json
@@ -21,6 +20,7 @@ from console import PATIENCE, Interrupt, at_least, print_error, print_note, prog
 from decoder import open_image
 from made_copies import ROTATED, SCALED
 from photo import (
+    DISK_FULL,
     PhotoError,
     each_photo,
     find_photos,
@@ -48,7 +48,6 @@ JPEG_QUALITY = 95
 # side of a rotated copy needs 2 at most.
 ENOUGH = 2
 WRITERS = 4  # threads that wait for the disk while others compute
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 ELSEWHERE = "choose another OUTPUT folder"
 
 

@@ -1,7 +1,6 @@
 """Command: download colour photographs to train on, from Bing or from open collections."""
 
 import argparse
-import errno
 import importlib.util
 import sys
 import threading
@@ -23,13 +22,13 @@ from console import (
     progress,
     run_command,
 )
+from photo import DISK_FULL
 from queries_for_download import QUERIES
 
 START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO
 ROUNDS = 4  # of asking for as many photographs as are still missing
 GIVE_UP_AFTER = 3  # queries in a row that brought nothing
 FEW = 0.5  # of the limit: a query with less has failed
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_SECONDS = 0.2  # between two looks at whether Ctrl-C was pressed
 LONGEST_QUERY = 240  # bytes: bing_image_downloader makes a folder of that name
 WIDEST_QUERY = 24  # characters of the table's first column

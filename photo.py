@@ -1,5 +1,6 @@
 """Photographs on disk <-> pixels: finding, reading, writing; nothing about colour or networks."""
 
+import errno
 import os
 import secrets
 import socket
@@ -57,6 +58,7 @@ TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif
 # so long without growing.
 PART, LEFTOVER_SECONDS = ".part-", 3600
 BLOCK = 1 << 16  # bytes; of no file system more
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MACHINE = socket.gethostname()[:64].replace("-", "_")
 _being_written: set[Path] = set()
 

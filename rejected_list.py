@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from photo import find_photos, is_photo_name, write_bytes
+from photo import is_photo_name, write_bytes
 
 REJECTED_LIST = "rejected.txt"
 HEADER = "# Photographs that are left out, a path below this folder in each line.\n"
@@ -106,9 +106,3 @@ def write_rejected(folder: Path, paths: Iterable[Path]) -> None:
     lines = sorted(to_line(path, folder) for path in paths)
     text = HEADER + "".join(f"{line}\n" for line in lines)
     write_bytes(folder / REJECTED_LIST, text.encode("utf-8", "surrogateescape"))
-
-
-def find_wanted(folder: Path, without: Path | None = None) -> list[Path]:
-    """List the photographs below a folder as `find_photos` does, less those in rejected.txt."""
-    rejected = read_rejected(folder)
-    return [path for path in find_photos(folder, without) if path not in rejected]

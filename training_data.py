@@ -194,8 +194,7 @@ def gather(
 
     def hold_out(path: Path, rgb: Tensor) -> None:
         held_out.append(path)
-        image = transform.to_pil_image(rgb)
-        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
+        squares.append(cut_square(rgb))
 
     to_validate = PhotoCache(cache, VALIDATION_SIDE)
     for path, photo in usable(validation_paths, to_validate, validation is not None):
@@ -225,11 +224,10 @@ def gather(
         hold_out(left[-1], to_train.files.look_up(dict(trained_on)[left[-1]].pixels))
         taken_out = original_of(left[-1])
         trained_on = [photo for photo in trained_on if original_of(photo[0]) != taken_out]
-    none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
     return Gathered(
         Photos([photo.pixels for _, photo in trained_on], to_train.files),
         [path for path, _ in trained_on],
-        torch.stack(squares) if squares else none,
+        stack_squares(squares),
         held_out,
         +rejected,
         to_validate.reused + to_train.reused,
@@ -258,16 +256,31 @@ def gather_shards(shards: list[Path], validation: Path | None, side: int) -> Gat
     to_validate = Shards([members[path] for path in candidates], VALIDATION_SIDE)
     for number, path in enumerate(progress(candidates, "reading")):
         try:
-            image = transform.to_pil_image(to_validate[number])
+            squares.append(cut_square(to_validate[number]))
         except PhotoError:
             rejected["unreadable"] += 1
-            continue
-        held_out.append(path)
-        squares.append(transform.pil_to_tensor(square(image, VALIDATION_SIDE)))
-    none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
+        else:
+            held_out.append(path)
     photos = Shards([members[path] for path in train], side)
-    together = torch.stack(squares) if squares else none
-    return Gathered(photos, train, together, held_out, rejected, reused=0)
+    return Gathered(photos, train, stack_squares(squares), held_out, rejected, reused=0)
+
+
+def cut_square(rgb: Tensor) -> Tensor:
+    """Cut what is validated on out of a photograph's middle.
+
+    Args:
+        rgb: (3, H, W) uint8.
+
+    Returns:
+        rgb (3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
+    """
+    return transform.pil_to_tensor(square(transform.to_pil_image(rgb), VALIDATION_SIDE))
+
+
+def stack_squares(squares: list[Tensor]) -> Tensor:
+    """Put any number of squares together, 0 too; returns as `Gathered.validation`."""
+    none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
+    return torch.stack(squares) if squares else none
 
 
 def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -29,6 +29,25 @@ def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
     return Image.fromarray((rgb + rng.normal(0, 4, rgb.shape)).clip(0, 255).astype(np.uint8))
 
 
+def stops_after(steps: int) -> type:
+    """Make an Interrupt for train.py that is Ctrl-C after some steps."""
+    from console import Interrupt
+
+    class StopsAfterSteps(Interrupt):
+        left = steps
+
+        @property
+        def exit_code(self):
+            self.left -= 1
+            return 130 if self.left <= 0 else 0
+
+        @exit_code.setter
+        def exit_code(self, value):
+            pass
+
+    return StopsAfterSteps
+
+
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     """A folder of twelve colourful photographs, two of them in a subfolder."""

@@ -32,7 +32,7 @@ class Web:
     faults: links, and how they are answered instead: an error's number, "slow" (byte by byte),
         "silent", "endless" (never stops sending), "short" (less than its header announces), "loop"
         (redirects to itself), or a link that they redirect to.
-    searches, fetched: the queries and the links that it was asked for; asked: whether it was yet.
+    searches, fetched: the queries and the links that it was asked for.
     """
 
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -41,7 +41,6 @@ class Web:
     search: str = "ok"
     faults: dict[str, int | str] = field(default_factory=dict)
     searches: list[str] = field(default_factory=list)
-    asked: threading.Event = field(default_factory=threading.Event)
     fetched: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -54,7 +53,6 @@ class Handler(fake_proxy.Handler):
         if url.path == "/images/async":
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             web.searches.append(query["q"])
-            web.asked.set()
             self.answer_search(query["q"], int(query["first"]), int(query["count"]))
         elif (fault := web.faults.get(self.path)) is not None:
             web.fetched.append(self.path)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from photo import find_photos
 from rejected_list import (
     MARKED,
     REJECTED_LIST,
     SAVED,
     UNMARKED,
-    find_wanted,
     read_list,
     read_rejected,
     to_line,
@@ -111,7 +111,9 @@ def test_a_saved_list_says_what_was_done_and_another_that_all_is_marked(tmp_path
 
 def test_what_is_wanted_is_what_is_there_and_not_listed(album):
     write_rejected(album, [album / "photo3.png", album / "sub" / "photo10.png", album / "gone.png"])
-    wanted = {path.relative_to(album).as_posix() for path in find_wanted(album)}
+    wanted = {
+        path.relative_to(album).as_posix() for path in {*find_photos(album)} - read_rejected(album)
+    }
     assert wanted == {f"photo{i}.png" for i in range(10) if i != 3} | {"sub/photo11.png"}
     (album / REJECTED_LIST).unlink()
-    assert len(find_wanted(album)) == 12
+    assert len(set(find_photos(album)) - read_rejected(album)) == 12

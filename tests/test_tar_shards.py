@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import scene
+from conftest import scene, stops_after
 
 import train
 import training_data
@@ -116,23 +116,9 @@ def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
     assert train.main([*options, str(tmp_path / "unbroken")]) == 0
     assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
 
-    class StopsAfterSteps(train.Interrupt):
-        """Ctrl-C after three steps; an epoch has two."""
-
-        left = 3
-
-        @property
-        def exit_code(self):
-            self.left -= 1
-            return 130 if self.left <= 0 else 0
-
-        @exit_code.setter
-        def exit_code(self, _):
-            pass
-
     run = tmp_path / "stopped"
     with monkeypatch.context() as patch:
-        patch.setattr(train, "Interrupt", StopsAfterSteps)
+        patch.setattr(train, "Interrupt", stops_after(3))
         assert train.main([*options, str(run)]) == 130
     assert train.main(["--resume", str(run)]) == 0
     one, two = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, stops_after
 from PIL import Image
 
 import train
@@ -97,22 +97,8 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     options = [album, "--epochs", 3, *more, *SMALL]
     run_train(*options, "-o", tmp_path / "unbroken")
 
-    class StopsAfterSteps(train.Interrupt):
-        """Ctrl-C after some steps; an epoch has two."""
-
-        left = steps
-
-        @property
-        def exit_code(self):
-            self.left -= 1
-            return 130 if self.left <= 0 else 0
-
-        @exit_code.setter
-        def exit_code(self, value):
-            pass
-
     with monkeypatch.context() as patch:
-        patch.setattr(train, "Interrupt", StopsAfterSteps)
+        patch.setattr(train, "Interrupt", stops_after(steps))
         assert run_train(*options, "-o", tmp_path / "stopped") == 130
     assert load_checkpoint(tmp_path / "stopped" / "last.pt")["state"]["step"] == steps
     assert run_train("--resume", tmp_path / "stopped") == 0
