@@ -29,7 +29,6 @@ from checkpoint import (
 from classic_cnn import ClassicCNN
 from colour_space import (
     fit_to_gamut,
-    grey_to_lightness,
     lightness_to_grey,
     rgb_to_lab,
     rgb_to_pixels,
@@ -44,6 +43,7 @@ from console import (
     progress,
     run_command,
 )
+from crops import CropBatch, Order, pair
 from device import add_device_option, autocast, keep_freed_memory, pick_device
 from losses import LOSSES
 from metrics import ab_error, colourfulness, psnr
@@ -52,7 +52,7 @@ from photo import spread, write_bytes
 from progress import draw_progress
 from published_weights import WeightsError
 from tar_shards import ShardsError
-from training_data import VALIDATION_SIDE, Gathered, Order, bin_shares, gather
+from training_data import VALIDATION_SIDE, Gathered, bin_shares, gather
 
 EPOCHS = 90  # the original's
 FINAL_PART = 0.5  # of the run, in which crops are of --final-size
@@ -253,41 +253,24 @@ def learning_rate(peak: float, done: float) -> float:
     return peak * 0.01
 
 
-def lightness_and_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Split photographs into what the network sees and what it should say.
-
-    Args:
-        rgb: (B, 3, H, W) uint8.
-
-    Returns:
-        lightness (B, 1, H, W) in [0, 100], that of an 8-bit grey photograph, in channels_last
-        memory; ab (B, 2, H, W) in Lab units.
-    """
-    lab = rgb_to_lab(rgb.float() / 255)
-    lightness = round_to_greys(lab[:, :1])
-    return lightness.contiguous(memory_format=torch.channels_last), lab[:, 1:]
-
-
-def training_loss(model: Network, grey: Tensor, rgb: Tensor, loss_name: str) -> Tensor:
+def training_loss(model: Network, batch: CropBatch, device: torch.device, name: str) -> Tensor:
     """Run the network on a batch and say how wrong it is.
 
     Args:
         model: in training mode.
-        grey: (B, 1, H, W) uint8, what it sees.
-        rgb: (B, 3, H, W) uint8, the truth.
-        loss_name: one of LOSSES; the original's network has its own.
+        batch: on the CPU.
+        device: the network's.
+        name: one of LOSSES; the original's network has its own.
     """
-    lightness = grey_to_lightness(grey.float() / 255)
-    lightness = lightness.contiguous(memory_format=torch.channels_last)
-    ab = rgb_to_lab(rgb.float() / 255)[:, 1:]
+    lightness, ab = pair(batch, device)  # (B, 1, S, S), (B, 2, S, S)
     if isinstance(model, ClassicCNN):  # the original's loss: L1 between RGB and RGB
-        with autocast(rgb.device):
+        with autocast(device):
             predicted = model(lightness_to_grey(lightness))
-        return F.l1_loss(predicted.float(), rgb.float() / 255)
-    with autocast(rgb.device):
-        logits = model(lightness)  # (B, K, H/4, W/4)
-    ab = F.adaptive_avg_pool2d(ab, logits.shape[-2:])  # (B, 2, H/4, W/4)
-    return LOSSES[loss_name](logits, ab, model.bin_centres)
+        return F.l1_loss(predicted.float(), batch.rgb.to(device).float() / 255)
+    with autocast(device):
+        logits = model(lightness)  # (B, K, S/4, S/4)
+    ab = F.adaptive_avg_pool2d(ab, logits.shape[-2:])  # (B, 2, S/4, S/4)
+    return LOSSES[name](logits, ab, model.bin_centres)
 
 
 @torch.no_grad()
@@ -321,14 +304,16 @@ def validate(
     pictures: list[tuple[np.ndarray, ...]] = []
     shown = set(spread(range(len(photos)), PICTURES))
     for first, batch in zip(range(0, len(photos), 10), photos.split(10), strict=True):
-        rgb = batch.to(device)
-        lightness, ab = lightness_and_ab(rgb)
+        rgb = batch.to(device).float() / 255
+        lab = rgb_to_lab(rgb)
+        lightness, ab = round_to_greys(lab[:, :1]), lab[:, 1:]
+        lightness = lightness.contiguous(memory_format=torch.channels_last)
         with autocast(device):
             predicted_ab = model.predict_ab(lightness)
         predicted_ab = F.interpolate(predicted_ab, ab.shape[-2:], mode="bicubic")
         predicted = fit_to_gamut(lightness, predicted_ab)
         grey = lightness_to_grey(lightness).expand_as(predicted)
-        for i, true in enumerate(rgb.float() / 255):
+        for i, true in enumerate(rgb):
             figures = {
                 "ab_error": ab_error(predicted_ab[i], ab[i]),
                 "grey_ab_error": ab_error(torch.zeros_like(ab[i]), ab[i]),
@@ -463,11 +448,11 @@ def train(
         bar = progress(loader, title, unit="batch")
         epoch_begun, epoch_images = time.monotonic(), 0
         model.train()
-        for grey, rgb in bar:  # (B, 1, size, size) and (B, 3, size, size), uint8
+        for batch in bar:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(args.learning_rate, share_done())
 
-            loss = training_loss(model, grey.to(device), rgb.to(device), args.loss)
+            loss = training_loss(model, batch, device, args.loss)
             loss_value = loss.item()
             if not math.isfinite(loss_value):
                 bar.close()
@@ -479,10 +464,10 @@ def train(
 
             state["batch"] += 1
             state["step"] += 1
-            state["images"] += len(rgb)
+            state["images"] += len(batch.rgb)
             state["losses"].append(loss_value)
             state["seconds"] = time.monotonic() - begun
-            epoch_images += len(rgb)
+            epoch_images += len(batch.rgb)
             rate = epoch_images / (time.monotonic() - epoch_begun)
             left = (1 / share_done() - 1) * state["seconds"] / 60
             bar.set_postfix_str(f"loss {loss_value:.3f}, {rate:.0f} images/s, {left:.0f} min left")

@@ -30,22 +30,14 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import data_transformer  # noqa: E402
 import train  # noqa: E402
+from crops import Batches, CropBatch, CropBatches, Crops, Order, as_it_is, make_batch  # noqa: E402
 from data_transformer import ENOUGH, JPEG_QUALITY  # noqa: E402
 from device import count_cores, keep_freed_memory, pick_device  # noqa: E402
 from duplicates import find_copies  # noqa: E402
 from photo import PhotoError, find_photos, spread  # noqa: E402
 from photo_cache import Decoded, PhotoCache  # noqa: E402
 from screening import objection  # noqa: E402
-from training_data import (  # noqa: E402
-    VALIDATION_SIDE,
-    Batches,
-    CropBatches,
-    Crops,
-    Gathered,
-    Order,
-    as_it_is,
-    gather,
-)
+from training_data import VALIDATION_SIDE, Gathered, gather  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
@@ -183,12 +175,12 @@ def read_bare(data: Gathered) -> int:
 def load(data: Gathered, processes: int) -> int:
     """Cut crops as train.py does: on a CPU in threads, beside a GPU in other processes."""
     crops, batches = Crops(data.train, SIDE, aged=0), in_batches(data)
-    loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = CropBatches(crops, batches)
+    loader: Iterable[CropBatch] = CropBatches(crops, batches)
     if processes:
         loader = DataLoader(
             crops, batch_sampler=batches, num_workers=processes, collate_fn=as_it_is
         )
-    return sum(len(rgb) for _, rgb in loader)
+    return sum(len(batch.rgb) for batch in loader)
 
 
 def train_steps() -> Callable[[], int]:
@@ -200,11 +192,11 @@ def train_steps() -> Callable[[], int]:
     ema, _ = train.build_network(args)
     ema = ema.to(device).requires_grad_(False)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
-    grey = torch.randint(256, (args.batch_size, 1, SIDE, SIDE), dtype=torch.uint8)
-    rgb = torch.randint(256, (args.batch_size, 3, SIDE, SIDE), dtype=torch.uint8)
+    photos = list(torch.randint(256, (args.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
+    batch = make_batch(photos, range(len(photos)), SIDE, 0, range(len(photos)))
 
     def step(number: int) -> None:
-        loss = train.training_loss(model, grey.to(device), rgb.to(device), args.loss)
+        loss = train.training_loss(model, batch, device, args.loss)
         loss.item()
         optimizer.zero_grad()
         loss.backward()

@@ -40,7 +40,8 @@ FLOORS = (
         "tar_shards",
     ),
     ("Model_CNN", "losses", "review_page", "photo_cache", "collection", "bing_search"),
-    ("checkpoint", "perceptual", "training_data"),
+    ("checkpoint", "crops", "perceptual"),
+    ("training_data",),
     ("colourizer",),
     ("dataset", "data_transformer", "review", "train", "colourize", "evaluate"),
 )

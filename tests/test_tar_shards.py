@@ -8,12 +8,14 @@ import pytest
 import torch
 from conftest import scene, stops_after
 
+import crops
 import train
 import training_data
+from crops import Order, ShardBatches
 from made_copies import original_of
 from photo import find_photos
 from tar_shards import ShardsError, find_shards, list_members, stream
-from training_data import Order, ShardBatches, gather
+from training_data import gather
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
 
@@ -35,7 +37,7 @@ def shards(album, tmp_path) -> Path:
 
 def batches(shards: Path, batch_size=5, seed=0, epoch=0, first=0) -> list[torch.Tensor]:
     order = Order(batch_size, seed, epoch, first)
-    return [rgb for _, rgb in gather([shards], None, 48).batches(32, 0.5, order, processes=0)]
+    return [batch.rgb for batch in gather([shards], None, 48).batches(32, 0.5, order, processes=0)]
 
 
 def equal(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
@@ -88,7 +90,7 @@ def test_an_epoch_sees_every_photograph_once_in_an_order_that_the_seed_decides(s
 @pytest.mark.parametrize("limit", [{"MIXED": 3}, {"MIXED_BYTES": 20_000}, {}])
 def test_an_epoch_goes_on_where_it_stopped(shards, monkeypatch, limit):
     for name, value in limit.items():
-        monkeypatch.setattr(training_data, name, value)
+        monkeypatch.setattr(crops, name, value)
     epoch = batches(shards, batch_size=3)
     for first in range(len(epoch) + 1):
         assert equal(batches(shards, batch_size=3, first=first), epoch[first:])
@@ -103,7 +105,7 @@ def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
                     file.seek(member.start)
                     file.write(b"broken")
     data = gather([shards], None, 48)
-    batches = [rgb for _, rgb in data.batches(32, 0, Order(4, 0, 0), processes=0)]
+    batches = [batch.rgb for batch in data.batches(32, 0, Order(4, 0, 0), processes=0)]
     assert [len(rgb) for rgb in batches] == [4, 4]
     shares = training_data.bin_shares(data.train, torch.tensor([[0.0, 0.0], [40.0, 40.0]]))
     assert shares.sum().item() == pytest.approx(1)

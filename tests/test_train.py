@@ -225,7 +225,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
 ):
     losses = iter([1.0, 1.0, float("nan")])
 
-    def loss(model, grey, rgb, name):
+    def loss(model, batch, device, name):
         return next(losses) * sum(p.square().sum() for p in model.parameters())
 
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
@@ -262,9 +262,8 @@ def test_a_recipe_stands_for_options_and_what_is_said_besides_comes_first():
 def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
     sides = []
 
-    def loss(model, grey, rgb, name):
-        sides.append(rgb.shape[-1])
-        assert grey.shape[-2:] == rgb.shape[-2:]
+    def loss(model, batch, device, name):
+        sides.append(batch.rgb.shape[-1])
         return sum(p.square().sum() for p in model.parameters())
 
     monkeypatch.setattr(train, "training_loss", loss)

@@ -1,18 +1,15 @@
-"""training_data.py: what is trained on, what is held out, and crops that a seed decides."""
+"""training_data.py: what is trained on, and what is held out."""
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from conftest import scene
 from PIL import Image
 
 import photo_cache
 from ab_bins import ab_bin_centres
-from colour_space import lightness_to_grey, rgb_to_lab
 from made_copies import ROTATED, SCALED, original_of
 from rejected_list import write_rejected
-from training_data import Batches, Order, bin_shares, gather, make_batch, soften, split
+from training_data import bin_shares, gather, split
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -164,96 +161,6 @@ def test_a_validation_folder_is_used_instead_and_never_trained_on(album):
     assert (len(data.train), len(data.validation)) == (10, 2)
 
 
-def crop(rgb: torch.Tensor, size: int, aged: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    grey, crops = make_batch([rgb], size, aged, [seed])
-    return grey[0], crops[0]
-
-
-@pytest.mark.parametrize(("height", "width"), [(40, 40), (32, 100), (100, 33)])
-def test_a_crop_has_its_size_and_is_decided_by_its_seed(height, width):
-    rgb = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
-    pairs = [crop(rgb, 32, 0.5, seed) for seed in range(20)]
-    assert all(g.shape == (1, 32, 32) and c.shape == (3, 32, 32) for g, c in pairs)
-    assert all(image.dtype == torch.uint8 for pair in pairs for image in pair)
-    assert all(torch.equal(a, b) for a, b in zip(pairs[3], crop(rgb, 32, 0.5, 3), strict=True))
-    assert len({tuple(crop.flatten().tolist()) for _, crop in pairs}) == 20
-
-
-@pytest.mark.parametrize("aged", [0, 0.5, 1])
-def test_a_batch_is_its_crops(aged):
-    photos = list(torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8))
-    grey, rgb = make_batch(photos, 32, aged, range(5))
-    for n, photo in enumerate(photos):
-        one = crop(photo, 32, aged, n)
-        assert torch.equal(grey[n], one[0])
-        assert torch.equal(rgb[n], one[1])
-
-
-@pytest.mark.parametrize("processes", [0, 2])
-def test_threads_and_processes_give_the_same_batches(album, processes):
-    data = gather([album], album / "sub", side=64)
-    order = Order(batch_size=4, seed=1, epoch=2)
-    loader = data.batches(32, 0.5, order, processes)
-    assert len(loader) == 3
-    for (grey, rgb), batch in zip(loader, Batches(len(data.train), order), strict=True):
-        numbers, seeds = zip(*batch, strict=True)
-        expected = make_batch([data.train[n] for n in numbers], 32, 0.5, seeds)
-        assert torch.equal(grey, expected[0])
-        assert torch.equal(rgb, expected[1])
-
-
-def test_half_of_the_crops_are_mirrored():
-    ramp = torch.arange(64, dtype=torch.uint8).expand(3, 64, 64) * 4
-    _, crops = make_batch([ramp] * 200, 32, 0, range(200))
-    assert 70 < sum(bool(crop[0, 0, -1] > crop[0, 0, 0]) for crop in crops) < 130
-
-
-def test_without_ageing_the_network_sees_the_crop_in_grey_every_other_one_softer():
-    rgb = torch.from_numpy(np.array(scene(0, 64, 64))).movedim(-1, 0)
-    softer = 0
-    for grey, truth in zip(*make_batch([rgb] * 40, 64, 0, range(40)), strict=True):
-        lightness = rgb_to_lab(truth / 255)[:1]
-        exact = (lightness_to_grey(lightness) * 255).round().byte()
-        off = (grey.int() - exact.int()).abs()
-        if off.max() <= 1:
-            assert off.float().mean() < 0.005  # where rounding is on the edge
-            continue
-        softer += 1
-        assert grey.float().diff(dim=-1).abs().mean() < exact.float().diff(dim=-1).abs().mean()
-        difference = F.avg_pool2d(grey.float(), 4) - F.avg_pool2d(exact.float(), 4)
-        assert difference.abs().mean() < 4
-    assert 10 < softer < 30
-
-
-@pytest.mark.parametrize("size", [64, 50, 33])
-def test_softer_is_what_resizing_down_and_up_gives(size):
-    grey = torch.from_numpy(np.array(scene(0, size, size).convert("L")))[None]
-    generator = torch.Generator().manual_seed(1)
-    softened = 0
-    for _ in range(20):
-        state = generator.get_state()
-        ours = torch.from_numpy(soften(grey[0].numpy(), generator))[None]
-        chance = torch.rand((), generator=generator.set_state(state)).item()
-        if chance >= 0.5:
-            assert torch.equal(ours, grey)
-            continue
-        softened += 1
-        side = round(size * (0.4 + 0.6 * 2 * chance))
-        image = Image.fromarray(grey[0].numpy()).resize((side, side), Image.Resampling.BILINEAR)
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-        off = (ours[0].int() - torch.from_numpy(np.array(image)).int()).abs()
-        assert off.max() <= 3
-        assert off.float().mean() < 0.5
-    assert softened > 4
-
-
-def test_ageing_changes_what_the_network_sees_and_never_the_truth():
-    rgb = torch.from_numpy(np.array(scene(0, 64, 64))).movedim(-1, 0)
-    new, old = (make_batch([rgb] * 10, 48, aged, range(10)) for aged in (0, 1))
-    assert torch.equal(new[1], old[1])
-    assert not any(torch.equal(*pair) for pair in zip(new[0], old[0], strict=True))
-
-
 def test_the_shares_of_the_bins_are_those_of_the_photographs_colours():
     centres = ab_bin_centres()
     red = torch.tensor([200, 30, 30], dtype=torch.uint8)[:, None, None].expand(3, 40, 40)
@@ -263,16 +170,3 @@ def test_the_shares_of_the_bins_are_those_of_the_photographs_colours():
     near_grey = centres.norm(dim=1) < 15
     assert shares[near_grey].sum().item() == pytest.approx(0.75, abs=0.02)
     assert shares[centres[:, 0] > 40].sum().item() == pytest.approx(0.25, abs=0.02)
-
-
-def test_an_epoch_sees_every_photo_once_and_goes_on_where_it_stopped():
-    epoch = list(Batches(103, Order(batch_size=10, seed=1, epoch=4)))
-    assert sorted(photo for batch in epoch for photo, _ in batch) == list(range(103))
-    assert list(Batches(103, Order(10, seed=1, epoch=4, first=7))) == epoch[7:]
-    assert list(Batches(103, Order(10, seed=1, epoch=5))) != epoch
-    assert list(Batches(103, Order(10, seed=2, epoch=4))) != epoch
-
-
-def test_there_is_no_batch_of_a_single_photo():
-    assert [len(batch) for batch in Batches(31, Order(10, seed=0, epoch=0))] == [10, 10, 10]
-    assert [len(batch) for batch in Batches(3, Order(10, seed=0, epoch=0))] == [3]
