@@ -38,7 +38,7 @@ class ModelConfig:
 
     encoder: str = "lite0"
     decoder_channels: tuple[int, int, int] = (256, 160, 96)  # at strides 16, 8, 4
-    # Whether the bins were trained to say how likely they are, not only to have a good mean.
+    # Whether the bins say how likely they are; without such training only their mean is good.
     likelihoods: bool = True
 
 
@@ -188,7 +188,11 @@ class Model_CNN(nn.Module):
         Returns:
             ab (B, 2, ceil(H/4), ceil(W/4)) in Lab units.
         """
-        return mean_of_bins(self(lightness), self.bin_centres)
+        return self.ab_of(self(lightness))
+
+    def ab_of(self, output: Tensor) -> Tensor:
+        """Read ab (B, 2, H, W), in Lab units, out of what `forward` returned: the bins' mean."""
+        return mean_of_bins(output, self.bin_centres)
 
     def freeze_encoder(self, stages: int) -> None:
         """Keep the stem and the first stages as they are: no gradients, batch norm in eval mode."""

@@ -29,16 +29,17 @@ class ClassicCNN(nn.Module):
         self.dec2 = _step(24, 12)
         self.output_layer = nn.Conv2d(12, 3, 1)
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, lightness: Tensor) -> Tensor:
         """Redraw a grey photograph in colour.
 
         Args:
-            grey: (B, 1, H, W) in [0, 1]; H and W may be any size.
+            lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
 
         Returns:
             rgb (B, 3, H, W) in [0, 1].
         """
-        height, width = grey.shape[-2:]
+        height, width = lightness.shape[-2:]
+        grey = lightness_to_grey(lightness)  # what the original's layers see, (B, 1, H, W)
         features = F.pad(grey, (0, -width % 4, 0, -height % 4), mode="replicate")
         features = F.max_pool2d(self.enc2(self.enc1(features)), 2)  # (B, 24, H/2, W/2)
         features = F.max_pool2d(self.enc4(self.enc3(features)), 2)  # (B, 64, H/4, W/4)
@@ -56,4 +57,8 @@ class ClassicCNN(nn.Module):
         Returns:
             ab (B, 2, H, W) in Lab units.
         """
-        return rgb_to_lab(self(lightness_to_grey(lightness)).float())[:, 1:]
+        return self.ab_of(self(lightness))
+
+    def ab_of(self, output: Tensor) -> Tensor:
+        """Read ab (B, 2, H, W), in Lab units, out of what `forward` returned."""
+        return rgb_to_lab(output.float())[:, 1:]

@@ -36,6 +36,7 @@ from console import (
 )
 from decoder import SeveralPicturesError
 from device import add_device_option, count_cores, keep_freed_memory
+from distributed import find_share
 from photo import (
     DISK_FULL,
     SUFFIXES,
@@ -481,13 +482,6 @@ def colourize_stream(
         print_error("standard output: was closed before the photograph was written")
         return 1
     return 0
-
-
-def find_share() -> tuple[int, int]:
-    """Say which of how many processes this is, if torchrun has started it."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return 0, 1
-    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
 def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list[Job]:

@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -79,9 +80,22 @@ def print_note(*lines: str) -> None:
         _write("\n".join(lines), sys.stderr)
 
 
-def progress(items: Iterable[Any], what: str, total: int | None = None, **options: Any) -> tqdm:
+def progress(
+    items: Iterable[Any], what: str, total: int | None = None, shown: bool = True, **options: Any
+) -> tqdm:
     """Show a progress bar over the items, on a terminal only; options are tqdm's."""
-    return tqdm(items, what, total, disable=not sys.stderr.isatty(), **{"unit": "photo"} | options)
+    hidden = not shown or not sys.stderr.isatty()
+    return tqdm(items, what, total, disable=hidden, **{"unit": "photo"} | options)
+
+
+@contextmanager
+def silence_unless(heard: bool) -> Iterator[None]:
+    """Print nothing within it, if another process prints the same."""
+    with Path(os.devnull).open("w") as nowhere, ExitStack() as stack:
+        if not heard:
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        yield
 
 
 class Interrupt:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from device import count_cores
 from photo import PhotoError
 from tar_shards import Shards, ShardsError, decode, stream
 from threads import each
+
+T = TypeVar("T")
 
 SMALLEST_CROP = 0.35  # of a photograph's area: the scale jitter
 # Every other crop looks soft to the network, as scans and enlarged photographs are: reduced to
@@ -45,6 +47,11 @@ class CropBatch(NamedTuple):
     sides: Tensor
     numbers: Tensor
 
+    def to(self, device: torch.device) -> "CropBatch":
+        """Move what is computed with to a device."""
+        rgb, aged, old = (t.to(device, non_blocking=True) for t in (self.rgb, self.aged, self.old))
+        return self._replace(rgb=rgb, aged=aged, old=old)
+
 
 @cache
 def _softening(size: int, side: int) -> Tensor:
@@ -55,27 +62,26 @@ def _softening(size: int, side: int) -> Tensor:
     return rows[0, 0]
 
 
-def pair(batch: CropBatch, device: torch.device) -> tuple[Tensor, Tensor]:
+def pair(batch: CropBatch) -> tuple[Tensor, Tensor]:
     """Work out what the network sees of a batch, and what it should say.
 
     Args:
-        batch: on the CPU.
-        device: where to.
+        batch: on the device to compute on.
 
     Returns:
         lightness (B, 1, S, S) in [0, 100], that of an 8-bit grey photograph, in channels_last
         memory; ab (B, 2, S, S) in Lab units.
     """
-    lab = rgb_to_lab(batch.rgb.to(device).float() / 255)
+    lab = rgb_to_lab(batch.rgb.float() / 255)
     lightness, ab = lab[:, :1], lab[:, 1:]
     if len(batch.old):
-        old = grey_to_lightness(batch.aged.to(device).float() / 255)
-        lightness = lightness.index_copy(0, batch.old.to(device), old)
+        old = grey_to_lightness(batch.aged.float() / 255)
+        lightness = lightness.index_copy(0, batch.old, old)
     size = batch.rgb.shape[-1]
     soft = batch.sides.ne(size).nonzero()[:, 0]
     if len(soft):
         rows = torch.stack([_softening(size, side) for side in batch.sides[soft].tolist()])
-        rows, soft = rows[:, None].to(device), soft.to(device)  # (soft, 1, S, S)
+        rows, soft = rows[:, None].to(lab.device), soft.to(lab.device)  # (soft, 1, S, S)
         lightness = lightness.index_copy(0, soft, rows @ lightness[soft] @ rows.mT)
     # Rounded, as whatever `colourizer.py` shows the network is.
     return round_to_greys(lightness).contiguous(memory_format=torch.channels_last), ab
@@ -159,12 +165,15 @@ class Order:
     batch_size: photographs in a batch.
     seed, epoch: the same ones give the same batches.
     first: the number of the batch to begin with, to go on with an epoch that was stopped.
+    part, parts: of each batch, which of how many processes takes its share here.
     """
 
     batch_size: int
     seed: int
     epoch: int
     first: int = 0
+    part: int = 0
+    parts: int = 1
 
     def generator(self) -> torch.Generator:
         """Make the source of the epoch's random numbers."""
@@ -172,8 +181,14 @@ class Order:
 
     def starts(self, photos: int) -> range:
         """List where in the epoch's order of so many photographs its batches begin."""
-        # A last batch of one photograph has no statistics for batch normalization: leave it out.
-        return range(0, max(1, photos - 1), self.batch_size)[self.first :]
+        # Batch normalization finds no statistics in one photograph, and every process needs one:
+        # a last batch of fewer is left out.
+        least = max(2, self.parts)
+        return range(0, max(1, photos - least + 1), self.batch_size)[self.first :]
+
+    def share(self, batch: list[T]) -> list[T]:
+        """Take this process's share of a batch."""
+        return batch[self.part :: self.parts]
 
 
 class Batches(Sampler[list[tuple[int, int]]]):
@@ -184,7 +199,8 @@ class Batches(Sampler[list[tuple[int, int]]]):
         numbers = torch.randperm(photos, generator=generator).tolist()
         seeds = torch.randint(2**62, (photos,), generator=generator).tolist()
         samples = list(zip(numbers, seeds, strict=True))
-        self.batches = [samples[i : i + order.batch_size] for i in order.starts(photos)]
+        batches = (samples[i : i + order.batch_size] for i in order.starts(photos))
+        self.batches = [order.share(batch) for batch in batches]
 
     def __len__(self) -> int:
         """Count the batches that are left."""
@@ -239,9 +255,13 @@ class ShardBatches:
         batch_size = self.order.batch_size
         rest = islice(self._mixed(generator), self.order.first * batch_size, None)
 
-        def cut(batch: list[tuple[int, bytes]]) -> CropBatch:
-            decoded, broken = [], []
-            for _, content in batch:
+        def cut(whole: list[tuple[int, bytes]]) -> CropBatch:
+            batch = self.order.share(whole)
+            decoded: list[Tensor] = []
+            broken: list[PhotoError] = []
+            for number, (_, content) in enumerate([*batch, *whole]):
+                if number >= len(batch) and decoded:
+                    break
                 try:
                     decoded.append(decode(content, self.photos.side))
                 except PhotoError as error:

@@ -11,8 +11,6 @@ from colour_space import grey_to_lightness, lightness_to_grey, rgb_to_lab
 from crops import Batches, CropBatch, Order, cut_crop, make_batch, pair
 from training_data import gather
 
-CPU = torch.device("cpu")
-
 
 def cut(photos: list[torch.Tensor], size: int, aged: float) -> CropBatch:
     return make_batch(photos, range(len(photos)), size, aged, range(len(photos)))
@@ -49,9 +47,9 @@ def test_a_crop_is_a_part_of_the_photograph_resized_and_mirrored(mirror):
 @pytest.mark.parametrize("aged", [0, 0.5, 1])
 def test_a_batch_is_its_crops(aged):
     photos = list(torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8))
-    lightness, ab = pair(cut(photos, 32, aged), CPU)
+    lightness, ab = pair(cut(photos, 32, aged))
     for n, photo in enumerate(photos):
-        one = pair(make_batch([photo], [n], 32, aged, [n]), CPU)
+        one = pair(make_batch([photo], [n], 32, aged, [n]))
         assert torch.allclose(lightness[n], one[0][0], atol=1e-3)
         assert torch.allclose(ab[n], one[1][0], atol=1e-3)
 
@@ -76,7 +74,7 @@ def test_half_of_the_crops_are_mirrored():
 
 def test_half_of_the_crops_are_seen_as_they_are_in_8_bit_grey():
     batch = cut([pixels_of(scene(0, 64, 64))] * 40, 64, 0)
-    lightness, ab = pair(batch, CPU)
+    lightness, ab = pair(batch)
     lab = rgb_to_lab(batch.rgb / 255)
     assert torch.equal(ab, lab[:, 1:])
     levels = lightness_to_grey(lightness) * 255
@@ -90,7 +88,7 @@ def test_half_of_the_crops_are_seen_as_they_are_in_8_bit_grey():
 @pytest.mark.parametrize("size", [64, 50, 33])
 def test_the_others_are_seen_as_reduced_and_enlarged_again(size):
     batch = cut([pixels_of(scene(0, 64, 64))] * 20, size, 0)
-    lightness, _ = pair(batch, CPU)
+    lightness, _ = pair(batch)
     exact = rgb_to_lab(batch.rgb / 255)[:, :1]
     soft = [n for n, side in enumerate(batch.sides.tolist()) if side < size]
     assert len(soft) > 4
@@ -111,7 +109,7 @@ def test_ageing_changes_what_the_network_sees_and_never_the_truth():
     new, old = (cut(photos, 48, aged) for aged in (0, 1))
     assert torch.equal(new.rgb, old.rgb)
     assert (len(new.old), len(old.old)) == (0, 10)
-    seen = [pair(batch, CPU) for batch in (new, old)]
+    seen = [pair(batch) for batch in (new, old)]
     assert torch.equal(seen[0][1], seen[1][1])
     assert not any(torch.equal(*both) for both in zip(seen[0][0], seen[1][0], strict=True))
     assert F.l1_loss(seen[0][0], seen[1][0]) > 1

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from floors below its own. Commands stand on the top floor.
 FLOORS = (
-    ("colour_profiles", "jpeg_scans", "metadata", "threads"),
+    ("colour_profiles", "distributed", "jpeg_scans", "metadata", "schedule", "threads"),
     ("pixel_formats",),
     ("strip_files",),
     ("decoder", "encoder"),
@@ -32,18 +32,26 @@ FLOORS = (
         "classic_cnn",
         "contact_sheets",
         "open_collections",
-        "progress",
         "recombine",
         "rejected_list",
         "screening",
         "bing_child",
         "tar_shards",
     ),
-    ("Model_CNN", "losses", "review_page", "photo_cache", "collection", "bing_search"),
-    ("checkpoint", "crops", "perceptual"),
-    ("training_data",),
-    ("colourizer",),
-    ("dataset", "data_transformer", "review", "train", "colourize", "evaluate"),
+    ("Model_CNN", "review_page", "photo_cache", "collection", "bing_search"),
+    ("checkpoint", "crops", "losses", "perceptual"),
+    ("colourizer", "run_folder", "training_data", "validation"),
+    ("progress", "tensorboard_log", "training_options"),
+    (
+        "colourize",
+        "compare_runs",
+        "data_transformer",
+        "dataset",
+        "evaluate",
+        "review",
+        "show_checkpoint",
+        "train",
+    ),
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted(ROOT.glob("*.py"))

@@ -11,6 +11,7 @@ from conftest import scene, stops_after
 import crops
 import train
 import training_data
+from checkpoint import load_checkpoint
 from crops import Order, ShardBatches
 from made_copies import original_of
 from photo import find_photos
@@ -18,6 +19,7 @@ from tar_shards import ShardsError, find_shards, list_members, stream
 from training_data import gather
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
+SMALL += ["--recipe", "scratch"]
 
 
 @pytest.fixture
@@ -124,8 +126,7 @@ def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
         assert train.main([*options, str(run)]) == 130
     assert train.main(["--resume", str(run)]) == 0
     one, two = (
-        train.load_checkpoint(tmp_path / name / "last.pt")["training"]
-        for name in ("unbroken", "stopped")
+        load_checkpoint(tmp_path / name / "last.pt")["training"] for name in ("unbroken", "stopped")
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
 

@@ -1,0 +1,77 @@
+"""Command: lay the curves of several training runs over each other."""
+
+import argparse
+from pathlib import Path
+
+from console import print_error, print_result, run_command
+from progress import Log, draw_comparison
+from run_folder import LOG, read_log
+
+AXES = ("images", "epoch", "seconds")
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Lay the curves of several training runs over each other, in one picture.",
+        epilog="Exit codes: 0 done, 1 some run has no log (the others are drawn), 2 bad usage.",
+    )
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, metavar="RUN", help="folders that train.py wrote")
+    add("-o", "--output", type=Path, default=Path("comparison.png"), metavar="FILE.png",
+        help="the picture (default: %(default)s)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace the picture if it is there already")
+    add("--by", choices=AXES, default=AXES[0],
+        help="what the curves are drawn over: how many images were seen, epochs, or seconds "
+        "(default: %(default)s)")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def name_runs(runs: list[Path]) -> list[str]:
+    """Name runs by their folders, with as much of the path as tells them apart."""
+    paths = [run.resolve() for run in runs]
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return [str(path) for path in paths]
+
+
+def describe(name: str, log: Log) -> str:
+    """Say in a line how good a run became."""
+    best = min(log, key=lambda row: row["ab_error"])
+    return (
+        f"{name}: best ab error {best['ab_error']:.2f} (grey {best['grey_ab_error']:.2f}) after "
+        f"epoch {best['epoch']}, {best['images']} images, {best['seconds']} s"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    args = parse_args(argv)
+    if args.output.exists() and not args.overwrite:
+        hint = "--overwrite replaces it, -o FILE.png names another"
+        print_error(f"{args.output}: is there already", hint)
+        return 2
+    logs: dict[str, Log] = {}
+    for run, name in zip(args.runs, name_runs(args.runs), strict=True):
+        try:
+            logs[name] = read_log(run)
+        except (OSError, ValueError):
+            hint = "name the folder of a run of train.py that has ended an epoch"
+            print_error(f"{run}: no readable {LOG} there", hint)
+    if not logs:
+        return 2
+    try:
+        draw_comparison(args.output, logs, args.by)
+    except OSError as error:
+        print_error(f"{args.output}: {(error.strerror or str(error)).lower()}")
+        return 1
+    for name, log in logs.items():
+        print_result(describe(name, log))
+    print_result(args.output)
+    return 0 if len(logs) == len(args.runs) else 1
+
+
+if __name__ == "__main__":
+    run_command(main)
