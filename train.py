@@ -62,12 +62,12 @@ LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core it
 def update_ema(ema: Network, model: Network, step: int) -> None:
     """Move the averaged weights towards the current ones; quickly in the first steps."""
     decay = min(EMA_DECAY, (1 + step) / (10 + step))
-    averaged, current = ema.state_dict().values(), model.state_dict().values()
+    averaged, current = list(ema.state_dict().values()), list(model.state_dict().values())
     for mean, value in zip(averaged, current, strict=True):
-        if value.dtype.is_floating_point:
-            mean.lerp_(value, 1 - decay)
-        else:  # batch norm's counter
+        if not value.is_floating_point():  # batch norm's counter
             mean.copy_(value)
+    floating = ([t for t in tensors if t.is_floating_point()] for tensors in (averaged, current))
+    torch._foreach_lerp_(*floating, 1 - decay)  # all in one, as torch.optim.swa_utils does
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -173,7 +173,8 @@ def train(
     if args.compile:
         network = torch.compile(network)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, weight_decay=args.weight_decay)
+    rates = {"lr": args.learning_rate, "weight_decay": args.weight_decay}
+    optimizer = torch.optim.Adam(parameters, **rates, fused=True)
     state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
     # Since the last report: losses, and seconds that the steps took.
     state |= {"losses": [], "busy": 0.0}
