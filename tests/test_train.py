@@ -27,7 +27,15 @@ from Model_CNN import Model_CNN
 from training_data import gather
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--no-cache"]
+CLASSIC = [*SMALL, "--model", "classic"]  # the smallest network, where any will do
 SMALL += ["--recipe", "scratch"]
+
+
+@pytest.fixture(autouse=True)
+def no_picture(request, monkeypatch) -> None:
+    """Do not draw progress.png, which takes longer than the training, but where it is asked for."""
+    if "picture" not in request.node.name:
+        monkeypatch.setattr(train, "draw_progress", lambda *_: None)
 
 
 def run_train(*args: object) -> int:
@@ -119,7 +127,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
 def test_what_a_cache_holds_trains_the_same_network(album, tmp_path, capsys):
     cache = tmp_path / "cache"
     for name, reused in (("first", 0), ("second", 12)):
-        run_train(album, "-o", tmp_path / name, "--epochs", 1, *SMALL, "--cache", cache)
+        run_train(album, "-o", tmp_path / name, "--epochs", 1, *CLASSIC, "--cache", cache)
         assert f"left out: none; {reused} were in {cache} already\n" in capsys.readouterr().out
     ends = [load_checkpoint(tmp_path / run / "last.pt") for run in ("first", "second")]
     assert same(*(end["training"] for end in ends))
@@ -133,7 +141,7 @@ def test_what_a_cache_holds_trains_the_same_network(album, tmp_path, capsys):
 def test_who_stops_a_run_finds_it_saved_within_five_seconds(album, tmp_path, asked, code):
     run = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "train.py", album, "-o", run, "--save-minutes", "0", *SMALL],
+        [sys.executable, "train.py", album, "-o", run, "--save-minutes", "0", *CLASSIC],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -158,7 +166,7 @@ def test_a_step_that_takes_too_long_is_given_up(album, tmp_path):
         "sys.exit(train.main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, album, "-o", run, *SMALL],
+        [sys.executable, "-c", program, album, "-o", run, *CLASSIC],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while process.stdout.readline() != "begun\n":
@@ -172,7 +180,7 @@ def test_a_step_that_takes_too_long_is_given_up(album, tmp_path):
 
 def test_minutes_end_a_run_in_time(album, tmp_path):
     begun = time.monotonic()
-    code = run_train(album, "-o", tmp_path / "run", "--minutes", 0.03, "--epochs", 10_000, *SMALL)
+    code = run_train(album, "-o", tmp_path / "run", "--minutes", 0.03, "--epochs", 10_000, *CLASSIC)
     assert code == 0
     assert time.monotonic() - begun < 15
     assert (tmp_path / "run" / "best.pt").exists()
@@ -187,16 +195,16 @@ def test_a_run_starts_from_a_checkpoint(album, tmp_path, checkpoint_file):
 
 def test_a_run_is_never_overwritten(album, tmp_path, capsys):
     run = tmp_path / "run"
-    run_train(album, "-o", run, "--epochs", 1, *SMALL)
+    run_train(album, "-o", run, "--epochs", 1, *CLASSIC)
     before = (run / "last.pt").read_bytes()
-    assert run_train(album, "-o", run, "--epochs", 1, *SMALL) == 2
+    assert run_train(album, "-o", run, "--epochs", 1, *CLASSIC) == 2
     assert (run / "last.pt").read_bytes() == before
     assert f"--resume {run} goes on with it" in capsys.readouterr().err
 
 
 def test_a_resumed_run_refuses_other_options(album, tmp_path, capsys):
     run = tmp_path / "run"
-    run_train(album, "-o", run, "--epochs", 1, *SMALL)
+    run_train(album, "-o", run, "--epochs", 1, *CLASSIC)
     with pytest.raises(SystemExit) as exit_info:
         train.parse_args(["--resume", str(run), "--size", "64"])
     assert exit_info.value.code == 2
@@ -231,13 +239,13 @@ def test_a_slip_gets_one_clear_line(album, tmp_path, capsys, args, message):
 
 def test_too_few_photos_are_said_to_be_so(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert run_train(tmp_path / "empty", "-o", tmp_path / "run", *SMALL) == 1
+    assert run_train(tmp_path / "empty", "-o", tmp_path / "run", *CLASSIC) == 1
     assert "too few photographs" in capsys.readouterr().err
 
 
 def test_a_resumed_run_refuses_other_photographs(album, tmp_path, capsys):
     run = tmp_path / "run"
-    run_train(album, "-o", run, "--epochs", 1, *SMALL)
+    run_train(album, "-o", run, "--epochs", 1, *CLASSIC)
     (album / "photo3.png").unlink()
     assert run_train("--resume", run, "--epochs", 2) == 2
     assert "was trained on other photographs" in capsys.readouterr().err
@@ -253,7 +261,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
 
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     monkeypatch.setattr(train, "loss_of", loss)
-    assert run_train(album, "-o", tmp_path / "run", "--epochs", 5, *SMALL) == 1
+    assert run_train(album, "-o", tmp_path / "run", "--epochs", 5, *CLASSIC) == 1
     said = capsys.readouterr().err
     assert "the loss is no number any more" in said
     named = said.split("the photographs of that step:\n")[1].splitlines()
@@ -264,14 +272,14 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
 
 
 def test_a_checkpoint_names_no_path_of_the_machine(album, tmp_path):
-    run_train(album, "-o", tmp_path / "run", "--validation", album / "sub", "--epochs", 1, *SMALL)
+    run_train(album, "-o", tmp_path / "run", "--validation", album / "sub", "--epochs", 1, *CLASSIC)
     about = load_checkpoint(tmp_path / "run" / "best.pt")["about"]
     assert str(tmp_path) not in str(about)
     assert about["photographs"] == {"album": 10}
 
 
 def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
-    run_train(album, "-o", tmp_path / "run", "--epochs", 30, *SMALL)
+    run_train(album, "-o", tmp_path / "run", "--epochs", 30, *CLASSIC)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in log] == [25, 30]  # two steps each: 50, and the last
 
@@ -294,7 +302,7 @@ def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, mo
         return sum(p.square().sum() for p in model.parameters())
 
     monkeypatch.setattr(train, "loss_of", loss)
-    run_train(album, "-o", tmp_path / "run", "--epochs", 5, "--final-size", 48, *SMALL)
+    run_train(album, "-o", tmp_path / "run", "--epochs", 5, "--final-size", 48, *CLASSIC)
     assert sides == [32] * 5 + [48] * 5  # two steps an epoch: from the middle of one
 
 
@@ -382,7 +390,7 @@ def stopped_run(album, tmp_path, monkeypatch, *options: object, steps: int = 3) 
     run = tmp_path / "stopped"
     with monkeypatch.context() as patch:
         patch.setattr(train, "Interrupt", stops_after(steps))
-        assert run_train(album, "-o", run, *options, *SMALL) == 130
+        assert run_train(album, "-o", run, *options, *CLASSIC) == 130
     return run
 
 
@@ -390,7 +398,7 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_used(
     album, tmp_path, monkeypatch, capsys
 ):
     options = ["--epochs", 4, "--save-minutes", 0]
-    run_train(album, "-o", tmp_path / "unbroken", *options, *SMALL)
+    run_train(album, "-o", tmp_path / "unbroken", *options, *CLASSIC)
     run = stopped_run(album, tmp_path, monkeypatch, *options, steps=3)
     damaged = bytearray((run / "last.pt").read_bytes())
     damaged[len(damaged) // 2] ^= 1
@@ -411,7 +419,7 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_used(
 
 def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_path):
     for name in ("unbroken", "killed"):
-        run_train(album, "-o", tmp_path / name, "--epochs", 1, *SMALL)
+        run_train(album, "-o", tmp_path / name, "--epochs", 1, *CLASSIC)
     for path in (tmp_path / "killed").glob("*.pt"):
         path.unlink()
     assert run_train("--resume", tmp_path / "killed") == 0
@@ -420,7 +428,7 @@ def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_pat
 
 
 def test_a_run_that_was_stopped_while_it_looked_looks_again(album, tmp_path, monkeypatch):
-    options = [album, "--epochs", 2, *SMALL]
+    options = [album, "--epochs", 2, *CLASSIC]
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     run_train(*options, "-o", tmp_path / "unbroken")
 
@@ -463,12 +471,12 @@ def test_broken_photographs_are_counted_and_trained_around(album, tmp_path, caps
         scene(n).save(album / f"more{n}.png")
     for n in range(2):  # one in twenty
         (album / f"broken{n}.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
-    assert run_train(album, "-o", tmp_path / "run", "--epochs", 1, *SMALL) == 0
+    assert run_train(album, "-o", tmp_path / "run", "--epochs", 1, *CLASSIC) == 0
     assert "left out: 2 unreadable" in capsys.readouterr().out
 
 
 def test_how_long_it_will_take_is_said_after_some_steps(album, tmp_path, capsys):
-    run_train(album, "-o", tmp_path / "run", "--epochs", 3, *SMALL)
+    run_train(album, "-o", tmp_path / "run", "--epochs", 3, *CLASSIC)
     said = capsys.readouterr().out
     assert re.search(r"^an epoch takes about \d+ s, 3 epochs \d+ s$", said, flags=re.M), said
 
@@ -477,7 +485,7 @@ def test_a_log_for_tensorboard_has_figures_and_pictures(album, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = tmp_path / "run"
-    assert run_train(album, "-o", run, "--epochs", 1, "--tensorboard", *SMALL) == 0
+    assert run_train(album, "-o", run, "--epochs", 1, "--tensorboard", *CLASSIC) == 0
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
     row = json.loads((run / "log.jsonl").read_text())
@@ -497,7 +505,7 @@ def test_without_tensorboard_it_is_said_what_to_install(album, tmp_path, monkeyp
 def test_a_compiled_network_is_the_same_network(album, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda network: torch.nn.Sequential(network))
     for name, more in (("plain", []), ("compiled", ["--compile"])):
-        run_train(album, "-o", tmp_path / name, "--epochs", 1, *more, *SMALL)
+        run_train(album, "-o", tmp_path / name, "--epochs", 1, *more, *CLASSIC)
     assert same(*(weights(tmp_path / name / "last.pt") for name in ("plain", "compiled")))
 
 
@@ -514,7 +522,7 @@ def test_one_line_fine_tunes_the_bundled_checkpoint():
 
 def test_a_new_length_of_a_resumed_run_comes_instead_of_the_old_one(album, tmp_path):
     run = tmp_path / "run"
-    run_train(album, "-o", run, "--minutes", 0.02, *SMALL)
+    run_train(album, "-o", run, "--minutes", 0.02, *CLASSIC)
     longer = train.parse_args(["--resume", str(run), "--epochs", "7"])
     assert (longer.epochs, longer.minutes) == (7, None)
     assert train.parse_args(["--resume", str(run)]).minutes == 0.02
