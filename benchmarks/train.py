@@ -1,0 +1,184 @@
+"""Benchmark: the training loop beside the bare network step, for each recipe.
+
+`python benchmarks/train.py` makes its own photographs in a temporary folder, of
+data/samples_in_colour enlarged and grained, and trains on them with train.py itself. The limit is
+the same network's step (forward, loss, backward, Adam, averaged weights) on random tensors that
+lie on the device already. Both are measured in turn, in one process for each recipe; what matters
+are the ratios.
+"""
+
+import argparse
+import io
+import multiprocessing
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import train  # noqa: E402
+from device import autocast, keep_freed_memory, pick_device  # noqa: E402
+from losses import loss_of  # noqa: E402
+from photo import find_photos  # noqa: E402
+from run_folder import read_log  # noqa: E402
+from training_options import BEST_RECIPE, FINE_TUNE, RECIPES, SCRATCH  # noqa: E402
+
+PHOTOS, SIDE, GRAIN = 300, 400, 4.0  # photographs; pixels of their shorter side; grey levels
+WARM_STEPS = 2
+NEEDS_PACKAGE = "init_encoder"  # ImageNet weights change nothing about the time
+
+
+def recipes() -> dict[str, list[str]]:
+    """List what is measured: a name, and options of train.py."""
+    best = {name: value for name, value in RECIPES[BEST_RECIPE].items() if name != NEEDS_PACKAGE}
+    final = best.pop("final_size")
+    as_options = [f"--{name.replace('_', '-')}={value}" for name, value in best.items()]
+    return {
+        f"{FINE_TUNE} (default)": [],
+        SCRATCH: [f"--recipe={SCRATCH}"],
+        f"{BEST_RECIPE}, first half": [f"--recipe={SCRATCH}", *as_options],
+        f"{BEST_RECIPE}, last half": [f"--recipe={SCRATCH}", *as_options, f"--size={final}"],
+    }
+
+
+def make_photos(folder: Path) -> None:
+    """Write photographs in colour: parts of the samples, enlarged and grained."""
+    samples = find_photos(ROOT / "data" / "samples_in_colour")
+    for n in range(PHOTOS):
+        rng = np.random.default_rng(n)
+        image = Image.open(samples[n % len(samples)]).convert("RGB")
+        left, top = rng.random(2) * 0.6 * image.size
+        box = (left, top, left + 0.4 * image.width, top + 0.4 * image.height)
+        image = image.resize((SIDE * 4 // 3, SIDE), Image.Resampling.BICUBIC, box=box)
+        noise = rng.standard_normal((SIDE, SIDE * 4 // 3, 1), dtype=np.float32) * GRAIN
+        pixels = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"photo{n:03}.jpg", quality=90)
+
+
+def bare_steps(args: argparse.Namespace) -> Callable[[int], float]:
+    """Make what takes so many steps on random tensors, and says how many images a second."""
+    device = pick_device(args.device)
+    networks = [train.build_network(args)[0].to(device) for _ in range(2)]
+    model, ema = (network.to(memory_format=torch.channels_last) for network in networks)
+    ema.requires_grad_(False)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, fused=True)
+    shape = (args.batch_size, 1, args.size, args.size)
+    lightness = (torch.rand(shape) * 100).to(device, memory_format=torch.channels_last)
+    ab = (torch.randn(args.batch_size, 2, args.size, args.size) * 20).to(device)
+    rgb = torch.empty(0, device=device)  # only the original's network looks at it
+
+    def steps(count: int) -> float:
+        model.train()
+        begun = time.perf_counter()
+        for number in range(count):
+            with autocast(device):
+                output = model(lightness)
+            loss = loss_of(model, output, rgb, ab, args.loss)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            train.update_ema(ema, model, number)
+            loss.item()
+        return count * args.batch_size / (time.perf_counter() - begun)
+
+    return steps
+
+
+class Waiting:
+    """Stands for the progress bar, and sums up how long the loop waits for batches."""
+
+    seconds = 0.0
+
+    def __init__(self, batches: Any, *_: Any, **__: Any) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the batches."""
+        remaining = iter(self.batches)
+        while True:
+            begun = time.perf_counter()
+            batch = next(remaining, None)
+            Waiting.seconds += time.perf_counter() - begun
+            if batch is None:
+                return
+            yield batch
+
+    def set_postfix_str(self, _: str) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def measure(name: str, options: list[str], folder: Path, rounds: int, steps: int) -> None:
+    """Print a row."""
+    args = train.parse_args([str(folder / "photos"), *options])
+    if pick_device(args.device).type == "cpu":
+        keep_freed_memory()
+    bare = bare_steps(args)
+    bare(WARM_STEPS)
+    train.progress, train.REPORT_STEPS = Waiting, steps
+    train.draw_progress = lambda *_: None  # it is no part of the loop
+    limits, rates, waited = [], [], []
+    for number in range(rounds):
+        run = folder / f"{name.split()[0]}-{args.size}-{number}"
+        seconds = 1.3 * steps * args.batch_size / bare(WARM_STEPS)
+        limits.append(bare(steps))
+        Waiting.seconds = 0.0
+        more = ["-o", str(run), "--cache", str(folder / "cache"), f"--minutes={seconds / 60}"]
+        with redirect_stdout(io.StringIO()):
+            train.main([str(folder / "photos"), *options, *more])
+        rows = [row for row in read_log(run) if row["epoch"] > 0]
+        rates.append(rows[0]["images_per_s"])
+        waited.append(Waiting.seconds / rows[-1]["seconds"])
+        limits[-1] = (limits[-1] + bare(steps)) / 2
+    ratio = statistics.median(rate / limit for rate, limit in zip(rates, limits, strict=True))
+    if torch.cuda.is_available():
+        memory = torch.cuda.max_memory_allocated()
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    loop, limit, waits = (statistics.median(values) for values in (rates, limits, waited))
+    print(
+        f"{name:20} {args.size:4}  {loop:13.1f}  {limit:13.1f}  {ratio:5.2f}  {waits:12.1%}  "
+        f"{memory / 1e9:7.2f} GB",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run all, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, metavar="N", help="the median of N runs (default: 3)")
+    add("--steps", type=int, default=10, metavar="N",
+        help="steps in each run, at least an epoch (default: 10)")  # fmt: skip
+    args = parser.parse_args()
+    print(f"training on {pick_device('auto').type}, batches of {train.parse_args([]).batch_size}")
+    print(f"{'recipe':20} size  loop, images/s  bare, images/s  ratio  waits for data  peak memory")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "photos").mkdir()
+        make_photos(folder / "photos")
+        for recipe, options in recipes().items():
+            asked = (recipe, options, folder, args.rounds, args.steps)
+            process = multiprocessing.get_context("spawn").Process(target=measure, args=asked)
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(f"{recipe}: failed")
+
+
+if __name__ == "__main__":
+    main()
