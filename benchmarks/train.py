@@ -134,14 +134,15 @@ def measure(name: str, options: list[str], folder: Path, rounds: int, steps: int
     limits, rates, waited = [], [], []
     for number in range(rounds):
         run = folder / f"{name.split()[0]}-{args.size}-{number}"
-        seconds = 1.3 * steps * args.batch_size / bare(WARM_STEPS)
+        # Two reports: the first has the steps in which memory is found, the second is measured.
+        seconds = 3.0 * steps * args.batch_size / bare(WARM_STEPS)
         limits.append(bare(steps))
         Waiting.seconds = 0.0
         more = ["-o", str(run), "--cache", str(folder / "cache"), f"--minutes={seconds / 60}"]
         with redirect_stdout(io.StringIO()):
             train.main([str(folder / "photos"), *options, *more])
         rows = [row for row in read_log(run) if row["epoch"] > 0]
-        rates.append(rows[0]["images_per_s"])
+        rates.append(rows[1]["images_per_s"])
         waited.append(Waiting.seconds / rows[-1]["seconds"])
         limits[-1] = (limits[-1] + bare(steps)) / 2
     ratio = statistics.median(rate / limit for rate, limit in zip(rates, limits, strict=True))
