@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, scene
 from PIL import Image
 
+from checkpoint import load_checkpoint
 from photo import SUFFIXES, find_photos, read_photo
 
 pytestmark = pytest.mark.long
@@ -56,6 +58,44 @@ def test_killed_at_20_moments_nothing_is_torn_lost_or_done_twice(tmp_path, check
     assert len(find_photos(out)) == 400
     assert all(path.stat().st_mtime_ns == then for path, then in times.items())
     assert list(out.glob(".part-*")) == []
+
+
+def test_training_killed_at_20_moments_goes_on_and_ends_bit_equal(tmp_path):
+    album = tmp_path / "album"
+    album.mkdir()
+    for i in range(24):
+        scene(i).save(album / f"{i}.png")
+    # Saved after every step, so that many of the kills fall into a save.
+    options = ["--size", "32", "--batch-size", "4", "--epochs", "60", "--recipe", "scratch"]
+    options += ["--save-minutes", "0", "--aged", "0.5", "--device", "cpu", "--no-cache"]
+
+    def begin_training(*args: object) -> subprocess.Popen:
+        command = [sys.executable, str(ROOT / "train.py"), *map(str, args)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    unbroken = begin_training(album, "-o", tmp_path / "unbroken", *options)
+    assert unbroken.communicate(timeout=600) and unbroken.returncode == 0
+    run = tmp_path / "killed"
+    chance = random.Random(0)
+    ends = []
+    for _ in range(20):
+        begun = (run / "settings.json").exists()
+        more = ["--resume", run] if begun else [album, "-o", run, *options]
+        process = begin_training(*more)
+        time.sleep(2 + 5 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        _, said = process.communicate()
+        ends.append((process.returncode, said))
+        if (run / "last.pt").exists():
+            load_checkpoint(run / "last.pt")  # never unreadable
+    assert all(code in (0, -signal.SIGKILL) for code, _ in ends), ends
+    assert sum(code == -signal.SIGKILL for code, _ in ends) >= 15
+    process = begin_training("--resume", run)
+    assert process.communicate(timeout=600) and process.returncode == 0
+    for name in ("last.pt", "best.pt"):
+        one, two = (load_checkpoint(folder / name) for folder in (run, tmp_path / "unbroken"))
+        for part in {"model", "training"} & one.keys():
+            assert all(torch.equal(one[part][key], two[part][key]) for key in one[part])
 
 
 def test_memory_does_not_grow_with_the_number_of_photographs(tmp_path, checkpoint_file):
