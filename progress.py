@@ -143,7 +143,7 @@ def draw_progress(
     """
     columns = [("grey", validation.grey)]
     columns += [(_name(epoch), images) for epoch, images in strip]
-    if strip[-1][0] != log[-1]["epoch"]:
+    if not strip or strip[-1][0] != log[-1]["epoch"]:
         columns.append((_name(log[-1]["epoch"]), validation.predicted))
     columns.append(("true", validation.true))
     photos = len(validation.grey)

@@ -26,7 +26,7 @@ from console import (
     run_command,
     silence_unless,
 )
-from crops import CropBatch, Order, pair
+from crops import Order, pair
 from device import autocast, keep_freed_memory, pick_device
 from distributed import Team, sync_batch_norm, team_of
 from losses import loss_of
@@ -94,11 +94,12 @@ def describe_end(run: Path, log: list[dict[str, Any]]) -> None:
     print_result(f"try it: python colourize.py PHOTOS --checkpoint {run / BEST}")
 
 
-def print_diverged(run: Path, batch: CropBatch, names: list[Path]) -> None:
-    """Say that training has failed, and with which photographs."""
+def print_diverged(run: Path, photographs: list[Path]) -> None:
+    """Say that training has failed, and with which photographs if it was a step that did."""
     hint = f"begin anew with a lower --learning-rate; {LAST} is from before"
     print_error(f"{run}: the loss is no number any more", hint)
-    print_note("the photographs of that step:", *(str(names[n]) for n in batch.numbers))
+    if photographs:
+        print_note("the photographs of that step:", *map(str, photographs))
 
 
 def report(
@@ -231,7 +232,8 @@ def train(
             report(run, state, nothing, validation, save_best, writer)
     if not resumed:
         save()
-    while state["epoch"] < schedule.epochs and not out_of_time():
+    # Also if a run was stopped when its time was over, but not looked at yet.
+    while state["losses"] or (state["epoch"] < schedule.epochs and not out_of_time()):
         size = crop_size()
         order = Order(batch_size, args.seed, state["epoch"], state["batch"], team.rank, team.count)
         workers = LOADER_PROCESSES if device.type == "cuda" else 0
@@ -262,7 +264,7 @@ def train(
             if not math.isfinite(loss_sum):
                 bar.close()
                 if not math.isfinite(own_loss):
-                    print_diverged(run, batch, data.names)
+                    print_diverged(run, [data.names[number] for number in batch.numbers])
                 return 1
             state["losses"].append(loss_sum / crops)
             state["batch"] += 1
@@ -306,7 +308,7 @@ def train(
             wrong = validation and not math.isfinite(validation.figures["ab_error"])
             code, all_wrong = team.largest(interrupt.exit_code, bool(wrong))
             if all_wrong:
-                print_diverged(run, batch, data.names)
+                print_diverged(run, [])
                 return 1
             if code:
                 return stop(code)  # --resume begins with the look
@@ -328,7 +330,7 @@ def train(
             state |= {"epoch": state["epoch"] + 1, "batch": 0}
     if writer:
         writer.close()
-    if is_first:
+    if is_first and state["log"]:
         describe_end(run, state["log"])
     return 0
 
@@ -376,7 +378,8 @@ def run_in_team(args: argparse.Namespace, team: Team) -> int:
     def give_up() -> None:
         with saving:  # what is being saved is saved first
             give_up_writing()
-        print_note(f"stopped within a step; python train.py --resume {run} goes on from {LAST}")
+        what = f"python train.py --resume {run} goes on from what was last saved"
+        print_note(f"stopped within a step; {what}")
 
     try:
         if isinstance(model, Model_CNN) and not saved:  # else it knows them

@@ -69,7 +69,13 @@ class Gathered:
         crops, batches = Crops(self.train, size, aged), Batches(len(self.train), order)
         if not processes:
             return CropBatches(crops, batches)
-        return DataLoader(crops, batch_sampler=batches, num_workers=processes, collate_fn=as_it_is)
+        return DataLoader(
+            crops,
+            batch_sampler=batches,
+            num_workers=processes,
+            collate_fn=as_it_is,
+            pin_memory=torch.cuda.is_available(),
+        )
 
     def by_folder(self) -> dict[str, int]:
         """Count the photographs to train on by the name of the folder they lie in."""

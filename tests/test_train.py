@@ -526,3 +526,32 @@ def test_a_new_length_of_a_resumed_run_comes_instead_of_the_old_one(album, tmp_p
     longer = train.parse_args(["--resume", str(run), "--epochs", "7"])
     assert (longer.epochs, longer.minutes) == (7, None)
     assert train.parse_args(["--resume", str(run)]).minutes == 0.02
+
+
+def test_a_run_that_was_stopped_when_its_time_was_over_is_looked_at_when_it_goes_on(
+    album, tmp_path, monkeypatch, capsys
+):
+    class StopsAtTheEnd(train.Interrupt):
+        asked = False
+
+        @property
+        def exit_code(self):
+            return 130 if self.asked else 0
+
+        @exit_code.setter
+        def exit_code(self, value):
+            pass
+
+    def stopping(*args):
+        StopsAtTheEnd.asked = True
+        return validate(*args)
+
+    run, validate = tmp_path / "run", train.validate
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Interrupt", StopsAtTheEnd)
+        patch.setattr(train, "validate", stopping)
+        assert run_train(album, "-o", run, "--minutes", 0.01, *CLASSIC) == 130
+    assert not (run / "log.jsonl").exists()
+    assert run_train("--resume", run) == 0
+    assert (run / "best.pt").exists()
+    assert f"done: {run / 'best.pt'}" in capsys.readouterr().out
