@@ -211,6 +211,14 @@ class Batches(Sampler[list[tuple[int, int]]]):
         return iter(self.batches)
 
 
+def _begin_thread() -> None:
+    """Let torch use one core in a thread that cuts crops.
+
+    Else each of its operations would keep all cores busy, the network's too, for next to nothing.
+    """
+    torch.set_num_threads(1)  # of this thread; others that run already keep theirs
+
+
 class CropBatches:
     """Crops, batch after batch, cut by threads of this process."""
 
@@ -223,7 +231,9 @@ class CropBatches:
 
     def __iter__(self) -> Iterator[CropBatch]:
         """Give the batches."""
-        for _, batch in each(self.batches, self.crops.__getitems__, count_cores(), AHEAD):
+        for _, batch in each(
+            self.batches, self.crops.__getitems__, count_cores(), AHEAD, _begin_thread
+        ):
             if isinstance(batch, Exception):
                 raise batch
             yield batch
@@ -276,7 +286,7 @@ class ShardBatches:
 
         batches = (list(islice(rest, batch_size)) for _ in self.starts)
         for start, (batch, crops) in zip(
-            self.starts, each(batches, cut, count_cores(), AHEAD), strict=True
+            self.starts, each(batches, cut, count_cores(), AHEAD, _begin_thread), strict=True
         ):
             if len(batch) < min(batch_size, len(self.photos) - start):
                 raise ShardsError("the shards have fewer photographs than when the run began")

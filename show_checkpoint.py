@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from checkpoint import (
@@ -14,6 +15,8 @@ from checkpoint import (
     save_checkpoint,
 )
 from console import print_error, print_result, run_command
+
+INDENT, WIDTH = 13, 100  # characters
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -85,7 +88,15 @@ def in_words(found: dict[str, Any]) -> str:
         "photographs": total + pairs(photographs),
         "scores": pairs(found["scores"]),
     }
-    return "\n".join(f"{name:12} {text}" for name, text in rows.items())
+    lines = []
+    for name, text in rows.items():
+        first = f"{name:{INDENT}}"
+        lines.append(
+            first + text
+            if name == "file"  # a path is never cut
+            else fill(text, WIDTH, initial_indent=first, subsequent_indent=" " * INDENT)
+        )
+    return "\n".join(lines)
 
 
 def export(source: Path, target: Path) -> None:

@@ -11,7 +11,11 @@ T = TypeVar("T")
 
 
 def each(
-    items: Iterable[T], do: Callable[[T], Any], threads: int, ahead: int
+    items: Iterable[T],
+    do: Callable[[T], Any],
+    threads: int,
+    ahead: int,
+    begin: Callable[[], object] | None = None,
 ) -> Iterator[tuple[T, Any]]:
     """Do something with many things in threads; give the results in order.
 
@@ -20,6 +24,7 @@ def each(
         do: is called with each; what it raises is given in the result's place.
         threads: how many.
         ahead: how many results are kept at most for who takes them.
+        begin: is called once in each thread, before it does anything.
     """
 
     def guarded(item: T) -> Any:
@@ -28,7 +33,7 @@ def each(
         except Exception as error:
             return error
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=begin) as pool:
         running: deque[tuple[T, Future[Any]]] = deque()
         try:
             for item in items:

@@ -66,8 +66,8 @@ def update_ema(ema: Network, model: Network, step: int) -> None:
     for mean, value in zip(averaged, current, strict=True):
         if not value.is_floating_point():  # batch norm's counter
             mean.copy_(value)
-    floating = ([t for t in tensors if t.is_floating_point()] for tensors in (averaged, current))
-    torch._foreach_lerp_(*floating, 1 - decay)  # all in one, as torch.optim.swa_utils does
+    means, values = ([t for t in all_of if t.is_floating_point()] for all_of in (averaged, current))
+    torch._foreach_lerp_(means, values, 1 - decay)  # all in one, as torch.optim.swa_utils does
 
 
 def describe(row: dict[str, Any]) -> str:

@@ -81,7 +81,7 @@ def train_together(folder: Path) -> None:
     """Train for STEPS steps in fp32, each an epoch of its own, so that the log has its loss."""
     # Adam turns rounding into steps; from random weights, or where batch normalization sees a
     # pixel of each crop only, even one process with two threads parts from one with one thread.
-    options = ["--size", "128", "--batch-size", "6", "--device", "cpu", "--no-cache"]
+    options = ["--size", "96", "--batch-size", "4", "--device", "cpu", "--no-cache"]
     options += ["--epochs", str(STEPS), "-o", str(folder / "run")]
     pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     names = ("ab_error", "grey_ab_error", "rgb_psnr", "grey_rgb_psnr", "colourfulness_ratio")
