@@ -81,7 +81,7 @@ def train_together(folder: Path) -> None:
     """Train for STEPS steps in fp32, each an epoch of its own, so that the log has its loss."""
     # Adam turns rounding into steps: from random weights, or with batch normalization over few
     # pixels, even one process with two threads parts from one with one thread. So the decoder only.
-    options = ["--size", "64", "--batch-size", "6", "--device", "cpu", "--no-cache"]
+    options = ["--size", "64", "--batch-size", "5", "--device", "cpu", "--no-cache"]
     options += ["--freeze-encoder", "7"]
     options += ["--epochs", str(STEPS), "-o", str(folder / "run")]
     pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
