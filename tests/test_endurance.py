@@ -82,7 +82,7 @@ def test_training_killed_at_20_moments_goes_on_and_ends_bit_equal(tmp_path):
         begun = (run / "settings.json").exists()
         more = ["--resume", run] if begun else [album, "-o", run, *options]
         process = begin_training(*more)
-        time.sleep(2 + 5 * chance.random())
+        time.sleep(3 + 6 * chance.random())
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
         ends.append((process.returncode, said))
