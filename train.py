@@ -31,7 +31,7 @@ from device import autocast, keep_freed_memory, pick_device
 from distributed import Team, sync_batch_norm, team_of
 from losses import loss_of
 from Model_CNN import Model_CNN
-from photo import give_up_writing
+from photo import give_up_writing, remove_leftovers
 from progress import draw_progress
 from published_weights import WeightsError
 from run_folder import (
@@ -385,6 +385,7 @@ def run_in_team(args: argparse.Namespace, team: Team) -> int:
         if isinstance(model, Model_CNN) and not saved:  # else it knows them
             model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
         if team.rank == 0:
+            remove_leftovers([run])  # of saves that a kill has cut short
             write_settings(run, settings)
         with Interrupt(PATIENCE, give_up) as interrupt:
             return train(args, data, model, saved, team, interrupt, saving)

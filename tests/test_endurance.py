@@ -92,6 +92,7 @@ def test_training_killed_at_20_moments_goes_on_and_ends_bit_equal(tmp_path):
     assert sum(code == -signal.SIGKILL for code, _ in ends) >= 15
     process = begin_training("--resume", run)
     assert process.communicate(timeout=600) and process.returncode == 0
+    assert list(run.glob(".part-*")) == []
     for name in ("last.pt", "best.pt"):
         one, two = (load_checkpoint(folder / name) for folder in (run, tmp_path / "unbroken"))
         for part in {"model", "training"} & one.keys():

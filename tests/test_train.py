@@ -16,6 +16,7 @@ from conftest import ROOT, scene, stops_after
 from PIL import Image
 
 import checkpoint
+import photo
 import train
 from checkpoint import BUNDLED, build_model, load_checkpoint
 from classic_cnn import ClassicCNN
@@ -422,9 +423,13 @@ def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_pat
         run_train(album, "-o", tmp_path / name, "--epochs", 1, *CLASSIC)
     for path in (tmp_path / "killed").glob("*.pt"):
         path.unlink()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "killed" / f".part-{photo._MACHINE}-{gone.pid}-x").write_bytes(b"half")
     assert run_train("--resume", tmp_path / "killed") == 0
     ends = [load_checkpoint(tmp_path / name / "last.pt") for name in ("unbroken", "killed")]
     assert same(*(end["training"] for end in ends))
+    assert list((tmp_path / "killed").glob(".part-*")) == []
 
 
 def test_a_run_that_was_stopped_while_it_looked_looks_again(album, tmp_path, monkeypatch):
