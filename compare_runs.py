@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from console import print_error, print_result, run_command
-from progress import Log, draw_comparison
+from progress import Log, draw_comparison, find_best
 from run_folder import LOG, read_log
 
 AXES = ("images", "epoch", "seconds")
@@ -39,7 +39,7 @@ def name_runs(runs: list[Path]) -> list[str]:
 
 def describe(name: str, log: Log) -> str:
     """Say in a line how good a run became."""
-    best = min(log, key=lambda row: row["ab_error"])
+    best = find_best(log)
     return (
         f"{name}: best ab error {best['ab_error']:.2f} (grey {best['grey_ab_error']:.2f}) after "
         f"epoch {best['epoch']}, {best['images']} images, {best['seconds']} s"

@@ -26,12 +26,22 @@ HUES = ("#c2410c", "#0f766e", "#4338ca", "#a16207", "#be185d", "#1d4ed8", "#4d7c
 # What is drawn of a log: name -> (title, unit, the name of the floor, what that is).
 CURVES: dict[str, tuple[str, str, str | float | None, str]] = {
     "loss": ("loss", "", None, ""),
-    "ab_error": ("ab error, held out", "Lab units", "grey_ab_error", "grey photograph"),
+    "ab_error": (
+        "ab error, held out",
+        "Lab units; lower is better",
+        "grey_ab_error",
+        "grey photograph",
+    ),
     "colourfulness_ratio": ("colourfulness, held out", "of the truth's", 1.0, "true photograph"),
-    "rgb_psnr": ("RGB-PSNR, held out", "dB", "grey_rgb_psnr", "grey photograph"),
+    "rgb_psnr": ("RGB-PSNR, held out", "dB; higher is better", "grey_rgb_psnr", "grey photograph"),
     "learning_rate": ("learning rate", "", None, ""),
     "images_per_s": ("speed", "images/s", None, ""),
 }
+
+
+def find_best(log: Log) -> dict[str, Any]:
+    """Find the look at which the network was best."""
+    return min(log, key=lambda row: row["ab_error"])
 
 
 def _number(row: dict[str, Any], name: str) -> float:
@@ -83,6 +93,9 @@ def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
         logs: the run's name -> its log, a row for each look at the photographs that are held out.
         x: by what they are drawn, the name of a figure: epoch, images or seconds.
     """
+    seen = [row[x] for log in logs.values() for row in log]
+    margin = 0.03 * (max(seen) - min(seen)) or 0.5
+    widest = (min(seen) - margin, max(seen) + margin)
     for axes, name in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
         for number, (run, log) in enumerate(logs.items()):
             colour = HUES[number % len(HUES)]
@@ -94,6 +107,11 @@ def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
             axes.set_title("loss: trained on, dotted: held out", loc="left", fontsize=10)
         if len(logs) > 1 and name == "ab_error":
             axes.legend(frameon=False, fontsize=8)
+        if name == "ab_error":
+            for log in logs.values():
+                best = find_best(log)
+                axes.plot(best[x], best[name], marker="*", ms=11, color=INK, zorder=3)
+        axes.set_xlim(*widest)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True)
 
@@ -138,13 +156,15 @@ def draw_progress(
         path: the file to write.
         log: a row for each look at them; of epoch 0, before training, what was not measured is
             None.
-        strip: the epoch of some of those looks, and what the network said: (P, 3, H, W) uint8.
+        strip: the epochs of some of those looks, and what the network said: (P, 3, H, W) uint8.
         validation: the last look.
     """
+    best = find_best(log)
+    looks = dict(strip) | {log[-1]["epoch"]: validation.predicted}
     columns = [("grey", validation.grey)]
-    columns += [(_name(epoch), images) for epoch, images in strip]
-    if not strip or strip[-1][0] != log[-1]["epoch"]:
-        columns.append((_name(log[-1]["epoch"]), validation.predicted))
+    for epoch in sorted(looks):
+        name = f"{_name(epoch)} (best)" if epoch == best["epoch"] else _name(epoch)
+        columns.append((name, looks[epoch]))
     columns.append(("true", validation.true))
     photos = len(validation.grey)
     blocks = min(photos, max(1, MOST_COLUMNS // len(columns)))
@@ -154,7 +174,6 @@ def draw_progress(
     figure = _new_figure(sum(heights))
     parts = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)
     title, curves, pictures = parts[:, 0]
-    best = min(log, key=lambda row: row["ab_error"])
     title.text(0.012, 0.62, path.resolve().parent.name, fontsize=17, weight="bold", color=INK)
     title.text(
         0.012, 0.18,

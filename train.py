@@ -55,6 +55,7 @@ EMA_DECAY = 0.999  # of the averaged weights, per step
 CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
 # Between two looks at the photographs that are held out; an epoch of few photographs has fewer.
 REPORT_STEPS = 50
+MISJUDGED = 0.25  # by so much an estimate has to be wrong to be corrected
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
 
 
@@ -91,7 +92,8 @@ def describe_end(run: Path, log: list[dict[str, Any]]) -> None:
             what = f"{run / BEST} is what it started from; more photographs or more --minutes"
             print_note(f"hint: no better than before, so {what} may help")
     print_result(f"done: {run / BEST}; how it went: {run / PICTURE}")
-    print_result(f"try it: python colourize.py PHOTOS --checkpoint {run / BEST}")
+    target = f"-o {run / 'colourized'}"
+    print_result(f"try it: python colourize.py PHOTOS --checkpoint {run / BEST} {target}")
 
 
 def print_diverged(run: Path, photographs: list[Path]) -> None:
@@ -129,9 +131,10 @@ def report(
     if looks & (looks - 1) == 0:
         state["strip"] = [*state["strip"], [row["epoch"], validation.predicted]]
     if is_best:
+        state["best_look"] = [[row["epoch"], validation.predicted]]
         save_best(row)
     write_log(run, state["log"])
-    draw_progress(run / PICTURE, state["log"], state["strip"], validation)
+    draw_progress(run / PICTURE, state["log"], [*state["strip"], *state["best_look"]], validation)
     if writer:
         write_row(writer, row, validation)
     print_result(describe(row))
@@ -179,7 +182,7 @@ def train(
     state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
     # Since the last report: losses, and seconds that the steps took.
     state |= {"losses": [], "busy": 0.0}
-    state |= {"log": [], "strip": [], "photographs": data.fingerprint()}
+    state |= {"log": [], "strip": [], "best_look": [], "photographs": data.fingerprint()}
     if resumed := "state" in saved:
         if saved["state"]["photographs"] != state["photographs"]:
             hint = f"for other photographs begin a run with --start-from {run / BEST}"
@@ -195,6 +198,7 @@ def train(
     schedule = Schedule(args.epochs or math.inf, steps, seconds)
     first_step, begun = state["step"], time.monotonic() - state["seconds"]
     saved_at = measured_at = time.monotonic()
+    estimated = 0.0  # seconds that a step takes, as was said last
     writer = open_log(run / TENSORBOARD) if args.tensorboard and is_first else None
 
     def save() -> None:
@@ -279,6 +283,7 @@ def train(
             if state["step"] - first_step == MEASURED_TO and is_first:
                 step_seconds = (now - measured_at) / (MEASURED_TO - MEASURED_FROM)
                 print_result(schedule.estimate(step_seconds))
+                estimated = step_seconds
             left = (1 / share_done() - 1) * state["seconds"]
             rate = len(state["losses"]) * batch_size / state["busy"]
             bar.set_postfix_str(
@@ -323,6 +328,10 @@ def train(
                     "learning_rate": optimizer.param_groups[0]["lr"],
                 }
                 report(run, state, figures, validation, save_best, writer)
+                step_seconds = state["busy"] / len(state["losses"])
+                if estimated and not over and abs(step_seconds / estimated - 1) > MISJUDGED:
+                    print_result(f"measured anew: {schedule.estimate(step_seconds)}")
+                    estimated = step_seconds
             state |= {"losses": [], "busy": 0.0}
             save()
             saved_at = time.monotonic()
