@@ -32,7 +32,7 @@ from distributed import Team, sync_batch_norm, team_of
 from losses import loss_of
 from Model_CNN import Model_CNN
 from photo import give_up_writing, remove_leftovers
-from progress import draw_progress
+from progress import draw_progress, find_best
 from published_weights import WeightsError
 from run_folder import (
     BEST,
@@ -85,7 +85,7 @@ def describe(row: dict[str, Any]) -> str:
 
 def describe_end(run: Path, log: list[dict[str, Any]]) -> None:
     """Say what has become of the network, and what to do with it."""
-    before, best = log[0], min(row["ab_error"] for row in log)
+    before, best = log[0], find_best(log)["ab_error"]
     if before["epoch"] == 0:  # it started from a checkpoint
         print_result(f"ab error before: {before['ab_error']:.2f}, after: {best:.2f}")
         if best == before["ab_error"]:

@@ -30,10 +30,11 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import data_transformer  # noqa: E402
 import train  # noqa: E402
-from crops import Batches, CropBatch, CropBatches, Crops, Order, as_it_is, make_batch  # noqa: E402
+from crops import Batches, CropBatch, CropBatches, Crops, Order, as_it_is, make_batch, pair  # noqa: E402
 from data_transformer import ENOUGH, JPEG_QUALITY  # noqa: E402
-from device import count_cores, keep_freed_memory, pick_device  # noqa: E402
+from device import autocast, count_cores, keep_freed_memory, pick_device  # noqa: E402
 from duplicates import find_copies  # noqa: E402
+from losses import loss_of  # noqa: E402
 from photo import PhotoError, find_photos, spread  # noqa: E402
 from photo_cache import Decoded, PhotoCache  # noqa: E402
 from screening import objection  # noqa: E402
@@ -191,12 +192,17 @@ def train_steps() -> Callable[[], int]:
     model = model.to(device).to(memory_format=torch.channels_last).train()
     ema, _ = train.build_network(args)
     ema = ema.to(device).requires_grad_(False)
-    optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, fused=True)
     photos = list(torch.randint(256, (args.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
     batch = make_batch(photos, range(len(photos)), SIDE, 0, range(len(photos)))
 
     def step(number: int) -> None:
-        loss = train.training_loss(model, batch, device, args.loss)
+        on_device = batch.to(device)
+        lightness, ab = pair(on_device)
+        with autocast(device):
+            output = model(lightness)
+        loss = loss_of(model, output, on_device.rgb, ab, args.loss)
         loss.item()
         optimizer.zero_grad()
         loss.backward()
