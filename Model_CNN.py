@@ -168,16 +168,22 @@ class Model_CNN(nn.Module):
         Returns:
             logits (B, K, ceil(H/4), ceil(W/4)), one for each of the K bins.
         """
+        return self.forward_with_features(lightness)[0]
+
+    def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `forward`, and return what the decoder saw at strides 8 and 4 too, with padding."""
         height, width = lightness.shape[-2:]
         padding = (0, -width % STRIDE, 0, -height % STRIDE)
         lightness = F.pad(lightness, padding, mode="replicate")
         *skips, deepest = self.encoder(lightness)  # strides 4, 8, 16 and 32
         scene = self.context(deepest.mean(dim=(2, 3)))  # (B, d16)
         features = self.deepest(deepest) + scene[:, :, None, None]  # (B, d16, H/32, W/32)
+        seen = []
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             features = step(features, skip)  # (B, d4, H/4, W/4) in the end
+            seen.append(features)
         logits = self.head(features)
-        return logits[..., : -(-height // 4), : -(-width // 4)]
+        return logits[..., : -(-height // 4), : -(-width // 4)], seen[1:]
 
     def predict_ab(self, lightness: Tensor) -> Tensor:
         """Predict chroma: `forward`, then the mean of the bins.

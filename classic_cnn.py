@@ -38,15 +38,20 @@ class ClassicCNN(nn.Module):
         Returns:
             rgb (B, 3, H, W) in [0, 1].
         """
+        return self.forward_with_features(lightness)[0]
+
+    def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `forward`, and return what the decoder saw at strides 2 and 1, with padding."""
         height, width = lightness.shape[-2:]
         grey = lightness_to_grey(lightness)  # what the original's layers see, (B, 1, H, W)
         features = F.pad(grey, (0, -width % 4, 0, -height % 4), mode="replicate")
         features = F.max_pool2d(self.enc2(self.enc1(features)), 2)  # (B, 24, H/2, W/2)
         features = F.max_pool2d(self.enc4(self.enc3(features)), 2)  # (B, 64, H/4, W/4)
         features = self.bottleneck(features)  # (B, 128, H/4, W/4)
-        features = self.dec1(self.up1(features))  # (B, 48, H/2, W/2)
-        features = self.dec2(self.up2(features))  # (B, 12, H, W)
-        return torch.sigmoid(self.output_layer(features))[..., :height, :width]
+        halfway = self.dec1(self.up1(features))  # (B, 48, H/2, W/2)
+        features = self.dec2(self.up2(halfway))  # (B, 12, H, W)
+        rgb = torch.sigmoid(self.output_layer(features))[..., :height, :width]
+        return rgb, [halfway, features]
 
     def predict_ab(self, lightness: Tensor) -> Tensor:
         """Predict chroma: redraw, and keep of the result only its ab.

@@ -10,18 +10,25 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
-from checkpoint import BUNDLED, CheckpointError, fingerprint
+from checkpoint import BUNDLED, CheckpointError
+from coloured_file import (
+    colour,
+    draw_confidence,
+    only_what_counts,
+    provenance_tag,
+    reduce_to,
+    write_coloured,
+)
 from colourizer import VIVIDNESS, Colourizer, reduced_lightness
 from console import (
     PATIENCE,
@@ -37,6 +44,7 @@ from console import (
 from decoder import SeveralPicturesError
 from device import add_device_option, count_cores, keep_freed_memory
 from distributed import find_share
+from hints import Hint, HintError, parse_hint
 from photo import (
     DISK_FULL,
     SUFFIXES,
@@ -50,14 +58,11 @@ from photo import (
     read_photo,
     remove_leftovers,
     spread,
-    write_jpeg,
-    write_photo,
     write_whole,
-    written_format,
     written_name,
 )
-from pixel_formats import to_8_bits
-from recombine import STRIP_PIXELS, enlarge, rgb_strips, to_grey, ycbcr_planes
+from prediction import Reference
+from recombine import to_grey
 from threads import Room, each
 
 DEFAULT_OUTPUT = "colourized"
@@ -115,6 +120,14 @@ def path_or_stream(text: str) -> Path | None:
     return None if text == "-" else Path(text)
 
 
+def hint_option(text: str) -> Hint:
+    """Be an argparse type: a hint."""
+    try:
+        return parse_hint(text)
+    except HintError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
@@ -146,6 +159,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--vividness", type=in_unit_range, metavar="V",
         help="0: the safe mean of all likely colours; 1: the most vivid "
         f"(default: {VIVIDNESS})")  # fmt: skip
+
+    add("--hint", type=hint_option, action="append", default=[], metavar="X,Y,#RRGGBB",
+        help="the colour at a place of the photograph, in pixels from the left and from the top; "
+        "what belongs to it follows. May be given several times; for one photograph "
+        "alone")  # fmt: skip
+    add("--reference", type=Path, metavar="PHOTO",
+        help="a photograph in colour; its colours go where the others look like it")  # fmt: skip
 
     add = parser.add_argument_group("beside each photograph").add_argument
     add("--variants", type=int, choices=range(1, MOST_VARIANTS + 1), default=1, metavar="N",
@@ -289,6 +309,7 @@ class Run:
     colourizer: Colourizer
     args: argparse.Namespace
     tag: str | None  # what the files' metadata says
+    reference: Reference | None
     room: Room  # in pixels
     stop: Interrupt
     disk_full: bool = False  # no photograph after one that found it so can be written
@@ -345,7 +366,7 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
     run.check()
     args = run.args
     photo = only_what_counts(read_photo(job.source, with_scans=args.keep_luma), args.format)
-    colourings, sure = run.colourizer.predict(reduced_lightness(photo.pixels), len(job.coloured))
+    colourings, sure = predict(photo, len(job.coloured), args, run.colourizer, run.reference)
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
@@ -366,66 +387,43 @@ def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
         yield job.compared
 
 
-def only_what_counts(photo: Photo, target: str | None) -> Photo:
-    """Take colours, and more than 8 bits, from a photograph that will be a JPEG: greys suffice."""
-    if written_format(photo.format, target) != "JPEG":
-        return photo
-    return replace(photo, pixels=to_grey(to_8_bits(photo.pixels)))
-
-
-def write_coloured(
-    to: Path | BinaryIO,
+def predict(
     photo: Photo,
-    ab: torch.Tensor,
-    target: str | None,
-    tag: str | None,
-    check: Callable[[], None],
-) -> None:
-    """Put colour into a photograph, as its format stores it, and write it.
+    variants: int,
+    args: argparse.Namespace,
+    colourizer: Colourizer,
+    reference: Reference | None,
+) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+    """Predict a photograph's colours as the command line wants them; as of Colourizer.predict.
 
-    Args:
-        to: a path, or an open file.
-        photo: the photograph, as of `only_what_counts`.
-        ab: (1, 2, h, w) in Lab units.
-        target: one of photo.TARGETS, or None.
-        tag: what the file's metadata says.
-        check: is called now and then; what it raises stops the writing.
+    Raises:
+        PhotoError: a hint lies outside the photograph.
     """
-    if written_format(photo.format, target) == "JPEG":
-        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma=photo.scans is not None)
-        check()
-        write_jpeg(to, photo.scans or luma, chroma, photo, tag=tag)
-        return
-
-    def strips() -> Iterator[np.ndarray]:
-        for strip in rgb_strips(photo.pixels, ab):
-            check()
-            yield strip
-
-    write_photo(to, strips(), photo, target=target, tag=tag)
-
-
-def reduce_to(photo: Photo, side: int) -> np.ndarray:
-    """Reduce a photograph's pixels to a longest side; (h, w) or (h, w, 3), uint8."""
-    factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
-    pixels = photo.pixels[::factor, ::factor]
-    image = Image.fromarray(np.ascontiguousarray(to_8_bits(pixels)))
-    image.thumbnail((side, side))
-    return np.asarray(image)
+    lightness = reduced_lightness(photo.pixels)
+    if not args.hint and reference is None:
+        return colourizer.predict(lightness, variants)
+    prediction = colourizer.study(lightness)
+    size = photo.pixels.shape[0], photo.pixels.shape[1]
+    try:
+        colourings = [
+            prediction.ab(colourizer.vividness, variant, args.hint, size, reference)
+            for variant in range(variants)
+        ]
+    except HintError as error:
+        raise PhotoError(str(error)) from error
+    return colourings, prediction.confidence()
 
 
-def colour(pixels: np.ndarray, ab: torch.Tensor) -> Image.Image:
-    """Put colour into a small picture."""
-    return Image.fromarray(np.concatenate(list(rgb_strips(pixels, ab))))
+def read_reference(path: Path, colourizer: Colourizer) -> Reference:
+    """Read a photograph whose colours others are to get.
 
-
-def draw_confidence(sure: torch.Tensor, height: int, width: int) -> Image.Image:
-    """Draw the network's confidence, (1, 1, h, w) in (0, 1], at a photograph's size."""
-    grey = np.empty((height, width), dtype=np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
-    for n, strip in enumerate(enlarge(sure, height, width, rows)):
-        grey[n * rows : (n + 1) * rows] = (strip[0].clamp(0, 1) * 255).round().byte().numpy()
-    return Image.fromarray(grey)
+    Raises:
+        PhotoError: it cannot be read, or has no colours.
+    """
+    try:
+        return colourizer.study_reference(read_photo(path).pixels)
+    except ValueError as error:
+        raise PhotoError(str(error)) from error
 
 
 def put_side_by_side(pictures: list[Image.Image]) -> Image.Image:
@@ -463,15 +461,15 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
 
 
 def colourize_stream(
-    colourizer: Colourizer, target: str | None, tag: str | None, keep_luma: bool
+    colourizer: Colourizer, args: argparse.Namespace, tag: str | None, reference: Reference | None
 ) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
     file = io.BytesIO()  # encoders go back to earlier places
     try:
         file_in = io.BytesIO(sys.stdin.buffer.read())
-        photo = only_what_counts(read_photo(file_in, with_scans=keep_luma), target)
-        (ab,), _ = colourizer.predict(reduced_lightness(photo.pixels), variants=1)
-        write_coloured(file, photo, ab, target, tag, check=lambda: None)
+        photo = only_what_counts(read_photo(file_in, with_scans=args.keep_luma), args.format)
+        (ab,), _ = predict(photo, 1, args, colourizer, reference)
+        write_coloured(file, photo, ab, args.format, tag, check=lambda: None)
     except Exception as error:  # what cannot be read, or has no room in the format
         print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1
@@ -525,6 +523,9 @@ def main(argv: list[str] | None = None) -> int:
                 hint = "looked for " + " ".join(sorted(SUFFIXES))
                 print_error(f"{args.paths[0]}: no photographs there", hint)
             return 2
+        if args.hint and len(found) > 1:
+            print_error(f"--hint: is for one photograph alone, and here are {len(found)}")
+            return 2
         jobs = plan(found, output, args)
         if args.dry_run:
             return dry_run(jobs, args, len(failed))
@@ -540,13 +541,15 @@ def main(argv: list[str] | None = None) -> int:
     except CheckpointError as error:
         print_error(error)
         return 2
-    tag = None
-    if not args.no_tag:
-        name = f"{args.checkpoint.name}, sha256 {fingerprint(args.checkpoint)[:12]}"
-        tag = f"colourized with Image Colourizer ({name})"
+    try:
+        reference = read_reference(args.reference, colourizer) if args.reference else None
+    except PhotoError as error:
+        print_error(f"--reference {args.reference}: {error}", *list_hints(error))
+        return 2
+    tag = None if args.no_tag else provenance_tag(args.checkpoint)
     if stream:
-        return colourize_stream(colourizer, args.format, tag, args.keep_luma)
-    return colourize_all(jobs, colourizer, args, tag, len(failed))
+        return colourize_stream(colourizer, args, tag, reference)
+    return colourize_all(jobs, colourizer, args, tag, reference, len(failed))
 
 
 def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
@@ -584,7 +587,12 @@ def pixels_in_flight() -> int:
 
 
 def colourize_all(
-    jobs: list[Job], colourizer: Colourizer, args: argparse.Namespace, tag: str | None, failed: int
+    jobs: list[Job],
+    colourizer: Colourizer,
+    args: argparse.Namespace,
+    tag: str | None,
+    reference: Reference | None,
+    failed: int,
 ) -> int:
     """Colour the photographs of all jobs, several at the same time.
 
@@ -593,6 +601,7 @@ def colourize_all(
         colourizer: what colours them.
         args: the command line.
         tag: what the files' metadata says.
+        reference: whose colours they are to get, if any.
         failed: how many paths that were asked for are not there.
 
     Returns:
@@ -621,7 +630,7 @@ def colourize_all(
                 print_error(f"--report {path}: {error.strerror}")
                 return 2
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
-        run = Run(colourizer, args, tag, Room(pixels_in_flight()), stop)
+        run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), stop)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), mine)
         outcomes = each(wanted, lambda job: attempt(job, run), threads, ahead=16 * threads)

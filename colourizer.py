@@ -1,6 +1,7 @@
 """Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
@@ -11,13 +12,14 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ab_bins import confidence, tilted, vivid_ab
 from batching import Batching
 from checkpoint import BUNDLED, Network, build_model, load_checkpoint
-from colour_space import MAX_LIGHTNESS, round_to_greys
+from colour_space import MAX_LIGHTNESS, rgb_to_lab, round_to_greys
 from device import autocast, is_fast_in_bf16, pick_device
+from hints import Hint, describe
 from Model_CNN import STRIDE, Model_CNN, fold_batch_norm, halve_weights
 from pixel_formats import pixels_and_alpha, to_8_bits
+from prediction import Prediction, Reference, knows_likelihoods
 from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
 
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
@@ -30,6 +32,7 @@ VIVIDNESS = 0.5
 # become as fresh ones.
 LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
 LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
+REFERENCE_SIDE = 512  # pixels; of a reference's colours more are not looked at
 BATCH = 16  # photographs that a GPU is given at a time, if so many wait; fewer if memory is short
 
 
@@ -126,7 +129,7 @@ class Colourizer:
     @property
     def knows_likelihoods(self) -> bool:
         """Say whether the network can tell how sure it is, and has more than one answer."""
-        return isinstance(self.model, Model_CNN) and self.model.config.likelihoods
+        return knows_likelihoods(self.model)
 
     def look(self, lightness: Tensor) -> Tensor:
         """Reduce a photograph to what the network sees of it.
@@ -185,18 +188,51 @@ class Colourizer:
             variants: as of `predict`, which also says what is returned.
         """
         with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-            if not isinstance(self.model, Model_CNN) or not self.model.config.likelihoods:
-                return [self.model.predict_ab(small).cpu()] * variants, None
-            logits = self._network(small).float()  # (1, K, h/4, w/4)
-        centres, shares = self.model.bin_centres, self.model.bin_shares
-        sure = confidence(logits, centres)  # (1, 1, h/4, w/4)
-        colourings = [
-            vivid_ab(tilted(logits, centres, i), centres, shares, self.vividness, sure).cpu()
-            for i in range(variants)
-        ]
-        return colourings, sure.cpu()
+            prediction = Prediction(self.model, self._network(small))
+        colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
+        return colourings, prediction.confidence()
 
-    def colourize(self, picture: Image.Image | np.ndarray) -> np.ndarray:
+    @torch.inference_mode()
+    def study(self, lightness: Tensor) -> Prediction:
+        """Look at a photograph once, to read colours from that as often as wished, with hints too.
+
+        Any number of threads may do so at the same time.
+
+        Args:
+            lightness: as of `predict`.
+        """
+        with self._turn:
+            small = self.look(lightness)
+            with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
+                output, features = self.model.forward_with_features(small)
+            size = small.shape[2] // 4, small.shape[3] // 4
+            return Prediction(self.model, output, describe(features, size))
+
+    def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
+        """Look at a photograph in colour whose colours others are to get.
+
+        Args:
+            picture: as of `colourize`, but its colours count.
+
+        Raises:
+            ValueError: it has none, or is an array of another shape or type.
+        """
+        pixels = _pixels_of(picture)
+        if pixels.ndim == 2 or not (pixels != pixels[..., :1]).any():
+            raise ValueError("has no colours to take")
+        image = Image.fromarray(to_8_bits(pixels))
+        image.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
+        rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
+        prediction = self.study(reduced_lightness(pixels))
+        assert prediction.description is not None
+        return Reference(prediction, prediction.description, rgb_to_lab(rgb)[None, 1:])
+
+    def colourize(
+        self,
+        picture: Image.Image | np.ndarray,
+        hints: Sequence[tuple[int, int, tuple[int, int, int]]] = (),
+        reference: Reference | Image.Image | np.ndarray | None = None,
+    ) -> np.ndarray:
         """Colour a photograph; every pixel keeps its lightness.
 
         Any number of threads may do so at the same time.
@@ -204,20 +240,41 @@ class Colourizer:
         Args:
             picture: an image, which is turned upright as its EXIF says, or the pixels of one,
                 (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
+            hints: (x, y, (red, green, blue)): what colour is at a place, in pixels of the upright
+                photograph, rgb in [0, 255]; what belongs to the place follows.
+            reference: a photograph in colour; its colours go where this one looks like it. For many
+                photographs give what `study_reference` makes of it.
 
         Returns:
             rgb (H, W, 3) of the type of the pixels.
 
         Raises:
-            ValueError: an array of another shape or type.
+            ValueError: an array of another shape or type, a hint outside the photograph, or a
+                reference without colours.
         """
-        if isinstance(picture, Image.Image):
-            pixels, _ = pixels_and_alpha(ImageOps.exif_transpose(picture))
+        pixels = _pixels_of(picture)
+        lightness = reduced_lightness(pixels)
+        if not hints and reference is None:
+            (ab,), _ = self.predict(lightness, variants=1)
         else:
-            pixels = picture
-        right = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
-        if not right or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
-            wanted = "(H, W) or (H, W, 3) of uint8 or uint16"
-            raise ValueError(f"{pixels.shape} of {pixels.dtype}: needs {wanted}")
-        (ab,), _ = self.predict(reduced_lightness(pixels), variants=1)
+            if reference is not None and not isinstance(reference, Reference):
+                reference = self.study_reference(reference)
+            known = [Hint(*hint) for hint in hints]
+            size = pixels.shape[0], pixels.shape[1]
+            ab = self.study(lightness).ab(self.vividness, 0, known, size, reference)
         return np.concatenate(list(rgb_strips(pixels, ab)))
+
+
+def _pixels_of(picture: Image.Image | np.ndarray) -> np.ndarray:
+    """Give the pixels of an upright image, or of an array that is one.
+
+    Raises:
+        ValueError: an array of another shape or type.
+    """
+    if isinstance(picture, Image.Image):
+        return pixels_and_alpha(ImageOps.exif_transpose(picture))[0]
+    right = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+    if not right or not picture.size or picture.dtype not in (np.uint8, np.uint16):
+        wanted = "(H, W) or (H, W, 3) of uint8 or uint16"
+        raise ValueError(f"{picture.shape} of {picture.dtype}: needs {wanted}")
+    return picture

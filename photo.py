@@ -217,13 +217,16 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     return Photo(pixels, file_format, alpha, kept, scans)
 
 
-def count_pixels(path: Path) -> int:
+def count_pixels(source: Path | BinaryIO) -> int:
     """Say how many pixels a photograph has, without decoding it.
+
+    Args:
+        source: a file's path, or an open file that can be read from any place.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    with open_image(path) as image:
+    with open_image(source) as image:
         return image.width * image.height
 
 

@@ -31,6 +31,7 @@ FLOORS = (
         "ageing",
         "classic_cnn",
         "contact_sheets",
+        "hints",
         "open_collections",
         "recombine",
         "rejected_list",
@@ -40,9 +41,12 @@ FLOORS = (
     ),
     ("Model_CNN", "review_page", "photo_cache", "collection", "bing_search"),
     ("checkpoint", "crops", "losses", "perceptual"),
-    ("colourizer", "run_folder", "training_data", "validation"),
-    ("progress", "tensorboard_log", "training_options"),
+    ("coloured_file", "prediction", "run_folder", "training_data", "validation"),
+    ("colourizer", "progress", "tensorboard_log", "training_options"),
+    ("desk",),
+    ("page_server",),
     (
+        "app",
         "colourize",
         "compare_runs",
         "data_transformer",
@@ -85,7 +89,7 @@ def test_every_file_says_its_job_in_its_first_line(path):
 
 
 def test_inference_needs_no_torchvision():
-    reached, todo = set(), {"colourize", "evaluate"}
+    reached, todo = set(), {"app", "colourize", "evaluate"}
     while todo:
         name = todo.pop()
         found = imports(ROOT / f"{name}.py")

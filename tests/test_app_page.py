@@ -1,0 +1,284 @@
+"""The page of app.py in a browser: drop, look, steer, download, as a user does."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, scene
+from page_client import serve
+from PIL import Image
+
+from checkpoint import BUNDLED
+from coloured_file import provenance_tag
+from colourizer import Colourizer
+
+pytestmark = pytest.mark.browser
+COLOURED = {"cat_chelsea.jpg": 0, "coffee.jpg": 1}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    page_server = pytest.importorskip("page_server")
+    from desk import Desk
+
+    with serve(page_server.make_app(Desk(Colourizer.load(), provenance_tag(BUNDLED)))) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def page(browser: Any, address: str, request: Any) -> Iterator[Any]:
+    """The page, from which no request may leave; no error may occur."""
+    wrong: list[str] = []
+    width, height = request.param
+    phone = width < 500
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=phone, accept_downloads=True
+    )
+    context.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "blob:", "data:")) else wrong.append(r.url),
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(address)
+    page.wrong = wrong
+    yield page
+    assert [text for text in wrong if "422" not in text] == []
+    context.close()
+
+
+def choose(page: Any, *paths: Path) -> None:
+    page.get_by_label("Photographs", exact=True).first.set_input_files(list(paths))
+
+
+def add(page: Any, *paths: Path) -> None:
+    page.locator("#files").set_input_files(list(paths))
+    page.wait_for_function(
+        "n => document.querySelectorAll('.card .open:enabled').length >= n", arg=len(paths)
+    )
+
+
+def drop(page: Any, files: dict[str, bytes]) -> None:
+    """Drop files as a mouse does."""
+    page.evaluate(
+        """files => {
+            const transfer = new DataTransfer();
+            for (const [name, bytes] of Object.entries(files))
+                transfer.items.add(new File([new Uint8Array(bytes)], name));
+            document.body.dispatchEvent(
+                new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        {name: list(content) for name, content in files.items()},
+    )
+
+
+def edit(page: Any, name: str) -> None:
+    page.get_by_role("button", name=re.compile(name)).and_(page.locator(".open")).click()
+    settled(page)
+
+
+def settled(page: Any) -> None:
+    """Wait until the picture is as wished."""
+    page.wait_for_function(
+        "shown && !refresh.busy && !refresh.again"
+        " && document.getElementById('frame').dataset.wish === JSON.stringify(shown.wish)"
+    )
+
+
+def pixels(page: Any, selector: str = "#coloured") -> np.ndarray:
+    """The pixels of a picture on the page, as it came."""
+    address = page.eval_on_selector(selector, "image => image.src")
+    content = page.evaluate(
+        "async a => [...new Uint8Array(await (await fetch(a)).arrayBuffer())]", address
+    )
+    return np.asarray(Image.open(io.BytesIO(bytes(content))).convert("RGB")).astype(int)
+
+
+def chroma(rgb: np.ndarray) -> float:
+    return float((rgb.max(axis=-1) - rgb.min(axis=-1)).mean())
+
+
+def test_a_dropped_photograph_is_grey_at_once_and_then_in_colour(page):
+    drop(page, {"cat_chelsea.jpg": (SAMPLES / "cat_chelsea.jpg").read_bytes()})
+    assert page.locator(".card img").first.get_attribute("class") == "grey"
+    page.get_by_text("1 of 1 coloured").wait_for()
+    assert chroma(pixels(page, ".card img:last-child")) > 15
+    assert not page.locator("#drop").is_visible()
+
+
+def test_the_slider_shows_more_or_less_of_the_grey_photograph(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.get_by_role("slider", name="Before and after").fill("75")
+    assert (
+        page.eval_on_selector("#grey", "e => getComputedStyle(e).clipPath")
+        == "inset(0px 25% 0px 0px)"
+    )
+    assert chroma(pixels(page, "#grey")) == 0
+    cutter = page.locator("#cutter").bounding_box()
+    frame = page.locator("#frame").bounding_box()
+    page.mouse.move(cutter["x"] + cutter["width"] / 2, cutter["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] / 4, cutter["y"] + 5)
+    page.mouse.up()
+    assert page.locator("#cut").input_value() == "25"
+    assert page.locator(".hint").count() == 0
+
+
+def test_vividness_is_followed_without_a_second_upload(page):
+    add(page, SAMPLES / "coffee.jpg")
+    uploads: list[str] = []
+    page.on("request", lambda r: uploads.append(r.url) if r.method == "POST" else None)
+    edit(page, "coffee")
+    strengths = []
+    for value in ("0", "50", "100"):
+        page.get_by_role("slider", name="Vividness").fill(value)
+        settled(page)
+        strengths.append(chroma(pixels(page)))
+    assert strengths[0] < strengths[1] < strengths[2]
+    page.get_by_role("button", name="Undo all changes").click()
+    settled(page)
+    assert chroma(pixels(page)) == strengths[1]
+    assert uploads == []
+
+
+def test_variants_and_confidence_are_shown(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    before = pixels(page)
+    page.get_by_role("radio", name="Variant 3").click()
+    settled(page)
+    assert np.abs(pixels(page) - before).mean() > 1
+    assert page.get_by_role("radio", checked=True).get_attribute("aria-label") == "Variant 3"
+    page.get_by_label("Darken where").check()
+    page.wait_for_function("document.getElementById('sure').naturalWidth > 0")
+    assert page.locator("#sure").is_visible()
+
+
+def test_a_hint_colours_what_belongs_to_the_spot(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    before = pixels(page)
+    frame = page.locator("#frame").bounding_box()
+    page.mouse.click(frame["x"] + frame["width"] * 0.5, frame["y"] + frame["height"] * 0.5)
+    assert page.locator(".hint").count() == 1
+    page.get_by_label("Colour of hint 1").fill("#2040d0")
+    settled(page)
+    after = pixels(page)
+    height, width = after.shape[:2]
+    middle = after[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3].mean(
+        axis=(0, 1)
+    )
+    was = before[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3].mean(
+        axis=(0, 1)
+    )
+    assert middle[2] - middle[0] > was[2] - was[0] + 30
+    page.get_by_role("button", name="Remove hint 1").click()
+    settled(page)
+    assert np.array_equal(pixels(page), before)
+
+
+def test_all_of_it_works_by_keyboard(page):
+    page.locator("#choose").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files([SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg"])
+    page.get_by_text("2 of 2 coloured").wait_for()
+    card = page.locator(".open").first
+    card.focus()
+    page.keyboard.press("Enter")
+    settled(page)
+    page.locator("#vividness").focus()
+    page.keyboard.press("End")
+    settled(page)
+    assert page.evaluate("shown.wish.vividness") == 1
+    page.get_by_role("radio", checked=True).focus()
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.evaluate("shown.wish.variant") == 1
+    page.locator("#add-hint").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")  # the colour picker, where one opened
+    if not page.locator("#editor").is_visible():
+        page.keyboard.press("Enter")
+        settled(page)
+    marker = page.locator(".hint")
+    marker.focus()
+    x = page.evaluate("shown.wish.hints[0].x")
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.evaluate("shown.wish.hints[0].x") > x
+    assert page.evaluate("document.activeElement.dataset.kind") == "marker"
+    page.keyboard.press("Delete")
+    settled(page)
+    assert marker.count() == 0
+    page.locator("#close").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement === cards[0].open")
+
+
+def test_downloads_have_the_names_and_are_what_the_page_shows(page, tmp_path):
+    add(page, SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all 2").click()
+    assert download.value.suggested_filename == "colourized.zip"
+    download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.namelist() == ["cat_chelsea.jpg", "coffee.jpg"]
+    edit(page, "coffee")
+    page.get_by_role("slider", name="Vividness").fill("0")
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename == "coffee.jpg"
+    download.value.save_as(tmp_path / "coffee.jpg")
+    with Image.open(tmp_path / "coffee.jpg") as file, Image.open(SAMPLES / "coffee.jpg") as before:
+        assert file.size == before.size
+        assert "Image Colourizer" in str(file.getexif()[0x131])
+        assert np.abs(np.asarray(file).astype(int).mean() - pixels(page).mean()) < 1
+
+
+def test_a_bad_file_says_so_on_its_own_card(page):
+    drop(page, {"good.jpg": (SAMPLES / "coffee.jpg").read_bytes(), "<b>bad.jpg": b"no photograph"})
+    page.get_by_text("1 of 2 coloured, 1 could not be").wait_for()
+    wrong = page.locator(".card.wrong")
+    assert "<b>bad.jpg" in wrong.inner_text()
+    assert "not an image" in wrong.inner_text()
+    wrong.get_by_role("button", name="Remove").click()
+    page.get_by_text("1 of 1 coloured").wait_for()
+
+
+def test_a_tiff_which_no_browser_shows_is_shown(page):
+    file = io.BytesIO()
+    scene(1, 200, 300).convert("L").save(file, "TIFF")
+    drop(page, {"scan.tif": file.getvalue()})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    assert pixels(page, ".card img:last-child").shape == (200, 300, 3)
+
+
+def test_what_is_removed_is_forgotten_by_the_server(page):
+    add(page, SAMPLES / "coffee.jpg")
+    address = page.eval_on_selector(".card img:last-child", "image => image.src")
+    with page.expect_response("**/api/forget"):
+        page.get_by_role("button", name="Remove all").click()
+    assert page.evaluate("async a => (await fetch(a)).status", address) == 404
+    page.wrong.clear()  # the browser's own word about that
+    assert page.locator("#drop").is_visible()
+
+
+def test_nothing_sticks_out_sideways(page):
+    add(page, SAMPLES / "coffee.jpg")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    edit(page, "coffee")
+    assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth")
+    frame = page.locator("#frame").bounding_box()
+    assert frame["width"] > 150
+    assert frame["x"] >= 0
