@@ -9,7 +9,7 @@ import torch
 from checkpoint import BUNDLED, CheckpointError
 from coloured_file import provenance_tag
 from colourizer import Colourizer
-from console import print_error, print_note, print_result, run_command
+from console import Interrupt, print_error, print_note, print_result, run_command
 from desk import Desk
 from device import add_device_option, count_cores
 
@@ -80,8 +80,9 @@ def main(argv: list[str] | None = None) -> int:
     listening.listen()
     print_result(f"http://{HOST}:{listening.getsockname()[1]}")
     print_note("open that address in a browser; Ctrl-C stops")
-    uvicorn.Server(config).run(sockets=[listening])
-    return 0
+    with Interrupt() as stop:  # the server ends by itself, and tells again what ended it
+        uvicorn.Server(config).run(sockets=[listening])
+    return stop.exit_code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,6 @@ from coloured_file import provenance_tag
 from colourizer import Colourizer
 
 pytestmark = pytest.mark.browser
-COLOURED = {"cat_chelsea.jpg": 0, "coffee.jpg": 1}
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +55,17 @@ def page(browser: Any, address: str, request: Any) -> Iterator[Any]:
     context.close()
 
 
-def choose(page: Any, *paths: Path) -> None:
-    page.get_by_label("Photographs", exact=True).first.set_input_files(list(paths))
+def wait(page: Any, condition: str) -> None:
+    """Wait until a condition holds; the page's policy forbids Playwright's own way."""
+    until = time.monotonic() + 20
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, condition
+        page.wait_for_timeout(20)
 
 
 def add(page: Any, *paths: Path) -> None:
     page.locator("#files").set_input_files(list(paths))
-    page.wait_for_function(
-        "n => document.querySelectorAll('.card .open:enabled').length >= n", arg=len(paths)
-    )
+    wait(page, f"document.querySelectorAll('.card .open:enabled').length >= {len(paths)}")
 
 
 def drop(page: Any, files: dict[str, bytes]) -> None:
@@ -87,10 +89,8 @@ def edit(page: Any, name: str) -> None:
 
 def settled(page: Any) -> None:
     """Wait until the picture is as wished."""
-    page.wait_for_function(
-        "shown && !refresh.busy && !refresh.again"
-        " && document.getElementById('frame').dataset.wish === JSON.stringify(shown.wish)"
-    )
+    picture = "document.getElementById('frame').dataset.wish === JSON.stringify(shown.wish)"
+    wait(page, f"shown && !refresh.busy && !refresh.again && {picture}")
 
 
 def pixels(page: Any, selector: str = "#coloured") -> np.ndarray:
@@ -159,7 +159,7 @@ def test_variants_and_confidence_are_shown(page):
     assert np.abs(pixels(page) - before).mean() > 1
     assert page.get_by_role("radio", checked=True).get_attribute("aria-label") == "Variant 3"
     page.get_by_label("Darken where").check()
-    page.wait_for_function("document.getElementById('sure').naturalWidth > 0")
+    wait(page, "document.getElementById('sure').naturalWidth > 0")
     assert page.locator("#sure").is_visible()
 
 
@@ -168,29 +168,26 @@ def test_a_hint_colours_what_belongs_to_the_spot(page):
     edit(page, "coffee")
     before = pixels(page)
     frame = page.locator("#frame").bounding_box()
-    page.mouse.click(frame["x"] + frame["width"] * 0.5, frame["y"] + frame["height"] * 0.5)
+    page.mouse.click(frame["x"] + frame["width"] * 0.25, frame["y"] + frame["height"] * 0.75)
     assert page.locator(".hint").count() == 1
     page.get_by_label("Colour of hint 1").fill("#2040d0")
     settled(page)
     after = pixels(page)
     height, width = after.shape[:2]
-    middle = after[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3].mean(
-        axis=(0, 1)
-    )
-    was = before[height // 2 - 3 : height // 2 + 3, width // 2 - 3 : width // 2 + 3].mean(
-        axis=(0, 1)
-    )
-    assert middle[2] - middle[0] > was[2] - was[0] + 30
+    there = slice(height * 3 // 4 - 3, height * 3 // 4 + 3), slice(width // 4 - 3, width // 4 + 3)
+    was, is_now = (rgb[there].mean(axis=(0, 1)) for rgb in (before, after))
+    assert is_now[2] - is_now[0] > was[2] - was[0] + 30
     page.get_by_role("button", name="Remove hint 1").click()
     settled(page)
     assert np.array_equal(pixels(page), before)
 
 
 def test_all_of_it_works_by_keyboard(page):
+    photos = [SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg"]
+    page.on("filechooser", lambda chooser: chooser.set_files(photos))
+    page.wait_for_timeout(300)
     page.locator("#choose").focus()
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files([SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg"])
+    page.keyboard.press("Enter")
     page.get_by_text("2 of 2 coloured").wait_for()
     card = page.locator(".open").first
     card.focus()
@@ -206,10 +203,10 @@ def test_all_of_it_works_by_keyboard(page):
     assert page.evaluate("shown.wish.variant") == 1
     page.locator("#add-hint").focus()
     page.keyboard.press("Enter")
-    page.keyboard.press("Escape")  # the colour picker, where one opened
-    if not page.locator("#editor").is_visible():
-        page.keyboard.press("Enter")
-        settled(page)
+    page.wait_for_timeout(500)  # a colour picker opens, and takes the keys
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(500)
+    assert page.locator("#editor").is_visible()
     marker = page.locator(".hint")
     marker.focus()
     x = page.evaluate("shown.wish.hints[0].x")

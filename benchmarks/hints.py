@@ -1,0 +1,107 @@
+"""How much nearer to the truth come colours with hints, and with a reference photograph?
+
+Turns photographs in colour grey, colours them, and prints the mean ab error, in Lab units, over all
+their pixels: with the true colours at 0, 1, 5 and 20 random places as hints (each the mean of a
+small square, as somebody sees a colour), and with a photograph of the same scene as reference: its
+mirror image, and another part of it, most of which is the same; and, to see what a reference can
+spoil, another photograph.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from checkpoint import BUNDLED
+from colour_space import rgb_to_lab
+from colourizer import Colourizer, reduced_lightness
+from hints import Hint
+from metrics import ab_error
+from photo import find_photos, read_rgb, spread, square
+from recombine import enlarge
+
+COUNTS = (0, 1, 5, 20)
+SIDE = 256  # pixels of the squares that are compared
+WHOLE = 320  # pixels of what neighbours are cut from
+
+
+def ab_of(image: Image.Image) -> torch.Tensor:
+    """Give a picture's true ab, (2, H, W) in Lab units."""
+    rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
+    return rgb_to_lab(rgb)[1:]
+
+
+def main() -> None:
+    """Measure, and print the curve."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="photographs in colour")
+    add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE")
+    add("--limit", type=int, default=10_000, metavar="N", help="only N photographs")
+    add("--patch", type=int, default=7, metavar="PIXELS", help="side of a hint's square, odd")
+    args = parser.parse_args()
+    colourizer = Colourizer.load(args.checkpoint)
+    errors: dict[str, list[float]] = {}
+    seconds: list[float] = []
+    before: Image.Image | None = None
+    paths = spread(find_photos(args.folder), args.limit)
+    for number, path in enumerate(paths):
+        whole = square(read_rgb(path, shortest_side=WHOLE), WHOLE)
+        edge = WHOLE - SIDE
+        photo = square(whole, SIDE)
+        true, pixels = ab_of(photo), np.asarray(photo).astype(float)
+        prediction = colourizer.study(reduced_lightness(np.asarray(photo.convert("L"))))
+        chance = np.random.default_rng(number)
+        margin = args.patch // 2
+        places = chance.integers(margin, SIDE - margin, (max(COUNTS), 2))
+        hints = []
+        for x, y in places:
+            patch = pixels[y - margin : y + margin + 1, x - margin : x + margin + 1]
+            red, green, blue = (round(value) for value in patch.mean(axis=(0, 1)))
+            hints.append(Hint(int(x), int(y), (red, green, blue)))
+
+        def note(name: str, ab: torch.Tensor, true: torch.Tensor = true, scale: int = SIDE) -> None:
+            full = next(enlarge(ab, scale, scale, rows=scale))
+            errors.setdefault(name, []).append(ab_error(full, true))
+
+        for count in COUNTS:
+            begun = time.perf_counter()
+            ab = prediction.ab(colourizer.vividness, 0, hints[:count], (SIDE, SIDE))
+            seconds.append(time.perf_counter() - begun)
+            note(f"{count} hints", ab)
+        # Two parts of one photograph, each SIDE wide and high; most of one is in the other.
+        part = whole.crop((0, 0, SIDE, SIDE))
+        others = {
+            "mirror image": (photo, ImageOps.mirror(photo)),
+            "neighbour": (part, whole.crop((edge, edge, WHOLE, WHOLE))),
+            "another photograph": (photo, before),
+        }
+        for name, (one, other) in others.items():
+            if other is None or not (np.ptp(np.asarray(other), axis=-1) > 0).any():
+                continue
+            reference = colourizer.study_reference(other)
+            seen = colourizer.study(reduced_lightness(np.asarray(one.convert("L"))))
+            note(f"{name}: without", seen.ab(colourizer.vividness), ab_of(one))
+            ab = seen.ab(colourizer.vividness, reference=reference)
+            note(f"{name} as reference", ab, ab_of(one))
+        before = photo
+    print(f"mean ab error over {len(paths)} photographs, vividness {colourizer.vividness}")
+    for name, values in errors.items():
+        if name.endswith(": without"):
+            continue
+        floor = errors.get(f"{name.split(' as ')[0]}: without", errors["0 hints"])
+        mean = statistics.fmean(values)
+        print(f"{name:34} {mean:6.2f}  {100 * (1 - mean / statistics.fmean(floor)):5.1f}% less")
+    twenty = seconds[len(COUNTS) - 1 :: len(COUNTS)]
+    print(f"20 hints take {1000 * statistics.median(twenty):.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""app.py in a process of its own: its address, its errors, its end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+pytest.importorskip("uvicorn")
+
+
+def start(*options: object) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "app.py"), "--device", "cpu", *map(str, options)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def running(checkpoint_file) -> Iterator[tuple[subprocess.Popen, str]]:
+    process = start("--port", 0, "--checkpoint", checkpoint_file)
+    yield process, process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+def test_it_says_its_address_and_serves_the_page_there_and_nowhere_else(running):
+    _, address = running
+    assert address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(address) as answer:
+        assert b"<title>Image Colourizer</title>" in answer.read()
+    port = int(address.rsplit(":", 1)[1])
+    if sys.platform == "linux":
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        local = {line.split()[1] for line in lines if line.split()[3] == "0A"}  # listening
+        assert {name for name in local if name.endswith(f":{port:04X}")} == {f"0100007F:{port:04X}"}
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_ends_when_it_is_told_to_and_leaves_nothing(checkpoint_file, tmp_path, signum, code):
+    os.environ["TMPDIR"] = str(tmp_path)
+    try:
+        process = start("--port", 0, "--checkpoint", checkpoint_file)
+    finally:
+        del os.environ["TMPDIR"]
+    address = process.stdout.readline().strip()
+    body = (ROOT / "data" / "samples" / "coffee.jpg").read_bytes()
+    urllib.request.urlopen(urllib.request.Request(f"{address}/api/photos", body)).close()
+    process.send_signal(signum)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_named(checkpoint_file):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start("--port", port, "--checkpoint", checkpoint_file)
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert said.startswith(f"error: port {port}: ")
+    assert "hint: --port" in said
+
+
+def test_bad_usage_is_told_in_a_line(tmp_path):
+    (tmp_path / "no.pt").write_text("hello")
+    process = start("--port", 0, "--checkpoint", tmp_path / "no.pt")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("error: ")
+    assert "Traceback" not in said
+    process = start("--port", 70000)
+    assert "between 0 and 65535" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2
