@@ -265,6 +265,50 @@ def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
     assert bad_usage.value.code == 2
 
 
+def test_a_hint_gives_a_photograph_another_colour(album, tmp_path, run, checkpoint_file):
+    picture = album / "photo0.png"
+    code, files, _ = run(
+        picture, "-o", tmp_path / "out", "--hint", "10,20,#c02020", "--hint", "50,40,2020c0"
+    )
+    assert (code, files) == (0, [str(tmp_path / "out" / "photo0.png")])
+    hints = [(10, 20, (0xC0, 0x20, 0x20)), (50, 40, (0x20, 0x20, 0xC0))]
+    expected = Colourizer.load(checkpoint_file, "cpu").colourize(Image.open(picture), hints=hints)
+    with Image.open(tmp_path / "out" / "photo0.png") as image:
+        assert np.abs(np.asarray(image).astype(int) - expected).max() <= 1
+
+
+def test_a_hint_that_cannot_be_meant_is_named(album, tmp_path, run, capsys):
+    code, _, err = run(album / "photo0.png", "-o", tmp_path, "--hint", "64,0,#ff0000")
+    assert code == 1
+    assert "photo0.png: hint 64,0: outside the photograph, which has 64x48 pixels" in err
+    code, _, err = run(album, "-o", tmp_path, "--hint", "1,2,#ff0000")
+    assert code == 2
+    assert "--hint: is for one photograph alone, and here are 12" in err
+    with pytest.raises(SystemExit):
+        run(album / "photo0.png", "--hint", "1,2,red")
+    assert "1,2,red: needs X,Y,#RRGGBB" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_reference_gives_all_photographs_its_colours(album, tmp_path, run):
+    scene(0).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "colour.png")
+    distances = []
+    for name, options in (("plain", []), ("like", ["--reference", tmp_path / "colour.png"])):
+        assert run(album, "-o", tmp_path / name, *options)[0] == 0
+        with Image.open(tmp_path / name / "photo0.png") as image:
+            distances.append(np.abs(np.asarray(image).astype(int) - np.asarray(scene(0))).mean())
+    assert distances[1] < 0.7 * distances[0]
+
+
+def test_a_reference_that_is_none_is_bad_usage(album, tmp_path, run):
+    scene(0).convert("L").save(tmp_path / "grey.png")
+    for name, word in (("grey.png", "has no colours to take"), ("gone.png", "no such file")):
+        code, _, err = run(album, "-o", tmp_path / "out", "--reference", tmp_path / name)
+        assert code == 2
+        assert f"{name}: {word}" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_confidence_is_a_grey_map_beside_the_photo(album, tmp_path, run, checkpoint_file):
     out = tmp_path / "out"
     code, files, _ = run(album / "photo0.png", "-o", out, "--confidence")

@@ -160,3 +160,36 @@ def test_every_odd_image_is_coloured_or_named(tmp_path):
                 assert read_photo(Path(name)).pixels.size
     counts = {kind: sum(row["result"] == kind for row in rows) for kind in ("colourized", "failed")}
     print(f"{len(rows)} odd images: {counts}")
+
+
+def test_every_odd_image_is_shown_on_the_page_or_its_card_says_why(checkpoint_file):
+    """As above; and every file there, whatever its name, as somebody may drop it."""
+    folder = os.environ.get("ODD_IMAGES")
+    if not folder:
+        pytest.skip("ODD_IMAGES names no folder")
+    pytest.importorskip("uvicorn")
+    from page_client import Client
+
+    command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--checkpoint"]
+    process = subprocess.Popen(
+        [*command, str(checkpoint_file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    client = Client(int(process.stdout.readline().rsplit(":", 1)[1]))
+    answers: dict[int, int] = {}
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    for path in files:
+        status, said = client.upload(path.read_bytes(), path.name)
+        answers[status] = answers.get(status, 0) + 1
+        if status == 200:
+            for what in ("grey", "coloured", "download"):
+                assert client.get(f"/api/photos/{said['id']}/{what}")[0] == 200, path
+            assert client.post("/api/forget", [said["id"]])[0] == 204
+        else:
+            assert status in (413, 422), (path, said)
+            assert 3 < len(said["error"]) < 300, path
+    process.terminate()
+    _, err = process.communicate(timeout=20)
+    assert "error: " not in err  # libtiff says some things by itself
+    assert "Traceback" not in err
+    assert sum(answers.values()) == len(files) > 0
+    print(f"{len(files)} files dropped: {answers}")
