@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -21,8 +22,9 @@ def start(*options: object) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
-def running(checkpoint_file) -> Iterator[tuple[subprocess.Popen, str]]:
+def running(checkpoint_file) -> Iterator[Any]:
     process = start("--port", 0, "--checkpoint", checkpoint_file)
+    assert process.stdout
     yield process, process.stdout.readline().strip()
     process.kill()
     process.communicate()
