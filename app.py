@@ -10,10 +10,11 @@ from checkpoint import BUNDLED, CheckpointError
 from coloured_file import provenance_tag
 from colourizer import Colourizer
 from console import Interrupt, print_error, print_note, print_result, run_command
-from desk import Desk
+from desk import MOST_PHOTOS, Desk
 from device import add_device_option, count_cores
 
 HOST = "127.0.0.1"  # nobody else's machine reaches it
+SPARE_FILES = 512  # that may be open besides photographs: connections, and what is on its way
 SHUTDOWN_SECONDS = 2  # that answers which are under way have to end
 
 
@@ -46,6 +47,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def allow_open_files(count: int) -> None:
+    """Let this process have so many files open, as far as the system allows it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
@@ -68,12 +81,13 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print_error(f"port {args.port}: {error.strerror}", f"--port {args.port + 1}, or 0 for any")
         return 2
+    allow_open_files(MOST_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
     app = make_app(Desk(colourizer, provenance_tag(args.checkpoint)))
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="critical",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

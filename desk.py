@@ -107,7 +107,11 @@ class Desk:
         self._room = Room(PIXELS_IN_FLIGHT)
 
     def new_file(self) -> IO[bytes]:
-        """Open a file for a photograph that is to come, and refuse it if there is no room."""
+        """Open a file for a photograph that is to come.
+
+        Raises:
+            NoRoomError: there are too many.
+        """
         with self._changing:
             if len(self._kept) >= MOST_PHOTOS:
                 raise NoRoomError(f"there are {MOST_PHOTOS} photographs here; remove some")

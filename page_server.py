@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import re
@@ -33,7 +34,7 @@ from desk import (
 )
 from device import count_cores
 from hints import HintError, parse_hint
-from photo import BLOCK, PhotoError
+from photo import BLOCK, DISK_FULL, PhotoError
 
 T = TypeVar("T")
 
@@ -298,6 +299,9 @@ async def say_why(request: Request, error: Exception) -> Response:
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return JSONResponse({"error": str(error)}, status)
+    if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EMFILE, errno.ENFILE):
+        why = (error.strerror or str(error)).lower()
+        return JSONResponse({"error": f"there is no room for it ({why}); remove some"}, 507)
     if not isinstance(error, ClientDisconnect):
         print_error(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
     return JSONResponse({"error": "that went wrong here; the terminal says why"}, 500)
@@ -319,6 +323,6 @@ def make_app(desk: Desk) -> ASGIApp:
         Route("/api/keep", service.keep, methods=["POST"]),
         Route("/api/forget", service.forget, methods=["POST"]),
     ]
-    handlers = dict.fromkeys((*STATUS, HTTPException, ClientDisconnect, Exception), say_why)
+    handlers = dict.fromkeys((*STATUS, OSError, HTTPException, ClientDisconnect, Exception), say_why)
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=service.alive)
     return Guard(app, policy_of(page))

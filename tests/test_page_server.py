@@ -1,7 +1,9 @@
 """page_server.py: what the page may ask, who else may not, and what bad requests are told."""
 
+import errno
 import io
 import json
+import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -213,6 +215,19 @@ def test_too_many_at_once_are_told_to_wait_and_the_others_are_answered(colourize
         answers = list(pool.map(lambda _: Client(port).upload(content), range(24)))
     assert {status for status, _ in answers} == {200, 503}
     assert all("try again" in said["error"] for status, said in answers if status == 503)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
+def test_a_full_disk_is_no_fault_of_the_program(client, monkeypatch, number):
+    def refuses(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("desk.tempfile.TemporaryFile", refuses)
+    status, said = client.upload(encoded(scene(1)))
+    assert status == 507
+    assert os.strerror(number).lower() in said["error"]
+    monkeypatch.undo()
+    assert client.upload(encoded(scene(1)))[0] == 200
 
 
 def test_what_nobody_foresaw_is_told_the_terminal_and_not_the_page(
