@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ab_bins import ab_bin_centres, mean_of_bins
@@ -142,6 +143,7 @@ class Model_CNN(nn.Module):
         super().__init__()
         self.config = config or ModelConfig()
         self._frozen: list[nn.Module] = []  # see `freeze_encoder`
+        self._norm_is_frozen = False  # see `freeze_norm`
         self.encoder = Encoder(self.config.encoder)
         c4, c8, c16, c32 = self.encoder.channels
         d16, d8, d4 = self.config.decoder_channels
@@ -207,11 +209,23 @@ class Model_CNN(nn.Module):
             part.requires_grad_(False)
         self.train(self.training)
 
+    def freeze_norm(self) -> None:
+        """Keep what batch normalization knows of means and variances; its weights still learn.
+
+        Few photographs of one kind have other ones than those that the network was trained on.
+        """
+        self._norm_is_frozen = True
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> "Model_CNN":
-        """As nn.Module's, but frozen parts stay in eval mode."""
+        """As nn.Module's, but what is frozen stays in eval mode."""
         super().train(mode)
         for part in self._frozen:
             part.eval()
+        if self._norm_is_frozen:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
         return self
 
 

@@ -323,6 +323,8 @@ def make_app(desk: Desk) -> ASGIApp:
         Route("/api/keep", service.keep, methods=["POST"]),
         Route("/api/forget", service.forget, methods=["POST"]),
     ]
-    handlers = dict.fromkeys((*STATUS, OSError, HTTPException, ClientDisconnect, Exception), say_why)
+    handlers = dict.fromkeys(
+        (*STATUS, OSError, HTTPException, ClientDisconnect, Exception), say_why
+    )
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=service.alive)
     return Guard(app, policy_of(page))

@@ -29,6 +29,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     FINE_TUNE: {
         "start_from": str(BUNDLED),
         "freeze_encoder": 3,
+        "freeze_norm": True,
         "learning_rate": 2e-4,
         "aged": 0.3,
     },
@@ -120,6 +121,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--freeze-encoder", type=int, choices=range(STAGES + 1), default=0, metavar="N",
         help=f"leave the encoder's stem and first N of {STAGES} stages as they are, which is "
         f"faster; 0 trains all {default}")  # fmt: skip
+    add("--freeze-norm", action=argparse.BooleanOptionalAction, default=False,
+        help="leave the means and variances of batch normalization as they are: for photographs "
+        f"of few kinds (default: for {FINE_TUNE} only)")  # fmt: skip
     add("--start-from", metavar="CHECKPOINT",
         help=f"start from the weights of a checkpoint (default: for {FINE_TUNE}, the bundled one)",
         )  # fmt: skip
@@ -158,7 +162,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     # What the one says already, the other cannot say.
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
-        "--model classic": ("encoder", "init_encoder", "freeze_encoder", "loss")
+        "--model classic": ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss")
         if args.model == "classic"
         else (),
     }
@@ -224,6 +228,8 @@ def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
             load_encoder_weights(model, args.init_encoder)
     if isinstance(model, Model_CNN):
         model.freeze_encoder(args.freeze_encoder)
+        if args.freeze_norm:
+            model.freeze_norm()
     elif args.loss != "l1":
         hint = "start from a checkpoint of Model_CNN, or leave --loss out"
         what = "its network is trained with L1 between RGB and RGB only"

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from distributed import sync_batch_norm
 from Model_CNN import ENCODERS, Model_CNN, ModelConfig
 
 
@@ -53,6 +54,23 @@ def test_frozen_stages_stay_as_they_are_and_the_rest_learns():
     assert not [name for name in changed if name.startswith(frozen)]
     assert any(name.startswith("encoder.stages.2.") for name in changed)
     assert any(name.startswith("steps.2.") for name in changed)
+
+
+def test_frozen_norm_keeps_its_statistics_and_learns_its_weights():
+    torch.manual_seed(0)
+    model = Model_CNN()
+    nn.init.normal_(model.head.weight, std=0.1)
+    model.freeze_norm()
+    sync_batch_norm(model, torch.device("cpu"))  # which makes new modules of them
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    model.predict_ab(torch.rand(2, 1, 64, 64) * 100).square().mean().backward()
+    optimizer.step()
+    changed = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
+    assert not [name for name in changed if name.endswith(("running_mean", "running_var"))]
+    assert "encoder.stem.0.weight" in changed or "encoder.stem.1.weight" in changed
+    assert "steps.2.mix.0.1.weight" in changed
 
 
 def test_a_batch_is_learnt():

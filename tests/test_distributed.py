@@ -82,7 +82,7 @@ def train_together(folder: Path) -> None:
     # Adam turns rounding into steps: from random weights, or with batch normalization over few
     # pixels, even one process with two threads parts from one with one thread. So the decoder only.
     options = ["--size", "64", "--batch-size", "5", "--device", "cpu", "--no-cache"]
-    options += ["--freeze-encoder", "7"]
+    options += ["--freeze-encoder", "7", "--no-freeze-norm"]
     options += ["--epochs", str(STEPS), "-o", str(folder / "run")]
     pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     names = ("ab_error", "grey_ab_error", "rgb_psnr", "grey_rgb_psnr", "colourfulness_ratio")
