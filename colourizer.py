@@ -206,7 +206,8 @@ class Colourizer:
             with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
                 output, features = self.model.forward_with_features(small)
             size = small.shape[2] // 4, small.shape[3] // 4
-            return Prediction(self.model, output, describe(features, size))
+            # On the CPU: who reads colours out of it later need take no turn.
+            return Prediction(self.model, output.cpu(), describe(features, size))
 
     def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
         """Look at a photograph in colour whose colours others are to get.

@@ -19,7 +19,7 @@ from torch import Tensor
 from coloured_file import draw_confidence, only_what_counts, reduce_to, write_coloured
 from colourizer import Colourizer, reduced_lightness
 from hints import Hint
-from photo import Photo, count_pixels, read_photo, written_name
+from photo import Photo, PhotoError, count_pixels, read_photo, written_name
 from pixel_formats import to_8_bits
 from prediction import Prediction
 from recombine import to_grey
@@ -134,6 +134,9 @@ class Desk:
             TooMuchError: it has too many pixels.
         """
         kept = Kept(safe_name(name), file, file.seek(0, io.SEEK_END))
+        if not kept.size:
+            file.close()
+            raise PhotoError("is empty: a file of 0 bytes")
         key = token_urlsafe(16)  # nobody else guesses it
         try:
             opened = self._open(kept)

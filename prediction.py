@@ -35,7 +35,7 @@ class Prediction:
     def _sure(self) -> Tensor:
         """The confidence, (1, 1, h, w), of a network that knows likelihoods."""
         assert isinstance(self.model, Model_CNN)
-        return confidence(self.output.float(), self.model.bin_centres)
+        return confidence(self.output.float(), self.model.bin_centres.to(self.output.device))
 
     @torch.inference_mode()
     def confidence(self) -> Tensor | None:
@@ -71,11 +71,13 @@ class Prediction:
             return ab
         assert self.description is not None, "needs what the decoder saw: see Colourizer.study"
         if reference:
-            described, predicted = (
+            ab = follow_reference(
+                self.description,
+                ab,
                 reference.description,
                 reference.prediction._plain(vividness, variant),
+                reference.true_ab,
             )
-            ab = follow_reference(self.description, ab, described, predicted, reference.true_ab)
         if hints:
             ab = follow_hints(self.description, ab, [_place(Hint(*hint), size) for hint in hints])
         return ab
@@ -84,7 +86,7 @@ class Prediction:
         model, output = self.model, self.output.float()
         if not isinstance(model, Model_CNN) or not model.config.likelihoods:
             return model.ab_of(output).cpu()
-        centres, shares = model.bin_centres, model.bin_shares
+        centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
         leaning = tilted(output, centres, variant)
         return vivid_ab(leaning, centres, shares, vividness, self._sure).cpu()
 

@@ -117,7 +117,7 @@ def test_a_dropped_photograph_is_grey_at_once_and_then_in_colour(page):
 def test_the_slider_shows_more_or_less_of_the_grey_photograph(page):
     add(page, SAMPLES / "coffee.jpg")
     edit(page, "coffee")
-    page.get_by_role("slider", name="Before and after").fill("75")
+    page.get_by_role("slider", name="Compare with grey").fill("75")
     assert (
         page.eval_on_selector("#grey", "e => getComputedStyle(e).clipPath")
         == "inset(0px 25% 0px 0px)"
@@ -188,6 +188,8 @@ def test_all_of_it_works_by_keyboard(page):
     page.wait_for_timeout(300)
     page.locator("#choose").focus()
     page.keyboard.press("Enter")
+    page.locator(".card").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "add"
     page.get_by_text("2 of 2 coloured").wait_for()
     card = page.locator(".open").first
     card.focus()
@@ -203,10 +205,7 @@ def test_all_of_it_works_by_keyboard(page):
     assert page.evaluate("shown.wish.variant") == 1
     page.locator("#add-hint").focus()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(500)  # a colour picker opens, and takes the keys
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(500)
-    assert page.locator("#editor").is_visible()
+    assert page.evaluate("document.activeElement.dataset.kind") == "colour"
     marker = page.locator(".hint")
     marker.focus()
     x = page.evaluate("shown.wish.hints[0].x")
@@ -217,9 +216,14 @@ def test_all_of_it_works_by_keyboard(page):
     page.keyboard.press("Delete")
     settled(page)
     assert marker.count() == 0
+    page.locator("#next").focus()
+    for _ in range(2):  # the second time there is none
+        page.keyboard.press("Enter")
+        settled(page)
+        assert page.evaluate("[cards.indexOf(shown), document.activeElement.id]") == [1, "next"]
     page.locator("#close").focus()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement === cards[0].open")
+    wait(page, "document.activeElement === cards[1].open")
 
 
 def test_downloads_have_the_names_and_are_what_the_page_shows(page, tmp_path):
@@ -245,7 +249,7 @@ def test_downloads_have_the_names_and_are_what_the_page_shows(page, tmp_path):
 
 def test_a_bad_file_says_so_on_its_own_card(page):
     drop(page, {"good.jpg": (SAMPLES / "coffee.jpg").read_bytes(), "<b>bad.jpg": b"no photograph"})
-    page.get_by_text("1 of 2 coloured, 1 could not be").wait_for()
+    page.get_by_text("1 of 2 coloured, 1 failed").wait_for()
     wrong = page.locator(".card.wrong")
     assert "<b>bad.jpg" in wrong.inner_text()
     assert "not an image" in wrong.inner_text()
@@ -279,3 +283,43 @@ def test_nothing_sticks_out_sideways(page):
     frame = page.locator("#frame").bounding_box()
     assert frame["width"] > 150
     assert frame["x"] >= 0
+
+
+def test_the_browser_s_back_closes_the_editor_and_keeps_the_photographs(page):
+    add(page, SAMPLES / "coffee.jpg")
+    for _ in range(2):
+        edit(page, "coffee")
+        page.go_back()
+        wait(page, "!document.getElementById('editor').open")
+        assert page.get_by_text("1 of 1 coloured").is_visible()
+    edit(page, "coffee")
+    page.get_by_role("button", name="Back to all").click()
+    wait(page, "!document.getElementById('editor').open && history.state === null")
+
+
+def test_when_the_program_is_gone_the_page_says_so_and_offers_to_try_again(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.context.set_offline(True)
+    page.get_by_role("slider", name="Vividness").fill("100")
+    said = page.get_by_role("alert").filter(has_text="is it still running?")
+    said.wait_for()
+    box = said.bounding_box()
+    at = f"({box['x'] + box['width'] / 2}, {box['y'] + box['height'] / 2})"
+    assert page.evaluate(f"document.elementFromPoint{at}.id") == "say"  # nothing lies above it
+    page.get_by_role("button", name="Back to all").click()
+    drop(page, {"cat.jpg": (SAMPLES / "cat_chelsea.jpg").read_bytes()})
+    page.get_by_text("1 of 2 coloured, 1 failed").wait_for()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("2 of 2 coloured").wait_for()
+    page.wrong.clear()  # the browser's own words about what it could not fetch
+
+
+def test_a_photograph_that_is_gone_says_so(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.evaluate("post('api/forget', ids())")
+    page.get_by_role("slider", name="Vividness").fill("100")
+    page.get_by_role("alert").filter(has_text="add it again").wait_for()
+    page.wrong.clear()

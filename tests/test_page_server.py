@@ -181,7 +181,7 @@ def test_odd_requests_get_a_sentence(client, method, path, body, status):
 @pytest.mark.parametrize(
     ("content", "status", "word"),
     [
-        (b"", 422, "not an image"),
+        (b"", 422, "is empty"),
         (b"<html>", 422, "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", 422, "not an image"),
         (encoded(scene(1))[:700], 422, "cannot be decoded"),
