@@ -33,6 +33,7 @@ MOST_PHOTOS = 2000
 # What is in memory: of so many photographs what the network said, 5 MB each; and decoded at the
 # same time so many pixels, a larger photograph alone.
 OPENED, PIXELS_IN_FLIGHT = 12, 30_000_000
+SHADE = 4  # the power of confidence that is laid over a photograph: what is less would be missed
 KEPT_SECONDS = 1800  # a page that is open says more often that it is
 LONGEST_NAME = 200  # bytes of a file's or folder's name
 
@@ -194,7 +195,7 @@ class Desk:
         return file.getvalue()
 
     def draw_confidence(self, key: str, side: int) -> bytes:
-        """Draw how sure the network is of a photograph's colours, from black to white.
+        """Draw how sure the network is of a photograph's colours, to be laid over it: dark if not.
 
         Raises:
             GoneError: it does not know.
@@ -203,7 +204,7 @@ class Desk:
         sure = self._opened_of(key).prediction.confidence()
         if sure is None:
             raise GoneError("this network does not know how sure it is")
-        return _to_jpeg(draw_confidence(sure, *view.shape))
+        return _to_jpeg(draw_confidence(sure**SHADE, *view.shape))
 
     def write(self, key: str, wish: Wish, file: BinaryIO) -> str:
         """Colour a photograph as colourize.py does, into an open file; return the file's name."""
