@@ -3,6 +3,8 @@
 import io
 import re
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -323,3 +325,22 @@ def test_a_photograph_that_is_gone_says_so(page):
     page.get_by_role("slider", name="Vividness").fill("100")
     page.get_by_role("alert").filter(has_text="add it again").wait_for()
     page.wrong.clear()
+
+
+def test_what_the_page_held_is_forgotten_when_it_is_left(page):
+    add(page, SAMPLES / "coffee.jpg")
+    picture = page.eval_on_selector(".card img:last-child", "image => image.src")
+    assert status_of(picture) == 200
+    page.goto("about:blank")
+    until = time.monotonic() + 10
+    while status_of(picture) != 404:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
