@@ -344,3 +344,22 @@ def status_of(url: str) -> int:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_a_dropped_folder_is_taken_with_its_subfolders_and_without_what_is_no_photograph(
+    page, album
+):
+    (album / "letter.txt").write_text("dear aunt Mary")
+    (album / ".hidden.png").write_bytes(b"")
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(album)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):  # as from the system's own windows
+        event = {"type": kind, "x": 200, "y": 300, "data": data}
+        devtools.send("Input.dispatchDragEvent", event)
+    page.get_by_text("12 of 12 coloured").wait_for()
+    paths = page.evaluate("cards.map(card => card.path)")
+    assert sorted(paths) == sorted(
+        str(path.relative_to(album.parent)) for path in album.rglob("photo*.png")
+    )
+    names = page.evaluate("cards.map(card => card.photo.name)")
+    assert names == paths
