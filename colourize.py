@@ -61,12 +61,11 @@ from photo import (
     write_whole,
     written_name,
 )
-from prediction import Reference
+from prediction import MOST_VARIANTS, Reference
 from recombine import to_grey
 from threads import Room, each
 
 DEFAULT_OUTPUT = "colourized"
-MOST_VARIANTS = 24
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
 COMPARED = 1024  # pixels: the longest side of either picture of --compare
 SHEET, SHEET_PHOTOS, SHEET_TILE = "contact_sheet.jpg", 48, 240  # of --compare; pixels

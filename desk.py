@@ -76,11 +76,23 @@ class Kept:
 class Opened:
     """What it takes to show a photograph in any colours.
 
+    size: (H, W) of the photograph, upright.
     view: (h, w) grey, uint8, upright; transparent parts are white.
     """
 
     prediction: Prediction
+    size: tuple[int, int]
     view: np.ndarray
+
+    def reduced_view(self, side: int) -> np.ndarray:
+        """Give the view with no side longer than so many pixels."""
+        image = Image.fromarray(self.view)
+        image.thumbnail((side, side))
+        return np.asarray(image)
+
+    def ab(self, wish: Wish) -> Tensor:
+        """Read the wished colours, ab (1, 2, h', w') in Lab units."""
+        return self.prediction.ab(wish.vividness, wish.variant, wish.hints, self.size)
 
 
 def safe_name(text: str) -> str:
@@ -183,15 +195,14 @@ class Desk:
 
     def draw_grey(self, key: str, side: int) -> bytes:
         """Draw a photograph as it was, as a JPEG no side of which is longer than so many pixels."""
-        view = self._view(key, side)
-        return _to_jpeg(Image.fromarray(view))
+        return _to_jpeg(Image.fromarray(self._opened_of(key).reduced_view(side)))
 
     def draw(self, key: str, side: int, wish: Wish) -> bytes:
         """Draw a photograph in colour, as a JPEG."""
-        view = self._view(key, side)
-        ab = self._ab(key, wish)
+        opened = self._opened_of(key)
+        photo = Photo(opened.reduced_view(side), "JPEG")
         file = io.BytesIO()
-        write_coloured(file, Photo(view, "JPEG"), ab, None, None, check=lambda: None)
+        write_coloured(file, photo, opened.ab(wish), None, None, check=lambda: None)
         return file.getvalue()
 
     def draw_confidence(self, key: str, side: int) -> bytes:
@@ -200,16 +211,16 @@ class Desk:
         Raises:
             GoneError: it does not know.
         """
-        view = self._view(key, side)
-        sure = self._opened_of(key).prediction.confidence()
+        opened = self._opened_of(key)
+        sure = opened.prediction.confidence()
         if sure is None:
             raise GoneError("this network does not know how sure it is")
-        return _to_jpeg(draw_confidence(sure**SHADE, *view.shape))
+        return _to_jpeg(draw_confidence(sure**SHADE, *opened.reduced_view(side).shape))
 
     def write(self, key: str, wish: Wish, file: BinaryIO) -> str:
         """Colour a photograph as colourize.py does, into an open file; return the file's name."""
         kept = self.find(key)
-        ab = self._ab(key, wish)
+        ab = self._opened_of(key).ab(wish)
         with self._room.take(kept.width * kept.height):
             photo = self._read(kept)
             write_coloured(file, photo, ab, None, self._tag, check=lambda: None)
@@ -271,7 +282,7 @@ class Desk:
                 image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])
                 alpha = np.asarray(image, dtype=np.uint16)
                 view = ((view * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
-        return Opened(prediction, view)
+        return Opened(prediction, (kept.height, kept.width), view)
 
     def _remember(self, key: str, opened: Opened) -> None:
         with self._changing:
@@ -289,17 +300,6 @@ class Desk:
         opened = self._open(kept)
         self._remember(key, opened)
         return opened
-
-    def _view(self, key: str, side: int) -> np.ndarray:
-        """Give a photograph's view, no side longer than so many pixels."""
-        image = Image.fromarray(self._opened_of(key).view)
-        image.thumbnail((side, side))
-        return np.asarray(image)
-
-    def _ab(self, key: str, wish: Wish) -> Tensor:
-        kept = self.find(key)
-        prediction = self._opened_of(key).prediction
-        return prediction.ab(wish.vividness, wish.variant, wish.hints, (kept.height, kept.width))
 
 
 def _to_jpeg(image: Image.Image) -> bytes:

@@ -35,6 +35,7 @@ from desk import (
 from device import count_cores
 from hints import HintError, parse_hint
 from photo import BLOCK, DISK_FULL, PhotoError
+from prediction import MOST_VARIANTS
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ PAGE = Path(__file__).with_name("app_page.html")
 HOSTS = ("127.0.0.1", "localhost", "[::1]")  # by another name this machine is not asked
 MOST_WAITING = 64  # requests that are worked on or wait for it; the page asks again
 MOST_JSON = 1 << 20  # bytes
-MOST_HINTS, MOST_VARIANTS = 100, 24
+MOST_HINTS = 100
 LEAST_SIDE = 16  # pixels
 SWEEP_SECONDS = 60
 STATUS = {

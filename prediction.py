@@ -13,6 +13,8 @@ from colour_space import rgb_to_lab
 from hints import Hint, HintError, follow_hints, follow_reference
 from Model_CNN import Model_CNN
 
+MOST_VARIANTS = 24  # beyond, they are hardly told apart
+
 
 def knows_likelihoods(model: Network) -> bool:
     """Say whether a network can tell how sure it is, and has more than one answer."""

@@ -67,8 +67,8 @@ def main() -> None:
             red, green, blue = (round(value) for value in patch.mean(axis=(0, 1)))
             hints.append(Hint(int(x), int(y), (red, green, blue)))
 
-        def note(name: str, ab: torch.Tensor, true: torch.Tensor = true, scale: int = SIDE) -> None:
-            full = next(enlarge(ab, scale, scale, rows=scale))
+        def note(name: str, ab: torch.Tensor, true: torch.Tensor = true) -> None:
+            full = next(enlarge(ab, SIDE, SIDE, rows=SIDE))
             errors.setdefault(name, []).append(ab_error(full, true))
 
         for count in COUNTS:
