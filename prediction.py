@@ -13,7 +13,7 @@ from colour_space import rgb_to_lab
 from hints import Hint, HintError, follow_hints, follow_reference
 from Model_CNN import Model_CNN
 
-MOST_VARIANTS = 24  # beyond, they are hardly told apart
+MOST_VARIANTS = 24  # that may be asked for
 
 
 def knows_likelihoods(model: Network) -> bool:
