@@ -10,15 +10,24 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin
+from simplejpeg import encode_jpeg_yuv_planes
 
-from jpeg_scans import PROGRESSIVE, GreyScans, grey_scans, join_scans, what_is_said
+from jpeg_scans import (
+    PROGRESSIVE,
+    GreyScans,
+    grey_scans,
+    join_scans,
+    say_instead,
+    what_is_said,
+)
 from metadata import exif_directory, new_exif, new_xmp
-from pixel_formats import ROWS_AT_ONCE, repeat_pixels, to_8_bits, to_16_bits
+from pixel_formats import to_8_bits, to_16_bits
 from strip_files import write_png, write_tiff
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it.
-    "JPEG": {"quality": 95, "subsampling": "4:2:0"},
+    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it. Below 96
+    # simplejpeg has a coarser transform (libjpeg-turbo's fast one), which is no faster here.
+    "JPEG": {"quality": 96, "subsampling": "4:2:0"},
     "PNG": {"compress_level": 1},  # level 6 is 3% smaller and four times slower
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
@@ -118,16 +127,19 @@ def encode_ycbcr(
         metadata: as in photo.Photo.
         tag: what made it; without, XMP and EXIF do not say.
     """
-    if not isinstance(luma, GreyScans):
-        _save_jpeg(file, _ycbcr_image(luma, chroma), metadata, tag)
-        return
     header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
     _save_jpeg(header, Image.new("YCbCr", (1, 1)), metadata, tag)
+    said = what_is_said(header.getvalue())
+    if not isinstance(luma, GreyScans):
+        # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.
+        quality = SAVE_OPTIONS["JPEG"]["quality"]
+        file.write(say_instead(said, encode_jpeg_yuv_planes(luma, *chroma, quality=quality)))
+        return
     header.seek(0)
     with JpegImagePlugin.JpegImageFile(header) as one_pixel:
         table = one_pixel.quantization[1]  # of chroma
     first, second = (_grey_jpeg(file, c, table, luma.frame == PROGRESSIVE) for c in chroma)
-    content = join_scans(what_is_said(header.getvalue()), (luma, first, second))
+    content = join_scans(said, (luma, first, second))
     file.seek(0)
     file.truncate()
     file.write(content)
@@ -208,30 +220,12 @@ def _with_alpha(
 
 
 def _rgb_image(strips: Iterable[np.ndarray], size: tuple[int, int]) -> Image.Image:
-    """Put strips of 8 bits below each other."""
-    return _pasted((Image.fromarray(strip) for strip in strips), "RGB", size)
-
-
-def _ycbcr_image(luma: np.ndarray, chroma: np.ndarray) -> Image.Image:
-    """Put luma, (H, W), and chroma of half its size together, with little memory besides."""
-
-    def strips() -> Iterator[Image.Image]:
-        for y in range(0, len(luma), ROWS_AT_ONCE):  # an even number
-            strip = luma[y : y + ROWS_AT_ONCE]
-            halves = chroma[:, y // 2 : (y + ROWS_AT_ONCE) // 2]
-            wide = (repeat_pixels(h, 2, 2)[: len(strip), : strip.shape[1]] for h in halves)
-            yield Image.merge("YCbCr", [Image.fromarray(plane) for plane in (strip, *wide)])
-
-    return _pasted(strips(), "YCbCr", luma.shape)
-
-
-def _pasted(strips: Iterable[Image.Image], mode: str, size: tuple[int, ...]) -> Image.Image:
-    """Paste strips of all rows together below each other; size: (H, W)."""
-    image = Image.new(mode, (size[1], size[0]), None)  # not cleared, since all of it is filled
+    """Put strips of 8 bits, of all rows together, below each other."""
+    image = Image.new("RGB", (size[1], size[0]), None)  # not cleared, since all of it is filled
     y = 0
     for strip in strips:
-        image.paste(strip, (0, y))
-        y += strip.height
+        image.paste(Image.fromarray(strip), (0, y))
+        y += len(strip)
     return image
 
 

@@ -65,6 +65,14 @@ def what_is_said(content: bytes) -> bytes:
     return b"".join(_segment(*segment) for segment in _segments(content) if segment[0] in SAID)
 
 
+def say_instead(said: bytes, content: bytes) -> bytes:
+    """Let a JPEG that can be decoded say other things before its pixels; as of `what_is_said`."""
+    place = len(START)
+    while content[place + 1] in SAID:
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return b"".join((START, said, memoryview(content)[place:]))
+
+
 def grey_scans(content: bytes) -> GreyScans | None:
     """Take a JPEG that can be decoded apart; None if it is not grey, or of a rare kind."""
     header: bytes | None = None

@@ -195,6 +195,17 @@ def half_planes(luma: np.ndarray, *levels: int) -> np.ndarray:
     return np.stack([np.full(half, level, dtype=np.uint8) for level in levels])
 
 
+@pytest.mark.parametrize("size", [(48, 64), (200, 150), (2, 16)])
+def test_planes_become_the_very_jpeg_that_pillow_makes_of_them(size):
+    luma = np.asarray(scene(0).convert("L").resize(size))
+    chroma = np.stack([(luma[::2, ::2] // 2 + 60), 180 - luma[::2, ::2] // 2]).astype(np.uint8)
+    file, pillows = io.BytesIO(), io.BytesIO()
+    write_jpeg(file, luma, chroma, Photo(luma, "JPEG"))
+    whole = np.stack([luma, *chroma.repeat(2, axis=1).repeat(2, axis=2)], axis=-1)
+    Image.fromarray(whole, "YCbCr").save(pillows, "JPEG", quality=96, subsampling="4:2:0")
+    assert np.array_equal(decoded_ycbcr(file), decoded_ycbcr(pillows))
+
+
 @pytest.mark.parametrize("size", [(48, 64), (1, 1), (17, 33)])
 def test_luma_and_chroma_go_into_a_jpeg_as_they_are(size):
     luma = np.asarray(scene(0).convert("L"))[: size[0], : size[1]]
