@@ -7,6 +7,7 @@ afterwards: the safe mean, something more vivid, how sure it is, or one of sever
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from colour_space import rgb_to_lab
@@ -74,10 +75,11 @@ def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> T
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
     """
-    # Bins last: with channels_last memory a view, and softmax and matmul run along memory.
+    # Bins last: with channels_last memory a view, and softmax and products run along memory. Of
+    # so few columns F.linear makes a product in a quarter of the time that @ takes.
     scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
     with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
-        return (torch.softmax(scores, dim=-1) @ centres).movedim(-1, 1)
+        return F.linear(torch.softmax(scores, dim=-1), centres.T.contiguous()).movedim(-1, 1)
 
 
 def spread_of_bins(logits: Tensor, centres: Tensor) -> Tensor:
@@ -93,7 +95,8 @@ def spread_of_bins(logits: Tensor, centres: Tensor) -> Tensor:
     with torch.autocast(logits.device.type, enabled=False):
         probability = torch.softmax(logits.float().movedim(1, -1), dim=-1)  # (B, H, W, K)
         squares = centres.square().sum(dim=-1, keepdim=True)
-        a, b, square = (probability @ torch.cat((centres, squares), dim=1)).unbind(dim=-1)
+        wanted = torch.cat((centres, squares), dim=1).T.contiguous()  # (3, K)
+        a, b, square = F.linear(probability, wanted).unbind(dim=-1)
     return (square - a.square() - b.square()).clamp_min(0).sqrt()[:, None]
 
 
@@ -141,10 +144,10 @@ def vivid_ab(
     """
     # Both means come out of one softmax. Annealing raises factors to its power, like likelihoods.
     factors = rarity(shares, vividness * MOST_REBALANCING / TEMPERATURE)[:, None]
-    wanted = torch.cat((centres, factors * centres, factors), dim=1)  # (K, 5)
+    wanted = torch.cat((centres, factors * centres, factors), dim=1).T.contiguous()  # (5, K)
     with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
         likely = torch.softmax(logits.float().movedim(1, -1) / TEMPERATURE, dim=-1)  # (B, H, W, K)
-        means = (likely @ wanted).movedim(-1, 1)  # (B, 5, H, W)
+        means = F.linear(likely, wanted).movedim(-1, 1)  # (B, 5, H, W)
     safe = means[:, :2]
     vivid = means[:, 2:4] / means[:, 4:] * (1 + vividness * MOST_GAIN)
     return safe + (vivid - safe) * sure

@@ -45,9 +45,10 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     Returns:
         lightness (1, 1, h, w) in [0, 100].
     """
-    values = np.sort(lightness.numpy(), axis=None)  # a tenth of the time of torch.quantile
-    last = len(values) - 1
-    black, white = (float(values[round(last * s)]) for s in (LEVELS_SHARE, 1 - LEVELS_SHARE))
+    last = lightness.numel() - 1
+    places = [round(last * share) for share in (LEVELS_SHARE, 1 - LEVELS_SHARE)]
+    # Only these places are put in order; that takes half the time of a sort.
+    black, white = np.partition(lightness.numpy(), places, axis=None)[places].tolist()
     if white - black < LEAST_RANGE:
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)

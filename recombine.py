@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,9 +23,11 @@ from pixel_formats import repeat_pixels
 
 STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
 # JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
-# large as leaves LEAST_CELLS of them: seven for each colour that the network gives. What luma
-# differs there from the grey value is added to each pixel's own.
-CELLS, LEAST_CELLS = (8, 4, 2), 30_000
+# large as leaves LEAST_CELLS of them: five for each colour that the network gives. What comes of it
+# is interpolated to cells of half the size, and what luma differs there from the grey value is
+# added to each pixel's own.
+CELLS, LEAST_CELLS = (16, 8, 4, 2), 20_000
+ROWS_OF_CELLS = 8  # that are added to at a time
 
 
 @cache
@@ -140,20 +143,24 @@ def ycbcr_planes(
         luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
     """
     cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
-    image = Image.fromarray(grey)  # by 4 and 2 Pillow is twice as fast as by 8 at once
-    cells = np.asarray(image.reduce(4).reduce(2) if cell == 8 else image.reduce(cell))  # their mean
-    half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
-    luma_added = np.empty(cells.shape, dtype=np.int16)  # what makes luma of grey
-    chroma = np.empty((2, *cells.shape), dtype=np.uint8)
+    image = Image.fromarray(grey)  # in two steps Pillow is twice as fast
+    cells = np.asarray(image.reduce(4).reduce(cell // 4) if cell > 4 else image.reduce(cell))
+    levels = torch.empty(3, *cells.shape)  # luma's difference from grey, and chroma, of 255
     rows = max(1, STRIP_PIXELS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
-        ycbcr = rgb_to_ycbcr(fit_to_gamut(photo_lightness(cells[here]), strip))
-        levels = (ycbcr * 255).round().to(torch.int16).numpy()
-        luma_added[here] = levels[0] - cells[here]
-        np.clip(levels[1:], 0, 255, out=chroma[:, here], casting="unsafe")
-    luma = grey if keep_luma else _add_to_cells(grey, luma_added, cell)
+        rgb = fit_to_gamut(photo_lightness(cells[here]), strip)
+        levels[:, here] = rgb_to_ycbcr(rgb) * 255
+    levels[0] -= torch.from_numpy(cells.astype(np.float32))
+    if cell > 2:
+        cell //= 2
+        levels = F.interpolate(levels[None], scale_factor=2, mode="bilinear")[0]
+    height, width = (-(-side // cell) for side in grey.shape)
+    rounded = levels[:, :height, :width].round().to(torch.int16).numpy()
+    luma = grey if keep_luma else _add_to_cells(grey, rounded[0], cell)
+    chroma = rounded[1:].clip(0, 255).astype(np.uint8)
     wide = (repeat_pixels(plane, cell // 2, cell // 2) for plane in chroma)
+    half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
     return luma, np.stack([plane[: half[0], : half[1]] for plane in wide])
 
 
@@ -173,16 +180,21 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
     Returns:
         (H, W) uint8.
     """
-    out = np.empty_like(grey)
+    out = np.empty(grey.shape, dtype=np.uint8)
     # In 8 bits a sum wraps around: what would, is brought to the edge before.
     least, most = np.maximum(-added, 0), 255 - np.maximum(added, 0)
     planes = [
         repeat_pixels(plane.astype(np.uint8), cell)[:, : grey.shape[1]]
         for plane in (least, most, added)
     ]
-    for n, (low, high, sums) in enumerate(zip(*planes, strict=True)):
-        here = slice(n * cell, (n + 1) * cell)
-        strip = np.maximum(grey[here], low, out=out[here])
-        np.minimum(strip, high, out=strip)  # with maximum three times as fast as np.clip
-        strip += sums
+    whole, width = len(grey) // cell, grey.shape[1]
+    # Rows of cells from which to which: many at a time, and at last those that are cut off.
+    bounds = dict.fromkeys((*range(0, whole, ROWS_OF_CELLS), whole, len(added)))
+    for first, last in pairwise(bounds):
+        pixels = slice(first * cell, last * cell)
+        strip, strip_out = (a[pixels].reshape(last - first, -1, width) for a in (grey, out))
+        low, high, sums = (plane[first:last, None] for plane in planes)
+        np.maximum(strip, low, out=strip_out)
+        np.minimum(strip_out, high, out=strip_out)  # with maximum three times as fast as np.clip
+        strip_out += sums
     return out
