@@ -20,12 +20,12 @@ from decoder import (
     collect_metadata,
     decode,
     deep_pixels,
-    is_ycbcr,
     jpeg_pixels,
     open_image,
     read_scans,
     refuse_several,
     turn,
+    turn_pixels,
 )
 from encoder import encode, encode_ycbcr
 from jpeg_scans import GreyScans
@@ -187,22 +187,30 @@ def read_photo(source: Path | BinaryIO, with_scans: bool = False) -> Photo:
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
     refuse_several(source, image)
     file_format = str(image.format)
+    is_jpeg = file_format in ("JPEG", "MPO")
+    stored = jpeg_pixels(source, image) if is_jpeg else None
+    if stored is None:
+        return _read_by_pillow(source, image)
+    kept = collect_metadata(source, image)
+    pixels = turn_pixels(stored, image)
+    scans = None
+    converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
+    if with_scans and image.mode == "L" and pixels is stored and not converted:
+        scans = read_scans(source)
+    image.close()
+    return Photo(pixels, file_format, None, kept, scans)
+
+
+def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
+    file_format = str(image.format)
     multiplied = "RGBa" in str(image.tile)
     if deep := is_deep_colour(image):
         take_half(image, low=False)
-    elif file_format in ("JPEG", "MPO") and image.mode == "RGB" and is_ycbcr(image):
-        image.draft("YCbCr", image.size)
     decode(image)
     kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
-    as_stored = image.im
     turn(image)
-    turned = image.im is not as_stored
-    del as_stored  # as large as the photograph
-    alpha: np.ndarray | None = None
     if deep:
         pixels, alpha = deep_pixels(source, image, multiplied)
-    elif image.mode == "YCbCr" and file_format in ("JPEG", "MPO"):
-        pixels = jpeg_pixels(image)
     else:
         pixels, alpha = pixels_and_alpha(image)
     if pixels.ndim == 3:
@@ -210,11 +218,7 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
         pixels = without_colour(pixels, slack=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    scans = None
-    if with_scans and file_format in ("JPEG", "MPO") and image.mode == "L" and not turned:
-        converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
-        scans = None if converted else read_scans(source)
-    return Photo(pixels, file_format, alpha, kept, scans)
+    return Photo(pixels, file_format, alpha, kept)
 
 
 def count_pixels(source: Path | BinaryIO) -> int:

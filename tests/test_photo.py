@@ -17,7 +17,7 @@ from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
 from colour_profiles import _grey_srgb
-from decoder import MOST_PIXELS, SeveralPicturesError, open_image
+from decoder import MOST_PIXELS, SeveralPicturesError, jpeg_pixels, open_image
 from metadata import Directory
 from photo import (
     FORMAT_OF,
@@ -391,6 +391,42 @@ def test_a_jpegs_chroma_counts_from_more_than_one_level(tmp_path, chroma, grey):
     assert (pixels.ndim == 2) == grey
     if grey:
         assert np.abs(pixels.astype(int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize("side", [4, 7])
+def test_a_small_spot_of_colour_makes_a_jpeg_a_coloured_one(tmp_path, side):
+    image = Image.fromarray(GREY).convert("RGB")
+    image.paste((200, 40, 40), (21, 13, 21 + side, 13 + side))
+    image.save(tmp_path / "a.jpg", quality=90)
+    assert read_photo(tmp_path / "a.jpg").pixels.ndim == 3
+
+
+JPEGS = {
+    "grey": {"mode": "L"},
+    "progressive": {"mode": "L", "progressive": True},
+    "half chroma": {"mode": "RGB", "subsampling": "4:2:0"},
+    "whole chroma": {"mode": "RGB", "subsampling": "4:4:4", "progressive": True},
+    "of red, green and blue": {"mode": "RGB", "keep_rgb": True},
+}
+
+
+@pytest.mark.parametrize("how", JPEGS)
+def test_a_jpegs_pixels_are_those_that_pillow_finds_in_it(tmp_path, how):
+    options = dict(JPEGS[how])
+    scene(1, 67, 45).convert(options.pop("mode")).save(tmp_path / "a.jpg", quality=90, **options)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert np.array_equal(read_photo(tmp_path / "a.jpg").pixels, np.asarray(image))
+        assert jpeg_pixels(tmp_path / "a.jpg", image) is not None  # Pillow was not asked
+
+
+def test_of_a_jpeg_that_is_cut_off_pillow_says_so(tmp_path):
+    scene(1, 200, 150).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert jpeg_pixels(tmp_path / "a.jpg", image) is None
+    with pytest.raises(PhotoError, match="truncated"):
+        read_photo(tmp_path / "a.jpg")
 
 
 def test_one_pixel_of_colour_makes_a_photo_a_coloured_one(tmp_path):
