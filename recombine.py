@@ -1,7 +1,7 @@
 """A photograph's own lightness and predicted chroma -> coloured pixels, strip by strip."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -65,6 +65,13 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
     return torch.cat(strips, dim=1)
 
 
+@lru_cache(maxsize=16)
+def _bicubic(low: int, high: int) -> Tensor:
+    """Say how much of each of a number of places goes into each of another: (high, low)."""
+    unit = torch.eye(low)[None, None]
+    return F.interpolate(unit, (high, low), mode="bicubic", align_corners=False)[0, 0]
+
+
 def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tensor]:
     """Enlarge what the network said to a photograph's size, without ever holding all of it.
 
@@ -78,13 +85,10 @@ def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tens
         strips (C, rows, width), from top to bottom; the last may have fewer rows.
     """
     planes = planes.float().cpu()
-    low = planes.shape[2]
-    wide = F.interpolate(planes, (low, width), mode="bicubic", align_corners=False)[0]
-    # How much of each low row goes into each high one: what bicubic makes of the unit matrix.
-    unit = torch.eye(low)[None, None]
-    weights = F.interpolate(unit, (height, low), mode="bicubic", align_corners=False)[0, 0]
+    wide = planes[0] @ _bicubic(planes.shape[3], width).T
+    weights = _bicubic(planes.shape[2], height)
     for y in range(0, height, rows):
-        yield torch.einsum("yl,clx->cyx", weights[y : y + rows], wide)
+        yield weights[y : y + rows] @ wide
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
@@ -152,7 +156,7 @@ def ycbcr_planes(
         rgb = fit_to_gamut(photo_lightness(cells[here]), strip)
         levels[:, here] = rgb_to_ycbcr(rgb) * 255
     levels[0] -= torch.from_numpy(cells.astype(np.float32))
-    if cell > 2:
+    if cell > 4:
         cell //= 2
         levels = F.interpolate(levels[None], scale_factor=2, mode="bilinear")[0]
     height, width = (-(-side // cell) for side in grey.shape)

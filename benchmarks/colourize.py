@@ -14,6 +14,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
+from simplejpeg import decode_jpeg, encode_jpeg_yuv_planes  # noqa: E402
 
 from checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
 from colourizer import Colourizer, reduced_lightness  # noqa: E402
@@ -28,6 +30,7 @@ from device import count_cores, keep_freed_memory  # noqa: E402
 from encoder import SAVE_OPTIONS  # noqa: E402
 from Model_CNN import fold_batch_norm  # noqa: E402
 from photo import Photo, read_photo, write_photo  # noqa: E402
+from recombine import to_grey, ycbcr_planes  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
 # name -> (width, height, suffix, photographs, options of colourize.py)
@@ -95,30 +98,46 @@ def run_command(*args: object) -> tuple[float, float, int]:
     return seconds, coloured / rate, int(done.stdout.split()[-1]) * scale
 
 
-def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer) -> float:
-    """Decode and encode in as many threads, by Pillow alone; return photographs per second.
+def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow: bool) -> float:
+    """Decode and encode in as many threads, and do nothing else; return photographs per second.
 
     JPEGs are compressed whole, luma too, which --keep-luma does not do.
-    A TIFF of 16-bit colours, which Pillow cannot write, is written by our own encoder.
+
+    Args:
+        photos: what is decoded.
+        out: where the files go.
+        colourizer: gives them their colours, before the time begins.
+        by_pillow: JPEGs by Pillow, as most programs do; without, by the library and with the
+            settings that colourize.py has. TIFF is Pillow's and our own encoder's in both.
     """
     out.mkdir()
-    coloured: list[Image.Image | np.ndarray] = []
+    is_jpeg = photos[0].suffix != ".tif"
+    coloured: list[Any] = []
     for path in photos[:4]:
-        photo = read_photo(path)
-        rgb = colourizer.colourize(photo.pixels)
-        is_jpeg = photo.format == "JPEG"
+        pixels = read_photo(path).pixels
+        if is_jpeg and not by_pillow:
+            (ab,), _ = colourizer.predict(reduced_lightness(pixels), variants=1)
+            coloured.append(ycbcr_planes(to_grey(pixels), ab))
+            continue
+        rgb = colourizer.colourize(pixels)
         coloured.append(Image.fromarray(rgb).convert("YCbCr") if is_jpeg else rgb)
 
     def rewrite(item: tuple[int, Path]) -> None:
         n, path = item
-        picture = coloured[n % len(coloured)]
-        with Image.open(path) as image:
-            image.load()
-        if isinstance(picture, Image.Image):
-            picture.save(out / path.name, "JPEG", **SAVE_OPTIONS["JPEG"])
+        picture, to = coloured[n % len(coloured)], out / path.name
+        if by_pillow or not is_jpeg:
+            with Image.open(path) as image:
+                image.load()
         else:
-            like = Photo(picture[..., 0], "TIFF")
-            write_photo(out / path.name, picture, like)
+            decode_jpeg(path.read_bytes(), "RGB" if path.suffix == ".jpeg" else "GRAY")
+        if not is_jpeg:
+            write_photo(to, picture, Photo(picture[..., 0], "TIFF"))
+        elif by_pillow:
+            picture.save(to, "JPEG", **SAVE_OPTIONS["JPEG"])
+        else:
+            luma, chroma = picture
+            quality = SAVE_OPTIONS["JPEG"]["quality"]
+            to.write_bytes(encode_jpeg_yuv_planes(luma, *chroma, quality=quality))
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(count_cores()) as pool:
@@ -185,26 +204,31 @@ def main() -> None:
         print(f"network, a photograph per thread: {rate:.1f} photos/s")
         print(f"start-up to the first photograph done: {statistics.median(starts):.1f} s")
         print(
-            f"{'':21}  photos/s  codec alone  ratio to codec  (codec + network) / ours  peak memory"
+            f"{'':21}  photos/s  codec alone  ours / codec  (codec + network) / ours  "
+            "Pillow alone  ours / Pillow  peak memory"
         )
         for kind in KINDS:
             photos = make_photos(folder / "in", kind)
             rows = []
             for _ in range(args.rounds):  # in turn, so that a busy machine is unfair to neither
-                codec = codec_limit(photos, folder / "codec", colourizer)
+                codec, pillow = (
+                    codec_limit(photos, folder / name, colourizer, by_pillow=name == "pillow")
+                    for name in ("codec", "pillow")
+                )
                 options = KINDS[kind][-1]
                 _, seconds, memory = run_command(folder / "in", "-o", folder / "out", *options)
                 ours = len(photos) / seconds
-                rows.append((ours, codec, ours / codec, (1 / codec + 1 / rate) * ours, memory))
-                shutil.rmtree(folder / "codec")
-                shutil.rmtree(folder / "out")
+                both = (1 / codec + 1 / rate) * ours
+                rows.append((ours, codec, ours / codec, both, pillow, ours / pillow, memory))
+                for name in ("codec", "pillow", "out"):
+                    shutil.rmtree(folder / name)
             shutil.rmtree(folder / "in")
-            ours, codec, ratio, both, memory = (
+            ours, codec, ratio, both, pillow, faster, memory = (
                 statistics.median(c) for c in zip(*rows, strict=True)
             )
             print(
-                f"{kind:21}  {ours:8.2f}  {codec:11.2f}  {ratio:14.2f}  {both:24.2f}  "
-                f"{memory / 1e9:8.2f} GB"
+                f"{kind:21}  {ours:8.2f}  {codec:11.2f}  {ratio:12.2f}  {both:24.2f}  "
+                f"{pillow:12.2f}  {faster:13.2f}  {memory / 1e9:8.2f} GB"
             )
         if args.scan:
             (folder / "in").mkdir()
