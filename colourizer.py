@@ -18,6 +18,7 @@ from colour_space import MAX_LIGHTNESS, rgb_to_lab, round_to_greys
 from device import autocast, is_fast_in_bf16, pick_device
 from hints import Hint, describe
 from Model_CNN import STRIDE, Model_CNN, fold_batch_norm, halve_weights
+from packed_convolutions import pack_convolutions
 from pixel_formats import pixels_and_alpha, to_8_bits
 from prediction import Prediction, Reference, knows_likelihoods
 from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
@@ -102,6 +103,8 @@ class Colourizer:
         fold_batch_norm(model.eval())
         if isinstance(model, Model_CNN) and is_fast_in_bf16(device):
             halve_weights(model)
+        if isinstance(model, Model_CNN) and device.type == "cpu":
+            pack_convolutions(model)
         # Folded, and halved where that is fast: for `answer`, which calls it under autocast then.
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.device = device

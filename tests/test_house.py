@@ -23,6 +23,7 @@ FLOORS = (
         "photo",
         "duplicates",
         "batching",
+        "packed_convolutions",
         "published_weights",
         "downloads",
     ),

@@ -1,0 +1,82 @@
+"""Convolutions for prediction on x86: weights laid out once as the CPU wants them, ReLU6 within.
+
+F.conv2d lays the weights out anew each time, for a single photograph a fifth of the network's time.
+These are the operators of oneDNN that torch.compile puts in its place, which itself needs a C++
+compiler and a minute at each start. They are PyTorch's own, but nowhere promised: so they are used
+only where they are there and answer as F.conv2d does.
+"""
+
+import platform
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Of so many sizes of photographs the weights are kept, 12 MB for each: what is laid out for one
+# size another may take a hundred times as long with.
+SIZES = 8
+
+
+class PackedConv2d(nn.Module):
+    """A convolution, followed by ReLU6 or nothing; for prediction only."""
+
+    def __init__(self, convolution: nn.Conv2d, relu6: bool) -> None:
+        """Take a convolution's weights; they may not change afterwards."""
+        super().__init__()
+        self.weight = convolution.weight
+        self.bias = convolution.bias
+        padding, stride, dilation = convolution.padding, convolution.stride, convolution.dilation
+        self._how: tuple[Any, ...] = (padding, stride, dilation, convolution.groups)
+        self._after = ("hardtanh", [0.0, 6.0], "") if relu6 else ("none", [], "")
+        self._laid_out = lru_cache(SIZES)(self._lay_out)
+
+    def _lay_out(self, shape: torch.Size) -> Tensor:
+        weight = self.weight.detach().to_mkldnn()
+        padding, stride, dilation, groups = self._how
+        lay_out: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+        return lay_out(weight, padding, stride, dilation, groups, shape)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, c_in, H, W), of any type, to (B, c_out, H', W') of the weights' type."""
+        features = features.to(self.weight.dtype)
+        weight = self._laid_out(features.shape)
+        convolve = torch.ops.mkldnn._convolution_pointwise
+        return convolve(features, weight, self.bias, *self._how, *self._after)
+
+
+@torch.inference_mode()
+def are_there() -> bool:
+    """Say whether this machine and this PyTorch can do it."""
+    if platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available():
+        return False
+    convolution = nn.Conv2d(8, 16, 3, padding=1)
+    features = torch.linspace(-9, 9, 8 * 8 * 8).view(1, 8, 8, 8)
+    try:
+        ours = PackedConv2d(convolution, relu6=True)(features)
+        return torch.allclose(ours, F.relu6(convolution(features)), atol=1e-4)
+    except Exception:  # whatever has become of them: the others are there
+        return False
+
+
+def pack_convolutions(model: nn.Module) -> None:
+    """Replace a model's convolutions, and the ReLU6 after them, where that can be done.
+
+    Args:
+        model: in eval mode, batch norm folded; is changed, and can only predict then.
+    """
+    if not are_there():
+        return
+    for module in list(model.modules()):
+        parts = list(module.named_children())
+        for n, (name, part) in enumerate(parts):
+            if not isinstance(part, nn.Conv2d):
+                continue
+            # Whether parts follow each other, only nn.Sequential says.
+            following = parts[n + 1 :] if isinstance(module, nn.Sequential) else []
+            following = [item for item in following if not isinstance(item[1], nn.Identity)][:1]
+            relu6 = bool(following) and isinstance(following[0][1], nn.ReLU6)
+            if relu6:
+                setattr(module, following[0][0], nn.Identity())
+            setattr(module, name, PackedConv2d(part, relu6))
