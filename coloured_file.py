@@ -47,7 +47,8 @@ def write_coloured(
         check: is called now and then; what it raises stops the writing.
     """
     if written_format(photo.format, target) == "JPEG":
-        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma=photo.scans is not None)
+        keep_luma = photo.scans is not None
+        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, photo.quarter)
         check()
         write_jpeg(to, photo.scans or luma, chroma, photo, tag=tag)
         return

@@ -398,7 +398,7 @@ def predict(
     Raises:
         PhotoError: a hint lies outside the photograph.
     """
-    lightness = reduced_lightness(photo.pixels)
+    lightness = reduced_lightness(photo.pixels, photo.quarter)
     if not args.hint and reference is None:
         return colourizer.predict(lightness, variants)
     prediction = colourizer.study(lightness)

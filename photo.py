@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -29,7 +30,7 @@ from decoder import (
 )
 from encoder import encode, encode_ycbcr
 from jpeg_scans import GreyScans
-from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
+from pixel_formats import average_pixels, pixels_and_alpha, to_8_bits, without_colour
 from strip_files import is_deep_colour, take_half
 from threads import each
 
@@ -83,6 +84,13 @@ class Photo:
     alpha: np.ndarray | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     scans: GreyScans | None = None
+
+    @cached_property
+    def quarter(self) -> np.ndarray | None:
+        """Grey pixels of 8 bits averaged over 4x4, (H/4, W/4) rounded up; of other pixels None."""
+        if self.pixels.ndim == 3 or self.pixels.dtype != np.uint8:
+            return None
+        return average_pixels(self.pixels, 4)
 
 
 def is_photo_name(path: Path) -> bool:

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from colour_space import (
@@ -19,7 +18,7 @@ from colour_space import (
     rgb_to_pixels,
     rgb_to_ycbcr,
 )
-from pixel_formats import repeat_pixels
+from pixel_formats import average_pixels, repeat_pixels
 
 STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
 # JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
@@ -133,7 +132,7 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
 
 
 def ycbcr_planes(
-    grey: np.ndarray, ab: Tensor, keep_luma: bool = False
+    grey: np.ndarray, ab: Tensor, keep_luma: bool = False, quarter: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour a photograph as JPEG stores it, without a trip of every pixel through RGB.
 
@@ -142,13 +141,13 @@ def ycbcr_planes(
         ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma.
         keep_luma: let grey be the luma as it is. Strong colours become lighter by that, photographs
             by 0.7 Lab units on average (docs/experiments.md); without, the lightness stays.
+        quarter: grey averaged over 4x4, as of photo.Photo, if that is at hand.
 
     Returns:
         luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
     """
     cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
-    image = Image.fromarray(grey)  # in two steps Pillow is twice as fast
-    cells = np.asarray(image.reduce(4).reduce(cell // 4) if cell > 4 else image.reduce(cell))
+    cells = average_pixels(grey, cell, quarter)
     levels = torch.empty(3, *cells.shape)  # luma's difference from grey, and chroma, of 255
     rows = max(1, STRIP_PIXELS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):

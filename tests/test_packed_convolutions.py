@@ -80,6 +80,27 @@ def test_only_the_relu6_right_behind_a_convolution_is_taken_into_it():
     assert torch.allclose(ours(some(1, 4, 6, 6)), model(some(1, 4, 6, 6)), atol=1e-4)
 
 
+class Between(nn.Module):
+    """A convolution whose ReLU6 comes after something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(4, 4, 1)
+        self.relu = nn.ReLU6()
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.convolution(features) + features)
+
+
+@torch.inference_mode()
+def test_outside_of_a_sequence_a_relu6_is_left_where_it_is():
+    torch.manual_seed(0)
+    model = Between()
+    ours = packed(model)
+    assert isinstance(ours.convolution, PackedConv2d)
+    assert torch.allclose(ours(some(1, 4, 6, 6)), model(some(1, 4, 6, 6)), atol=1e-4)
+
+
 @torch.inference_mode()
 def test_many_sizes_in_many_threads_come_out_right_and_not_all_are_kept():
     plain = nn.Conv2d(8, 8, 3, padding=1)
