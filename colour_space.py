@@ -67,7 +67,8 @@ def srgb_to_linear(value: Tensor) -> Tensor:
 def linear_to_srgb(linear: Tensor) -> Tensor:
     """Encode with sRGB's gamma. linear: any shape, [0, 1]. Returns the same shape, [0, 1]."""
     line = (linear.clamp_max(_DARK_LINEAR) - _DARK_LINEAR) * 12.92
-    curve = 1.055 * linear.clamp_min(_DARK_LINEAR) ** (1 / 2.4) - 0.055
+    # Of ** (1 / 2.4) this takes half the time.
+    curve = 1.055 * (linear.clamp_min(_DARK_LINEAR).log2() / 2.4).exp2() - 0.055
     return (curve + line).clamp_min(0)  # rounding may leave less
 
 
@@ -203,8 +204,11 @@ def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
 
 def rgb_to_pixels(rgb: Tensor, dtype: DTypeLike = np.uint8) -> np.ndarray:
     """Turn rgb (3, H, W) in [0, 1] into pixels (H, W, 3) of 8 or 16 bits, uint8 or uint16."""
-    values = (rgb * np.iinfo(dtype).max).round()
-    return values.movedim(0, -1).cpu().numpy().astype(dtype, order="C")
+    values = (rgb * np.iinfo(dtype).max).round().cpu().numpy()
+    pixels = np.empty((*values.shape[1:], 3), dtype)
+    for n, plane in enumerate(values):  # in half the time of all three at once
+        pixels[..., n] = plane
+    return pixels
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from colour_space import (
 )
 from pixel_formats import average_pixels, repeat_pixels
 
-STRIP_PIXELS = 1 << 17  # converted at a time: what is computed with stays in the processor's cache
+STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
 # JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
 # large as leaves LEAST_CELLS of them: five for each colour that the network gives. What comes of it
 # is interpolated to cells of half the size, and what luma differs there from the grey value is
@@ -87,7 +87,10 @@ def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tens
     wide = planes[0] @ _bicubic(planes.shape[3], width).T
     weights = _bicubic(planes.shape[2], height)
     for y in range(0, height, rows):
-        yield weights[y : y + rows] @ wide
+        mixed = weights[y : y + rows]
+        used = mixed.any(dim=0).nonzero()  # the others would only take time
+        here = slice(int(used[0]), int(used[-1]) + 1)
+        yield mixed[:, here] @ wide[:, here]
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
