@@ -14,10 +14,11 @@ from simplejpeg import encode_jpeg_yuv_planes
 
 from jpeg_scans import (
     PROGRESSIVE,
+    START,
     GreyScans,
     grey_scans,
     join_scans,
-    say_instead,
+    what_is_not_said,
     what_is_said,
 )
 from metadata import exif_directory, new_exif, new_xmp
@@ -133,7 +134,9 @@ def encode_ycbcr(
     if not isinstance(luma, GreyScans):
         # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.
         quality = SAVE_OPTIONS["JPEG"]["quality"]
-        file.write(say_instead(said, encode_jpeg_yuv_planes(luma, *chroma, quality=quality)))
+        compressed = encode_jpeg_yuv_planes(luma, *chroma, quality=quality)
+        file.write(START + said)
+        file.write(what_is_not_said(compressed))
         return
     header.seek(0)
     with JpegImagePlugin.JpegImageFile(header) as one_pixel:

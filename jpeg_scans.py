@@ -65,12 +65,12 @@ def what_is_said(content: bytes) -> bytes:
     return b"".join(_segment(*segment) for segment in _segments(content) if segment[0] in SAID)
 
 
-def say_instead(said: bytes, content: bytes) -> bytes:
-    """Let a JPEG that can be decoded say other things before its pixels; as of `what_is_said`."""
+def what_is_not_said(content: bytes) -> memoryview:
+    """Point to what follows the start and what is said in a JPEG that can be decoded."""
     place = len(START)
     while content[place + 1] in SAID:
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    return b"".join((START, said, memoryview(content)[place:]))
+    return memoryview(content)[place:]
 
 
 def grey_scans(content: bytes) -> GreyScans | None:
