@@ -11,9 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-# Commands under test run in this process or in children; two cores serve one of them at a time, or
-# two of pytest-xdist's workers, each with a thread of torch's: more would wait for each other.
-THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+# Each of pytest-xdist's workers gets a core for itself and its children, so a thread of torch's: of
+# two workers' threads on the same cores most would wait.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if WORKER and hasattr(os, "sched_setaffinity"):  # Linux only
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(WORKER.removeprefix("gw")) % len(cores)]})
+THREADS = 1 if WORKER else 2
 os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
 torch.set_num_threads(THREADS)
 
