@@ -64,7 +64,7 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
     return torch.cat(strips, dim=1)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _bicubic(low: int, high: int) -> Tensor:
     """Say how much of each of a number of places goes into each of another: (high, low)."""
     unit = torch.eye(low)[None, None]
