@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin
 from simplejpeg import encode_jpeg_yuv_planes
 
 from jpeg_scans import (
@@ -29,7 +29,6 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it. Below 96
     # simplejpeg has a coarser transform (libjpeg-turbo's fast one), which is no faster here.
     "JPEG": {"quality": 96, "subsampling": "4:2:0"},
-    "PNG": {"compress_level": 1},  # level 6 is 3% smaller and four times slower
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
 }
@@ -90,11 +89,12 @@ def encode(
         strips = _with_alpha(strips, alpha, bits)
         write_tiff(file, strips, shape, bits, tags, dpi, per_cm, icc_profile, xmp)
         return
-    texts = dict(metadata.get("texts", {}))
-    with suppress(UnicodeDecodeError):  # PNG holds XMP in UTF-8 only
-        texts |= {"XML:com.adobe.xmp": xmp.decode()} if xmp else {}
-    if bits == 16:
-        write_png(file, _with_alpha(strips, alpha, bits), shape, dpi, icc_profile, exif, texts)
+    if file_format == "PNG":
+        texts = dict(metadata.get("texts", {}))
+        with suppress(UnicodeDecodeError):  # PNG holds XMP in UTF-8 only
+            texts |= {"XML:com.adobe.xmp": xmp.decode()} if xmp else {}
+        strips = _with_alpha(strips, alpha, bits)
+        write_png(file, strips, shape, bits, dpi, icc_profile, exif, texts)
         return
     options = dict(SAVE_OPTIONS.get(file_format, {}))
     if file_format == "WEBP" and metadata.get("lossless"):
@@ -102,10 +102,6 @@ def encode(
     options |= _what_to_say(exif, xmp, metadata)
     if file_format == "AVIF" and alpha is not None:
         options["advanced"] = {"alpha:lossless": "1"}
-    if file_format == "PNG":
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        for key, text in texts.items():
-            options["pnginfo"].add_itxt(key, text)
     image = _rgb_image(strips, size)
     if alpha is not None:
         image.putalpha(Image.fromarray(to_8_bits(alpha)))

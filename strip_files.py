@@ -31,11 +31,10 @@ for _kind in ("RGB", "RGBA", "RGBX"):
     HALVES[f"{_kind};16N"] = (f"{_kind};16{_NATIVE}", f"{_kind};16{_OTHER}")
 for _order in "BLN":  # colours multiplied by alpha; Pillow would divide each half on its own
     HALVES[f"RGBa;16{_order}"] = HALVES[f"RGBA;16{_order}"]
-STRIP_BYTES = 1 << 18  # of a TIFF's strips before compression: readers like small ones
+STRIP_BYTES = (
+    1 << 18
+)  # compressed at a time, and a TIFF's strips before that: readers like small ones
 ZLIB_LEVEL = 1  # higher ones gain some percent on noise and take four times as long
-# Of 16 bits the lower are noise, which hardly ever repeats: looking for repetitions of more than
-# one byte would gain 4% and take twice as long.
-DEEP_STRATEGY = zlib.Z_RLE
 TIFF_END = 1 << 32  # bytes: the places in a TIFF are numbers of 32 bits
 
 
@@ -107,6 +106,13 @@ def undo_premultiplication(values: np.ndarray) -> None:
         values[y : y + ROWS_AT_ONCE] = strip
 
 
+def _strategy(bits: int) -> int:
+    """Choose how zlib looks for repetitions in values of so many bits."""
+    # Of 16 bits the lower are noise, which hardly ever repeats: looking for repetitions of more
+    # than one byte would gain 4% and take twice as long.
+    return zlib.Z_RLE if bits == 16 else zlib.Z_DEFAULT_STRATEGY
+
+
 def _chunk(name: bytes, content: bytes) -> bytes:
     crc = zlib.crc32(content, zlib.crc32(name))
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
@@ -115,63 +121,6 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 def png_text(key: str, value: str) -> bytes:
     """Make a PNG chunk of international text, not compressed."""
     return _chunk(b"iTXt", key.encode("latin-1", "replace") + b"\0" * 5 + value.encode())
-
-
-def write_png(
-    file: BinaryIO,
-    strips: Iterable[np.ndarray],
-    shape: tuple[int, int, int],
-    dpi: tuple[float, float] | None = None,
-    icc_profile: bytes = b"",
-    exif: bytes = b"",
-    texts: dict[str, str] | None = None,
-) -> None:
-    """Write a PNG of 16 bits.
-
-    Args:
-        file: where it goes.
-        strips: (h, W, channels) uint16, from top to bottom, of H rows together.
-        shape: (H, W, channels); 3 channels, or 4 with alpha.
-        dpi: pixels per inch across and down.
-        icc_profile: a colour profile.
-        exif: as a TIFF.
-        texts: further texts by their keys.
-    """
-    height, width, channels = shape
-    kind = {3: 2, 4: 6}[channels]
-    header = struct.pack(">2I5B", width, height, 16, kind, 0, 0, 0)
-    file.write(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
-    if icc_profile:
-        file.write(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
-    if dpi:
-        per_metre = [round(value / 0.0254) for value in dpi]
-        file.write(_chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1)))
-    if exif:
-        file.write(_chunk(b"eXIf", exif))
-    for key, text in (texts or {}).items():
-        file.write(png_text(key, text))
-    packer = zlib.compressobj(ZLIB_LEVEL, strategy=DEEP_STRATEGY)
-    above = np.zeros((1, width, channels * 2), dtype=np.uint8)
-    for strip in strips:
-        rows = strip.astype(">u2").view(np.uint8).reshape(len(strip), width, channels * 2)
-        up = rows - np.concatenate((above, rows[:-1]))
-        left = rows.copy()
-        left[:, 1:] -= rows[:, :-1]
-        above = rows[-1:]
-        # The usual guess at what compresses better: the smaller sum of differences.
-        use_up = _size_of(up) < _size_of(left)
-        filtered = np.empty((len(rows), 1 + width * channels * 2), dtype=np.uint8)
-        filtered[:, 0] = np.where(use_up, 2, 1)
-        filtered[:, 1:] = np.where(use_up[:, None, None], up, left).reshape(len(rows), -1)
-        if packed := packer.compress(filtered.data):
-            file.write(_chunk(b"IDAT", packed))
-    file.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
-
-
-def _size_of(differences: np.ndarray) -> np.ndarray:
-    """Sum the sizes of a filter's differences, bytes that stand for [-128, 127], by rows."""
-    sizes = np.minimum(differences, -differences)  # of unsigned bytes, modulo 256
-    return sizes.reshape(len(sizes), -1).sum(axis=1, dtype=np.int64)
 
 
 def _of_rows(strips: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
@@ -188,6 +137,67 @@ def _of_rows(strips: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
                 waiting, count = [], 0
     if waiting:
         yield np.concatenate(waiting)
+
+
+def write_png(
+    file: BinaryIO,
+    strips: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    bits: int,
+    dpi: tuple[float, float] | None = None,
+    icc_profile: bytes = b"",
+    exif: bytes = b"",
+    texts: dict[str, str] | None = None,
+) -> None:
+    """Write a PNG; of 8 bits, as large as Pillow would, in 0.6 of its time.
+
+    Args:
+        file: where it goes.
+        strips: (h, W, channels) uint8 or uint16, from top to bottom, of H rows together.
+        shape: (H, W, channels); 3 channels, or 4 with alpha.
+        bits: 8 or 16.
+        dpi: pixels per inch across and down.
+        icc_profile: a colour profile.
+        exif: as a TIFF.
+        texts: further texts by their keys.
+    """
+    height, width, channels = shape
+    kind = {3: 2, 4: 6}[channels]
+    pixel_bytes = channels * bits // 8
+    header = struct.pack(">2I5B", width, height, bits, kind, 0, 0, 0)
+    file.write(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
+    if icc_profile:
+        file.write(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
+    if dpi:
+        per_metre = [round(value / 0.0254) for value in dpi]
+        file.write(_chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1)))
+    if exif:
+        file.write(_chunk(b"eXIf", exif))
+    for key, text in (texts or {}).items():
+        file.write(png_text(key, text))
+    packer = zlib.compressobj(ZLIB_LEVEL, strategy=_strategy(bits))
+    above = np.zeros((1, width, pixel_bytes), dtype=np.uint8)
+    for strip in _of_rows(strips, max(1, STRIP_BYTES // (width * pixel_bytes))):
+        numbers = strip.astype(f">u{bits // 8}")
+        rows = numbers.view(np.uint8).reshape(len(strip), width, pixel_bytes)
+        up = rows - np.concatenate((above, rows[:-1]))
+        left = rows.copy()
+        left[:, 1:] -= rows[:, :-1]
+        above = rows[-1:]
+        # The usual guess at what compresses better: the smaller sum of differences.
+        use_up = _size_of(up) < _size_of(left)
+        filtered = np.empty((len(rows), 1 + width * pixel_bytes), dtype=np.uint8)
+        filtered[:, 0] = np.where(use_up, 2, 1)
+        filtered[:, 1:] = np.where(use_up[:, None, None], up, left).reshape(len(rows), -1)
+        if packed := packer.compress(filtered.data):
+            file.write(_chunk(b"IDAT", packed))
+    file.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
+
+
+def _size_of(differences: np.ndarray) -> np.ndarray:
+    """Sum the sizes of a filter's differences, bytes that stand for [-128, 127], by rows."""
+    sizes = np.minimum(differences, -differences)  # of unsigned bytes, modulo 256
+    return sizes.reshape(len(sizes), -1).sum(axis=1, dtype=np.int64)
 
 
 def write_tiff(
@@ -218,13 +228,12 @@ def write_tiff(
     row_bytes = width * channels * bits // 8
     rows = min(height, max(1, STRIP_BYTES // row_bytes))
     numbers = np.dtype(f"{tags.order}u{bits // 8}")
-    strategy = DEEP_STRATEGY if bits == 16 else zlib.Z_DEFAULT_STRATEGY
     file.write(b"\0" * 8)
     places, sizes, place = [], [], 8
     for strip in _of_rows(strips, rows):
         differences = strip.copy()
         differences[:, 1:] -= strip[:, :-1]
-        packer = zlib.compressobj(ZLIB_LEVEL, strategy=strategy)
+        packer = zlib.compressobj(ZLIB_LEVEL, strategy=_strategy(bits))
         packed = packer.compress(differences.astype(numbers).data) + packer.flush()
         file.write(packed + b"\0" * (len(packed) % 2))
         places.append(place)

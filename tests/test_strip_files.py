@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from conftest import scene
 from PIL import Image
 
 from metadata import Directory
@@ -23,26 +24,36 @@ def cut(values: np.ndarray, rows: int) -> list[np.ndarray]:
     return [values[y : y + rows] for y in range(0, len(values), rows)]
 
 
+@pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("size", [(1, 1), (31, 45), (7, 300)])
-def test_a_deep_png_is_read_as_it_was_written(size, channels):
-    values = deep(0, *size, channels)
+@pytest.mark.parametrize("size", [(1, 1), (31, 45), (7, 300), (700, 201)])
+def test_a_png_is_read_as_it_was_written(size, channels, bits):
+    values = deep(0, *size, channels) >> (16 - bits)
+    values = values.astype(f"u{bits // 8}")
     file = io.BytesIO()
-    write_png(file, cut(values, 5), values.shape)
+    write_png(file, cut(values, 5), values.shape, bits)
     photo = read_photo(file)
     assert np.array_equal(photo.pixels, values[..., :3])
     if channels == 4:
         assert np.array_equal(photo.alpha, values[..., 3])
     Image.open(file).verify()  # checksums
     high = np.asarray(Image.open(file).convert("RGB"))
-    assert np.array_equal(high, values[..., :3] >> 8)
+    assert np.array_equal(high, values[..., :3] >> (bits - 8))
 
 
 def test_a_smooth_deep_png_is_smaller_than_its_values():
     ramp = np.broadcast_to(np.arange(0, 51200, 200, dtype=np.uint16)[None, :, None], (64, 256, 3))
     file = io.BytesIO()
-    write_png(file, cut(ramp, 16), ramp.shape)
+    write_png(file, cut(ramp, 16), ramp.shape, 16)
     assert file.tell() < ramp.nbytes / 20
+
+
+def test_a_png_of_8_bits_is_about_as_small_as_pillows():
+    values = np.asarray(scene(1, 300, 400))
+    file, pillows = io.BytesIO(), io.BytesIO()
+    write_png(file, cut(values, 16), values.shape, 8)
+    Image.fromarray(values).save(pillows, "PNG", compress_level=1)
+    assert file.tell() < 1.1 * pillows.tell()
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -124,7 +135,7 @@ def test_deep_grey_with_alpha_is_read_from_png():
     rows = np.stack((grey, alpha), axis=2).astype(">u2").tobytes()
     rows = b"".join(b"\0" + rows[y : y + 44] for y in range(0, len(rows), 44))
     file = io.BytesIO()
-    write_png(file, [np.zeros((9, 11, 4), np.uint16)], (9, 11, 4))
+    write_png(file, [np.zeros((9, 11, 4), np.uint16)], (9, 11, 4), 16)
     content = bytearray(file.getvalue())
     content[25] = 4  # colour type: grey and alpha
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
@@ -141,7 +152,7 @@ def test_half_a_deep_file_is_no_photo(tmp_path):
     for write, name in ((write_png, "a.png"), (None, "a.tif")):
         with (tmp_path / name).open("w+b") as file:
             if write:
-                write(file, [values], values.shape)
+                write(file, [values], values.shape, 16)
             else:
                 write_tiff(file, [values], values.shape, 16, Directory("<"))
         content = (tmp_path / name).read_bytes()
