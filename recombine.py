@@ -164,10 +164,11 @@ def ycbcr_planes(
     height, width = (-(-side // cell) for side in grey.shape)
     rounded = levels[:, :height, :width].round().to(torch.int16).numpy()
     luma = grey if keep_luma else _add_to_cells(grey, rounded[0], cell)
-    chroma = rounded[1:].clip(0, 255).astype(np.uint8)
-    wide = (repeat_pixels(plane, cell // 2, cell // 2) for plane in chroma)
     half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
-    return luma, np.stack([plane[: half[0], : half[1]] for plane in wide])
+    chroma = np.empty((2, *half), dtype=np.uint8)
+    for n, plane in enumerate(rounded[1:].clip(0, 255).astype(np.uint8)):
+        chroma[n] = repeat_pixels(plane, cell // 2, cell // 2)[: half[0], : half[1]]
+    return luma, chroma
 
 
 def _has_cells(grey: np.ndarray, cell: int) -> bool:

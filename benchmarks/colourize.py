@@ -29,6 +29,7 @@ from colourizer import Colourizer, reduced_lightness  # noqa: E402
 from device import count_cores, keep_freed_memory  # noqa: E402
 from encoder import SAVE_OPTIONS  # noqa: E402
 from Model_CNN import fold_batch_norm  # noqa: E402
+from packed_convolutions import pack_convolutions  # noqa: E402
 from photo import Photo, read_photo, write_photo  # noqa: E402
 from recombine import to_grey, ycbcr_planes  # noqa: E402
 
@@ -40,6 +41,7 @@ KINDS = {
     "2 MP JPEG": (1632, 1224, ".jpg", 192, ()),
     "0.5 MP JPEG": (816, 612, ".jpg", 384, ()),
     "12 MP sepia JPEG": (4000, 3000, ".jpeg", 48, ()),
+    "12 MP PNG": (4000, 3000, ".png", 24, ()),
     "12 MP 16-bit TIFF": (4000, 3000, ".tif", 12, ()),
 }
 PEAK_OF_CHILD = (
@@ -72,7 +74,7 @@ def make_photos(folder: Path, kind: str) -> list[Path]:
             image = Image.fromarray(grey.astype(np.uint8))
             if suffix == ".jpeg":
                 image = ImageOps.colorize(image, (30, 20, 10), (250, 235, 210))
-            image.save(path, quality=90)
+            image.save(path, quality=90, compress_level=1)
         originals.append(path)
     copies = [folder / f"photo{n}{suffix}" for n in range(len(originals), count)]
     for n, path in enumerate(copies):
@@ -108,10 +110,12 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
         out: where the files go.
         colourizer: gives them their colours, before the time begins.
         by_pillow: JPEGs by Pillow, as most programs do; without, by the library and with the
-            settings that colourize.py has. TIFF is Pillow's and our own encoder's in both.
+            settings that colourize.py has. PNG and TIFF are decoded by Pillow in both, and encoded
+            by our own encoder, with by_pillow PNG by Pillow.
     """
     out.mkdir()
-    is_jpeg = photos[0].suffix != ".tif"
+    is_jpeg = photos[0].suffix in (".jpg", ".jpeg")
+    is_pillows = by_pillow and photos[0].suffix != ".tif"  # of which it has no 16 bits
     coloured: list[Any] = []
     for path in photos[:4]:
         pixels = read_photo(path).pixels
@@ -120,7 +124,8 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
             coloured.append(ycbcr_planes(to_grey(pixels), ab))
             continue
         rgb = colourizer.colourize(pixels)
-        coloured.append(Image.fromarray(rgb).convert("YCbCr") if is_jpeg else rgb)
+        mode = "YCbCr" if is_jpeg else "RGB"
+        coloured.append(Image.fromarray(rgb).convert(mode) if is_pillows else rgb)
 
     def rewrite(item: tuple[int, Path]) -> None:
         n, path = item
@@ -130,10 +135,12 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
                 image.load()
         else:
             decode_jpeg(path.read_bytes(), "RGB" if path.suffix == ".jpeg" else "GRAY")
-        if not is_jpeg:
-            write_photo(to, picture, Photo(picture[..., 0], "TIFF"))
-        elif by_pillow:
-            picture.save(to, "JPEG", **SAVE_OPTIONS["JPEG"])
+        if is_pillows:
+            picture.save(to, **(SAVE_OPTIONS["JPEG"] if is_jpeg else {"compress_level": 1}))
+        elif not is_jpeg:
+            write_photo(
+                to, picture, Photo(picture[..., 0], "TIFF" if to.suffix == ".tif" else "PNG")
+            )
         else:
             luma, chroma = picture
             quality = SAVE_OPTIONS["JPEG"]["quality"]
@@ -156,6 +163,7 @@ def network_limit(colourizer: Colourizer, photo: Path, runs: int = 20) -> tuple[
     small = colourizer.look(reduced_lightness(read_photo(photo).pixels))
     in_fp32 = build_model(load_checkpoint(BUNDLED), BUNDLED).eval()
     fold_batch_norm(in_fp32)
+    pack_convolutions(in_fp32)
     in_fp32.to(memory_format=torch.channels_last)
     in_fp32(small)
     times = []
