@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -198,25 +198,30 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     is_jpeg = file_format in ("JPEG", "MPO")
     stored = jpeg_pixels(source, image) if is_jpeg else None
     if stored is None:
-        return _read_by_pillow(source, image)
-    kept = collect_metadata(source, image)
-    pixels = turn_pixels(stored, image)
-    scans = None
+        photo, turned = _read_by_pillow(source, image)
+    else:
+        pixels = turn_pixels(stored, image)
+        turned = pixels is not stored
+        photo = Photo(pixels, file_format, None, collect_metadata(source, image))
     converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
-    if with_scans and image.mode == "L" and pixels is stored and not converted:
-        scans = read_scans(source)
+    if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
+        photo = replace(photo, scans=read_scans(source))
     image.close()
-    return Photo(pixels, file_format, None, kept, scans)
+    return photo
 
 
-def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Photo:
+def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tuple[Photo, bool]:
+    """Read a photograph; say whether it had to be turned upright."""
     file_format = str(image.format)
     multiplied = "RGBa" in str(image.tile)
     if deep := is_deep_colour(image):
         take_half(image, low=False)
     decode(image)
     kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    as_stored = image.im
     turn(image)
+    turned = image.im is not as_stored
+    del as_stored  # as large as the photograph
     if deep:
         pixels, alpha = deep_pixels(source, image, multiplied)
     else:
@@ -226,7 +231,7 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> Phot
         pixels = without_colour(pixels, slack=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    return Photo(pixels, file_format, alpha, kept)
+    return Photo(pixels, file_format, alpha, kept), turned
 
 
 def count_pixels(source: Path | BinaryIO) -> int:

@@ -65,6 +65,7 @@ def photo_lightness(pixels: np.ndarray) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # whoever comes next may want gradients
 def _bicubic(low: int, high: int) -> Tensor:
     """Say how much of each of a number of places goes into each of another: (high, low)."""
     unit = torch.eye(low)[None, None]

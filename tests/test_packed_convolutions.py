@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import packed_convolutions
+from colourizer import Colourizer
 from Model_CNN import Model_CNN, fold_batch_norm
 from packed_convolutions import SIZES, PackedConv2d, are_there, pack_convolutions
 
@@ -59,6 +60,12 @@ def test_a_network_answers_as_before(size):
     assert not any(isinstance(part, nn.Conv2d | nn.ReLU6) for part in ours.modules())
     lightness = some(2, 1, *size).abs()
     assert torch.allclose(ours(lightness), model(lightness), atol=1e-3)
+
+
+def test_a_colourizer_on_the_cpu_has_packed_convolutions():
+    parts = {type(part) for part in Colourizer.load(device="cpu").model.modules()}
+    assert PackedConv2d in parts
+    assert nn.Conv2d not in parts
 
 
 @torch.inference_mode()

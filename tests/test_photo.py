@@ -16,6 +16,7 @@ import tifffile
 from conftest import scene
 from PIL import ExifTags, Image, ImageCms
 
+import photo
 from colour_profiles import _grey_srgb
 from decoder import MOST_PIXELS, SeveralPicturesError, jpeg_pixels, open_image
 from metadata import Directory
@@ -399,6 +400,24 @@ def test_a_small_spot_of_colour_makes_a_jpeg_a_coloured_one(tmp_path, side):
     image.paste((200, 40, 40), (21, 13, 21 + side, 13 + side))
     image.save(tmp_path / "a.jpg", quality=90)
     assert read_photo(tmp_path / "a.jpg").pixels.ndim == 3
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_a_thin_line_of_colour_makes_a_jpeg_a_coloured_one(tmp_path, subsampling):
+    image = Image.fromarray(GREY).convert("RGB")
+    image.paste((200, 40, 40), (33, 0, 36, 48))
+    image.save(tmp_path / "a.jpg", quality=100, subsampling=subsampling)
+    assert read_photo(tmp_path / "a.jpg").pixels.ndim == 3
+
+
+def test_a_grey_jpeg_that_only_pillow_decodes_keeps_its_scans(tmp_path, monkeypatch):
+    Image.fromarray(GREY).save(tmp_path / "a.jpg")
+    expected = read_photo(tmp_path / "a.jpg", with_scans=True)
+    monkeypatch.setattr(photo, "jpeg_pixels", lambda *_: None)
+    by_pillow = read_photo(tmp_path / "a.jpg", with_scans=True)
+    assert by_pillow.scans == expected.scans
+    assert expected.scans
+    assert np.array_equal(by_pillow.pixels, expected.pixels)
 
 
 JPEGS = {

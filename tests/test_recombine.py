@@ -81,7 +81,7 @@ def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
     assert (lab_of(as_rgb(*ycbcr_planes(grey, ab))) - expected).abs().mean() < 1.2
 
 
-@pytest.mark.parametrize("size", [(150, 201), (1201, 1300)])
+@pytest.mark.parametrize("size", [(1201, 1300), (2600, 2400)])
 def test_a_quarter_at_hand_changes_nothing(size):
     grey = np.asarray(scene(2).convert("L").resize(size))
     quarter = Photo(grey, "JPEG").quarter
