@@ -32,16 +32,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 PNG_START = b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NEUTRAL = 3  # rounding leaves so much between red, green and blue of a JPEG without colour
-# EXIF's orientation -> what makes a photograph upright
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -217,10 +207,14 @@ def jpeg_pixels(source: Path | BinaryIO, image: Any) -> np.ndarray | None:
 def turn_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
     """Turn pixels as stored, (H, W) or (H, W, 3) uint8, upright, as an opened image's EXIF says."""
     try:
-        how = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken EXIF is no reason to give up a photograph that decodes
-        how = None
-    return pixels if how is None else np.asarray(Image.fromarray(pixels).transpose(how))
+        return pixels
+    if orientation not in range(2, 9):
+        return pixels
+    stored = Image.fromarray(pixels)
+    stored.getexif()[ExifTags.Base.Orientation] = orientation
+    return np.asarray(ImageOps.exif_transpose(stored))
 
 
 def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:

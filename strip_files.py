@@ -31,9 +31,7 @@ for _kind in ("RGB", "RGBA", "RGBX"):
     HALVES[f"{_kind};16N"] = (f"{_kind};16{_NATIVE}", f"{_kind};16{_OTHER}")
 for _order in "BLN":  # colours multiplied by alpha; Pillow would divide each half on its own
     HALVES[f"RGBa;16{_order}"] = HALVES[f"RGBA;16{_order}"]
-STRIP_BYTES = (
-    1 << 18
-)  # compressed at a time, and a TIFF's strips before that: readers like small ones
+STRIP_BYTES = 1 << 18  # compressed at a time; each is a strip of a TIFF: readers like small ones
 ZLIB_LEVEL = 1  # higher ones gain some percent on noise and take four times as long
 TIFF_END = 1 << 32  # bytes: the places in a TIFF are numbers of 32 bits
 
