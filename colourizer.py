@@ -21,6 +21,7 @@ from Model_CNN import STRIDE, Model_CNN, fold_batch_norm, halve_weights
 from packed_convolutions import pack_convolutions
 from pixel_formats import pixels_and_alpha, to_8_bits
 from prediction import Prediction, Reference, knows_likelihoods
+from quantized_decoder import quantize_decoder
 from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
 
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
@@ -107,6 +108,7 @@ class Colourizer:
         if isinstance(model, Model_CNN) and is_fast_in_bf16(device):
             halve_weights(model)
         if isinstance(model, Model_CNN) and device.type == "cpu":
+            quantize_decoder(model)
             pack_convolutions(model)
         # Folded, and halved where that is fast: for `answer`, which calls it under autocast then.
         self.model = model.to(device).to(memory_format=torch.channels_last)

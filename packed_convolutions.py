@@ -1,4 +1,4 @@
-"""Convolutions for prediction on x86: weights laid out once as the CPU wants them, ReLU6 within.
+"""Convolutions for prediction on x86: weights laid out as the CPU wants them, ReLU6 within.
 
 F.conv2d lays the weights out anew each time, for a single photograph a fifth of the network's time.
 These are the operators of oneDNN that torch.compile puts in its place, which itself needs a C++
@@ -22,13 +22,26 @@ SIZES = 20
 class PackedConv2d(nn.Module):
     """A convolution, followed by ReLU6 or nothing; for prediction only."""
 
-    def __init__(self, convolution: nn.Conv2d, relu6: bool) -> None:
-        """Take a convolution's weights; they may not change afterwards."""
+    def __init__(
+        self, convolution: nn.Conv2d, relu6: bool, padding: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Take a convolution's weights; they may not change afterwards.
+
+        Args:
+            convolution: is not dilated, if there is padding.
+            relu6: whether ReLU6 follows.
+            padding: how many zeros its input gets before it, at the top and the left, and behind
+                it, no fewer; besides the convolution's own.
+        """
         super().__init__()
-        self.weight = convolution.weight
+        # oneDNN pads both sides alike: where that is too much, weights of zero make up for it.
+        more, after = padding[1] - padding[0], padding[1]
+        self.weight = nn.Parameter(F.pad(convolution.weight.detach(), (more, 0, more, 0)))
         self.bias = convolution.bias
-        padding, stride, dilation = convolution.padding, convolution.stride, convolution.dilation
-        self._how: tuple[Any, ...] = (padding, stride, dilation, convolution.groups)
+        both_sides = tuple(int(side) + after for side in convolution.padding)
+        self._how: tuple[Any, ...] = (
+            both_sides, convolution.stride, convolution.dilation, convolution.groups
+        )  # fmt: skip
         self._after = ("hardtanh", [0.0, 6.0], "") if relu6 else ("none", [], "")
         self._laid_out = lru_cache(SIZES)(self._lay_out)
 
@@ -61,7 +74,7 @@ def are_there() -> bool:
 
 
 def pack_convolutions(model: nn.Module) -> None:
-    """Replace a model's convolutions, and the ReLU6 after them, where that can be done.
+    """Replace a model's convolutions, with the padding and the ReLU6 around them, if possible.
 
     Args:
         model: in eval mode, batch norm folded; is changed, and can only predict then.
@@ -69,14 +82,23 @@ def pack_convolutions(model: nn.Module) -> None:
     if not are_there():
         return
     for module in list(model.modules()):
-        parts = list(module.named_children())
+        parts = [item for item in module.named_children() if not isinstance(item[1], nn.Identity)]
         for n, (name, part) in enumerate(parts):
             if not isinstance(part, nn.Conv2d):
                 continue
-            # Whether parts follow each other, only nn.Sequential says.
-            following = parts[n + 1 :] if isinstance(module, nn.Sequential) else []
-            following = [item for item in following if not isinstance(item[1], nn.Identity)][:1]
-            relu6 = bool(following) and isinstance(following[0][1], nn.ReLU6)
-            if relu6:
-                setattr(module, following[0][0], nn.Identity())
-            setattr(module, name, PackedConv2d(part, relu6))
+            padding, relu6 = (0, 0), False
+            if isinstance(module, nn.Sequential):  # others do not say what follows what
+                before, after = parts[max(n - 1, 0)], parts[min(n + 1, len(parts) - 1)]
+                relu6 = isinstance(after[1], nn.ReLU6)
+                if isinstance(before[1], nn.ZeroPad2d) and _can_take_in(before[1].padding, part):
+                    padding = before[1].padding[:2]
+                    setattr(module, before[0], nn.Identity())
+                if relu6:
+                    setattr(module, after[0], nn.Identity())
+            setattr(module, name, PackedConv2d(part, relu6, padding))
+
+
+def _can_take_in(padding: tuple[int, ...], convolution: nn.Conv2d) -> bool:
+    """Say whether a convolution can be given zeros before and behind it, see PackedConv2d."""
+    left, right, top, bottom = padding
+    return (left, right) == (top, bottom) and left <= right and convolution.dilation == (1, 1)

@@ -41,7 +41,7 @@ FLOORS = (
         "tar_shards",
     ),
     ("Model_CNN", "review_page", "photo_cache", "collection", "bing_search"),
-    ("checkpoint", "crops", "losses", "perceptual"),
+    ("checkpoint", "crops", "losses", "perceptual", "quantized_decoder"),
     ("coloured_file", "prediction", "run_folder", "training_data", "validation"),
     ("colourizer", "progress", "tensorboard_log", "training_options"),
     ("desk",),

@@ -57,7 +57,8 @@ def test_a_packed_convolution_answers_as_pytorchs(
 def test_a_network_answers_as_before(size):
     model = network()
     ours = packed(model)
-    assert not any(isinstance(part, nn.Conv2d | nn.ReLU6) for part in ours.modules())
+    others = (nn.Conv2d, nn.ReLU6, nn.ZeroPad2d)
+    assert not any(isinstance(part, others) for part in ours.modules())
     lightness = some(2, 1, *size).abs()
     assert torch.allclose(ours(lightness), model(lightness), atol=1e-3)
 
@@ -85,6 +86,32 @@ def test_only_the_relu6_right_behind_a_convolution_is_taken_into_it():
         nn.ReLU6, PackedConv2d, PackedConv2d, nn.Identity, nn.Identity, nn.ReLU6
     ]  # fmt: skip
     assert torch.allclose(ours(some(1, 4, 6, 6)), model(some(1, 4, 6, 6)), atol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("padding", "dilation", "is_taken_in"),
+    [
+        ((0, 1, 0, 1), 1, True),
+        ((1, 2, 1, 2), 1, True),
+        ((1, 1, 1, 1), 1, True),
+        ((2, 1, 2, 1), 1, False),  # more before than behind
+        ((0, 1, 1, 0), 1, False),  # not the same at the top as at the left
+        ((0, 1, 0, 1), 2, False),
+    ],
+)
+@pytest.mark.parametrize("size", [(9, 12), (12, 9)])
+def test_padding_before_a_convolution_is_taken_into_it(padding, dilation, is_taken_in, size):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Identity(),
+        nn.ZeroPad2d(padding),
+        nn.Conv2d(4, 4, 3, 2, 1, dilation=dilation, groups=4),
+        nn.ReLU6(),
+    )
+    ours = packed(model)
+    assert isinstance(ours[1], nn.Identity) == is_taken_in
+    assert torch.allclose(ours(some(2, 4, *size)), model(some(2, 4, *size)), atol=1e-4)
 
 
 class Between(nn.Module):
