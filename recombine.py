@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,15 +17,16 @@ from colour_space import (
     rgb_to_pixels,
     rgb_to_ycbcr,
 )
+from colour_table import ColourTable
 from pixel_formats import average_pixels, repeat_pixels
 
 STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
+TABLE_PIXELS = 4_000_000  # from so many on a table of colours is faster than computing each
 # JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
 # large as leaves LEAST_CELLS of them: five for each colour that the network gives. What comes of it
 # is interpolated to cells of half the size, and what luma differs there from the grey value is
 # added to each pixel's own.
 CELLS, LEAST_CELLS = (16, 8, 4, 2), 20_000
-ROWS_OF_CELLS = 8  # that are added to at a time
 
 
 @cache
@@ -123,16 +123,35 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
 
     Args:
         pixels: (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
-        ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma.
+        ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma. Photographs of
+            TABLE_PIXELS and more get it rounded.
 
     Yields:
         rgb (rows, W, 3) of the type of pixels, from top to bottom.
     """
     height, width = pixels.shape[:2]
     rows = max(1, STRIP_PIXELS // width)
+    if height * width >= TABLE_PIXELS and (pixels.ndim == 2 or pixels.dtype == np.uint8):
+        yield from _looked_up(pixels, ab, rows)
+        return
     for n, strip in enumerate(enlarge(ab, height, width, rows)):
         lightness = photo_lightness(pixels[n * rows : (n + 1) * rows])
         yield rgb_to_pixels(fit_to_gamut(lightness, strip), pixels.dtype)
+
+
+def _looked_up(pixels: np.ndarray, ab: Tensor, rows: int) -> Iterator[np.ndarray]:
+    """Colour a large photograph in about so many rows at a time; see `rgb_strips`.
+
+    Of colours in 8 bits the lightness is that of the nearest grey level. Chroma is rounded as
+    colour_table.py says, and is the same for 2x2 pixels.
+    """
+    height, width = pixels.shape[:2]
+    table = ColourTable(pixels.dtype)
+    rows = max(1, rows // 2)
+    for n, strip in enumerate(enlarge(ab, (height + 1) // 2, (width + 1) // 2, rows)):
+        grey = to_grey(pixels[2 * n * rows : 2 * (n + 1) * rows])
+        places = table.places(strip).repeat(2, axis=1).repeat(2, axis=0)
+        yield table.colours(grey, places[: len(grey), :width])
 
 
 def ycbcr_planes(
@@ -161,7 +180,7 @@ def ycbcr_planes(
     levels[0] -= torch.from_numpy(cells.astype(np.float32))
     if cell > 4:
         cell //= 2
-        levels = F.interpolate(levels[None], scale_factor=2, mode="bilinear")[0]
+        levels = _double(levels)
     height, width = (-(-side // cell) for side in grey.shape)
     rounded = levels[:, :height, :width].round().to(torch.int16).numpy()
     luma = grey if keep_luma else _add_to_cells(grey, rounded[0], cell)
@@ -177,6 +196,21 @@ def _has_cells(grey: np.ndarray, cell: int) -> bool:
     return grey.size >= LEAST_CELLS * cell**2 and min(grey.shape) >= 32 * cell
 
 
+def _double(planes: Tensor) -> Tensor:
+    """Interpolate (C, h, w) to (C, 2h, 2w), in a third of the time of F.interpolate's bilinear."""
+    for dim in (1, 2):
+        size = planes.shape[dim]
+        near, far = planes * 0.75, planes * 0.25
+        out = torch.cat((planes, planes), dim)  # whatever is in it
+        pairs = out.unflatten(dim, (size, 2))
+        for n, (to, by, edge) in enumerate(((1, 0, 0), (0, 1, size - 1))):
+            half = pairs.select(dim + 1, n).copy_(near)
+            half.narrow(dim, to, size - 1).add_(far.narrow(dim, by, size - 1))
+            half.narrow(dim, edge, 1).add_(far.narrow(dim, edge, 1))
+        planes = out
+    return planes
+
+
 def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
     """Add to all pixels of each cell the same; what leaves [0, 255] stops there.
 
@@ -188,21 +222,20 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
     Returns:
         (H, W) uint8.
     """
-    out = np.empty(grey.shape, dtype=np.uint8)
     # In 8 bits a sum wraps around: what would, is brought to the edge before.
     least, most = np.maximum(-added, 0), 255 - np.maximum(added, 0)
-    planes = [
-        repeat_pixels(plane.astype(np.uint8), cell)[:, : grey.shape[1]]
+    width = grey.shape[1]
+    of_rows = [
+        torch.from_numpy(repeat_pixels(plane.astype(np.uint8), cell)[:, None, :width])
         for plane in (least, most, added)
     ]
-    whole, width = len(grey) // cell, grey.shape[1]
-    # Rows of cells from which to which: many at a time, and at last those that are cut off.
-    bounds = dict.fromkeys((*range(0, whole, ROWS_OF_CELLS), whole, len(added)))
-    for first, last in pairwise(bounds):
-        pixels = slice(first * cell, last * cell)
-        strip, strip_out = (a[pixels].reshape(last - first, -1, width) for a in (grey, out))
-        low, high, sums = (plane[first:last, None] for plane in planes)
-        np.maximum(strip, low, out=strip_out)
-        np.minimum(strip_out, high, out=strip_out)  # with maximum three times as fast as np.clip
-        strip_out += sums
-    return out
+    pixels = torch.from_numpy(grey if grey.flags.writeable else grey.copy())  # or PyTorch warns
+    out = torch.empty_like(pixels)
+    whole = len(grey) // cell  # rows of cells; the last one may be cut off
+    for first, last, tall in ((0, whole, cell), (whole, len(added), len(grey) - whole * cell)):
+        here = slice(first * cell, first * cell + (last - first) * tall)
+        shape = last - first, tall, width
+        low, high, more = (plane[first:last] for plane in of_rows)
+        sums = torch.clamp(pixels[here].view(shape), low, high, out=out[here].view(shape))
+        sums += more
+    return out.numpy()

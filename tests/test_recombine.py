@@ -49,6 +49,37 @@ def test_every_pixel_keeps_its_lightness_in_8_and_16_bits(height, width, dtype):
     assert difference.mean() < (0.35 if dtype == np.uint8 else 0.02)  # Lab units
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 500), (401, 2), (90, 121)])
+def test_a_large_photograph_gets_nearly_the_same_colours_as_a_small_one(
+    monkeypatch, height, width, dtype
+):
+    ab = some_ab(2, 3, chroma=20)  # changes slowly, as that of a large photograph
+    full = np.iinfo(dtype).max
+    grey = np.random.default_rng(0).integers(0, full, (height, width), dtype, endpoint=True)
+    computed = np.concatenate(list(rgb_strips(grey, ab)))
+    monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
+    monkeypatch.setattr(recombine, "STRIP_PIXELS", 700)
+    monkeypatch.setattr(recombine, "fit_to_gamut", None)  # is not called here
+    looked_up = np.concatenate(list(rgb_strips(grey, ab)))
+    assert (looked_up.shape, looked_up.dtype) == (computed.shape, dtype)
+    lightness, chroma = (lab_of(looked_up) - lab_of(computed)).abs().split((1, 2))
+    assert lightness.mean() < (0.35 if dtype == np.uint8 else 0.02)  # Lab units
+    if min(height, width) > 50:  # of smaller ones 2x2 pixels are too many for a chroma
+        assert chroma.mean() < 0.7
+
+
+def test_a_large_photograph_in_colour_keeps_its_lightness(monkeypatch):
+    toned = np.asarray(scene(3, 150, 100))
+    expected = lab_of(np.concatenate(list(rgb_strips(toned, some_ab()))))
+    deep = toned.astype(np.uint16) * 257
+    deep_expected = np.concatenate(list(rgb_strips(deep, some_ab())))
+    monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
+    difference = lab_of(np.concatenate(list(rgb_strips(toned, some_ab())))) - expected
+    assert difference[:1].abs().mean() < 0.35
+    assert np.array_equal(np.concatenate(list(rgb_strips(deep, some_ab()))), deep_expected)
+
+
 def test_strips_leave_no_seams(monkeypatch):
     grey = np.asarray(scene(1, 200, 150).convert("L"))
     whole, planes = np.concatenate(list(rgb_strips(grey, some_ab()))), ycbcr_planes(grey, some_ab())
