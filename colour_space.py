@@ -221,8 +221,21 @@ def lightness_to_grey(lightness: Tensor) -> Tensor:
     return linear_to_srgb(_expand((lightness + 16) / 116).clamp(0, 1))
 
 
+@cache
+@torch.inference_mode(False)  # whoever comes next may want gradients
+def _nearest_greys() -> Tensor:
+    """List the lightness of the nearest of 256 grey levels, (65536,), for lightness 0 to 100."""
+    lightness = torch.linspace(0, MAX_LIGHTNESS, 65536, dtype=torch.float64)
+    levels = (lightness_to_grey(lightness) * 255).round()
+    return grey_to_lightness(levels / 255).float()
+
+
 def round_to_greys(lightness: Tensor) -> Tensor:
-    """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels."""
-    levels = (lightness_to_grey(lightness) * 255).round().long()
-    # Looked up, which takes half the time of computing each.
-    return grey_to_lightness(torch.arange(256, device=levels.device) / 255).take(levels)
+    """Round lightness, any shape in [0, 100], to that of the nearest of the 256 grey levels.
+
+    Within a thousandth of a Lab unit of the middle between two it may be the other one.
+    """
+    places = (lightness * (65535 / MAX_LIGHTNESS)).round().int()
+    # Looked up, which takes a fifth of the time of computing each.
+    nearest = _nearest_greys().to(lightness)
+    return nearest.index_select(0, places.flatten()).view(lightness.shape)

@@ -195,9 +195,10 @@ def jpeg_pixels(source: Path | BinaryIO, image: Any) -> np.ndarray | None:
         if image.mode == "RGB":
             rgb = decode_jpeg(content, "RGB")
             across, down = image.layer[0][1:3]  # pixels that share one chroma
-            red, green, blue = (rgb[::down, ::across, n].astype(np.int16) for n in range(3))
-            if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL:
-                return rgb
+            for rows in (32 * down, down):  # a few are enough to see that there are colours
+                red, green, blue = (rgb[::rows, ::across, n].astype(np.int16) for n in range(3))
+                if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL:
+                    return rgb
         grey = decode_jpeg(content, "GRAY")[..., 0]  # of a colour JPEG it is the luma
     except (ValueError, OSError, MemoryError):  # damaged, of a rare kind, or very large
         return None

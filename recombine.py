@@ -36,12 +36,18 @@ def _lightness_of_greys(full: int) -> np.ndarray:
 
 
 @cache
-def _luminance_tables() -> tuple[np.ndarray, np.ndarray]:
-    """List each channel's share of luminance by its value, and greys by luminance, in 65535ths."""
+def _luminance_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List shares of luminance by values, and greys by luminance, in 65535ths.
+
+    Returns:
+        (65536,) int32, red's and green's share by their two bytes, as the number that those are;
+        (256,) int32, blue's share; (65539,) uint8, greys.
+    """
     of_channels = luminance(torch.linspace(0, 1, 256).expand(3, 1, 256))  # (3, 1, 256)
-    shares = (of_channels[:, 0] * 65535).round().int().numpy()
+    red, green, blue = (of_channels[:, 0] * 65535).round().int().numpy()
+    bytes_of = np.arange(65536, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
     greys = linear_to_srgb(torch.arange(65536 + 3) / 65535).clamp(0, 1) * 255
-    return shares, greys.round().byte().numpy()
+    return red[bytes_of[:, 0]] + green[bytes_of[:, 1]], blue, greys.round().byte().numpy()
 
 
 def photo_lightness(pixels: np.ndarray) -> Tensor:
@@ -105,15 +111,15 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     """
     if pixels.ndim == 2:
         return pixels
-    shares, greys = _luminance_tables()
+    of_red_and_green, of_blue, greys = _luminance_tables()
     grey = np.empty(pixels.shape[:2], dtype=np.uint8)
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
     for y in range(0, len(pixels), rows):
-        strip = pixels[y : y + rows]
+        strip = np.ascontiguousarray(pixels[y : y + rows])
+        red_and_green = np.ndarray(strip.shape[:2], np.uint16, strip, strides=strip.strides[:2])
         # Of all ways to look up, take is the fastest, if it need not look for indices too large.
-        of_pixels = shares[0].take(strip[..., 0], mode="wrap")
-        for channel in (1, 2):
-            of_pixels += shares[channel].take(strip[..., channel], mode="wrap")
+        of_pixels = of_red_and_green.take(red_and_green, mode="wrap")
+        of_pixels += of_blue.take(strip[..., 2], mode="wrap")
         grey[y : y + rows] = greys.take(of_pixels, mode="wrap")
     return grey
 

@@ -8,10 +8,17 @@ from conftest import scene
 from PIL import Image
 
 import recombine
-from colour_space import rgb_to_lab
+from colour_space import lightness_to_grey, rgb_to_lab
 from colourizer import reduced_lightness
 from photo import Photo
-from recombine import _add_to_cells, enlarge, photo_lightness, rgb_strips, ycbcr_planes
+from recombine import (
+    _add_to_cells,
+    enlarge,
+    photo_lightness,
+    rgb_strips,
+    to_grey,
+    ycbcr_planes,
+)
 
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
@@ -78,6 +85,18 @@ def test_a_large_photograph_in_colour_keeps_its_lightness(monkeypatch):
     difference = lab_of(np.concatenate(list(rgb_strips(toned, some_ab())))) - expected
     assert difference[:1].abs().mean() < 0.35
     assert np.array_equal(np.concatenate(list(rgb_strips(deep, some_ab()))), deep_expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4001, 3), (600, 900)])
+def test_colours_become_the_greys_of_their_lightness(size):
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    rgb.flags.writeable = False
+    expected = lightness_to_grey(lab_of(rgb)[:1])[0].numpy() * 255
+    assert np.abs(to_grey(rgb) - expected).max() < 0.52
+    assert np.abs(to_grey(rgb[::-1, ::-1]) - expected[::-1, ::-1]).max() < 0.52
+    neutral = np.arange(256, dtype=np.uint8)[None]
+    assert np.array_equal(to_grey(np.stack([neutral] * 3, axis=-1)), neutral)
+    assert to_grey(neutral) is neutral
 
 
 def test_strips_leave_no_seams(monkeypatch):
