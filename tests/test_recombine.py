@@ -92,8 +92,8 @@ def test_colours_become_the_greys_of_their_lightness(size):
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     rgb.flags.writeable = False
     expected = lightness_to_grey(lab_of(rgb)[:1])[0].numpy() * 255
-    assert np.abs(to_grey(rgb) - expected).max() < 0.52
-    assert np.abs(to_grey(rgb[::-1, ::-1]) - expected[::-1, ::-1]).max() < 0.52
+    assert np.abs(to_grey(rgb) - expected).max() < 0.56
+    assert np.abs(to_grey(rgb[::-1, ::-1]) - expected[::-1, ::-1]).max() < 0.56
     neutral = np.arange(256, dtype=np.uint8)[None]
     assert np.array_equal(to_grey(np.stack([neutral] * 3, axis=-1)), neutral)
     assert to_grey(neutral) is neutral
