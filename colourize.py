@@ -73,6 +73,7 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # Pixels of the photographs that are in memory at the same time, over all threads: one for so many
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
+SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"
 
 
@@ -612,6 +613,8 @@ def colourize_all(
     threads = max(1, min(count_cores(), len(mine)))
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // threads))
+    # A thread that is back from a computation waits for Python's lock no longer than this.
+    sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
     remove_leftovers({job.coloured[0].parent for job in mine})
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})

@@ -15,18 +15,15 @@ from colour_space import (
     luminance,
     rgb_to_lab,
     rgb_to_pixels,
-    rgb_to_ycbcr,
 )
-from colour_table import ColourTable
+from colour_table import colour_table
 from pixel_formats import average_pixels, repeat_pixels
 
 STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
-TABLE_PIXELS = 4_000_000  # from so many on a table of colours is faster than computing each
-# JPEG stores one chroma for 2x2 pixels. The conversion to YCbCr is done for cells of pixels, as
-# large as leaves LEAST_CELLS of them: five for each colour that the network gives. What comes of it
-# is interpolated to cells of half the size, and what luma differs there from the grey value is
-# added to each pixel's own.
-CELLS, LEAST_CELLS = (16, 8, 4, 2), 20_000
+TABLE_PIXELS = 1_000_000  # from so many on colours are looked up, for 2x2 pixels a chroma
+# JPEG stores one chroma for 2x2 pixels. Colours are looked up for cells of pixels, as large as
+# leaves LEAST_CELLS of them; what luma differs there from grey is added to each pixel's own value.
+CELLS, LEAST_CELLS = (8, 4, 2), 30_000
 
 
 @cache
@@ -152,7 +149,7 @@ def _looked_up(pixels: np.ndarray, ab: Tensor, rows: int) -> Iterator[np.ndarray
     colour_table.py says, and is the same for 2x2 pixels.
     """
     height, width = pixels.shape[:2]
-    table = ColourTable(pixels.dtype)
+    table = colour_table(pixels.dtype)
     rows = max(1, rows // 2)
     for n, strip in enumerate(enlarge(ab, (height + 1) // 2, (width + 1) // 2, rows)):
         grey = to_grey(pixels[2 * n * rows : 2 * (n + 1) * rows])
@@ -177,22 +174,17 @@ def ycbcr_planes(
     """
     cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
     cells = average_pixels(grey, cell, quarter)
-    levels = torch.empty(3, *cells.shape)  # luma's difference from grey, and chroma, of 255
+    levels = np.empty((*cells.shape, 3), dtype=np.uint8)  # what luma differs from grey, and chroma
+    table = colour_table(np.uint8, as_ycbcr=True)
     rows = max(1, STRIP_PIXELS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
-        rgb = fit_to_gamut(photo_lightness(cells[here]), strip)
-        levels[:, here] = rgb_to_ycbcr(rgb) * 255
-    levels[0] -= torch.from_numpy(cells.astype(np.float32))
-    if cell > 4:
-        cell //= 2
-        levels = _double(levels)
-    height, width = (-(-side // cell) for side in grey.shape)
-    rounded = levels[:, :height, :width].round().to(torch.int16).numpy()
-    luma = grey if keep_luma else _add_to_cells(grey, rounded[0], cell)
+        levels[here] = table.colours(cells[here], table.places(strip))
+    added, *planes = np.moveaxis(levels, 2, 0)
+    luma = grey if keep_luma else _add_to_cells(grey, added.astype(np.int8).astype(np.int16), cell)
     half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
     chroma = np.empty((2, *half), dtype=np.uint8)
-    for n, plane in enumerate(rounded[1:].clip(0, 255).astype(np.uint8)):
+    for n, plane in enumerate(planes):
         chroma[n] = repeat_pixels(plane, cell // 2, cell // 2)[: half[0], : half[1]]
     return luma, chroma
 
@@ -200,21 +192,6 @@ def ycbcr_planes(
 def _has_cells(grey: np.ndarray, cell: int) -> bool:
     """Say whether cells of a size are many enough, also across the shorter side."""
     return grey.size >= LEAST_CELLS * cell**2 and min(grey.shape) >= 32 * cell
-
-
-def _double(planes: Tensor) -> Tensor:
-    """Interpolate (C, h, w) to (C, 2h, 2w), in a third of the time of F.interpolate's bilinear."""
-    for dim in (1, 2):
-        size = planes.shape[dim]
-        near, far = planes * 0.75, planes * 0.25
-        out = torch.cat((planes, planes), dim)  # whatever is in it
-        pairs = out.unflatten(dim, (size, 2))
-        for n, (to, by, edge) in enumerate(((1, 0, 0), (0, 1, size - 1))):
-            half = pairs.select(dim + 1, n).copy_(near)
-            half.narrow(dim, to, size - 1).add_(far.narrow(dim, by, size - 1))
-            half.narrow(dim, edge, 1).add_(far.narrow(dim, edge, 1))
-        planes = out
-    return planes
 
 
 def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:

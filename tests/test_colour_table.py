@@ -1,11 +1,13 @@
 """colour_table.py: what is looked up is what would have been computed."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
-from colour_space import fit_to_gamut, grey_to_lightness, lab_to_rgb, rgb_to_lab
-from colour_table import AB_STEP, ColourTable, _between
+from colour_space import fit_to_gamut, grey_to_lightness, lab_to_rgb, rgb_to_lab, rgb_to_ycbcr
+from colour_table import AB_STEP, ColourTable, _between, colour_table
 
 
 def lookup(grey: np.ndarray, ab: torch.Tensor, table: ColourTable | None = None) -> torch.Tensor:
@@ -89,6 +91,37 @@ def test_chromas_that_come_later_change_nothing_for_those_before(dtype, ab):
     again = lookup(grey, ab, table)
     assert torch.equal(torch.cat(halves, dim=1), again)
     assert torch.equal(again, lookup(grey, ab))
+
+
+def test_as_ycbcr_there_is_chroma_and_what_to_add_to_grey_for_luma(ab):
+    grey = every_grey(np.uint8)
+    table = ColourTable(np.uint8, as_ycbcr=True)
+    added, *chroma = np.moveaxis(table.colours(grey, table.places(ab)), 2, 0)
+    found = np.stack((grey + added, *chroma)).astype(int)  # modulo 256
+    expected = rgb_to_ycbcr(computed(grey, ab)).numpy() * 255
+    off = np.abs(found - expected)
+    assert (off < 0.6).mean() > 0.98
+    assert off.mean() < 0.27  # of rounding alone: 0.25
+
+
+def test_threads_that_ask_at_once_get_what_one_gets():
+    grey = np.tile(np.arange(256, dtype=np.uint8), (50, 1))
+    fields = [
+        torch.randn(2, 50, 256, generator=torch.Generator().manual_seed(n)) * 30 for n in range(24)
+    ]
+    shared = ColourTable(np.uint8)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda field: shared.colours(grey, shared.places(field)), fields))
+    alone = ColourTable(np.uint8)
+    for field, found in zip(fields, together, strict=True):
+        assert np.array_equal(found, alone.colours(grey, alone.places(field)))
+    assert shared._used == alone._used
+
+
+def test_all_photographs_share_a_table():
+    assert colour_table(np.uint8) is colour_table(np.uint8)
+    kinds = [colour_table(np.uint8), colour_table(np.uint16), colour_table(np.uint8, True)]
+    assert len({id(table) for table in kinds}) == 3
 
 
 def test_what_is_cached_can_be_used_for_gradients():

@@ -81,8 +81,11 @@ def test_half_of_the_crops_are_seen_as_they_are_in_8_bit_grey():
     assert (levels - levels.round()).abs().max() < 1e-2
     sharp = batch.sides == 64
     assert 10 < sharp.sum() < 30
-    exact = grey_to_lightness((lightness_to_grey(lab[:, :1]) * 255).round() / 255)
-    assert torch.allclose(lightness[sharp], exact[sharp], atol=1e-3)
+    values = lightness_to_grey(lab[:, :1]) * 255
+    exact = grey_to_lightness(values.round() / 255)
+    clear = (values % 1 - 0.5).abs() > 0.005  # not half-way between two levels
+    assert torch.allclose(lightness[sharp][clear[sharp]], exact[sharp][clear[sharp]], atol=1e-3)
+    assert clear.float().mean() > 0.98
 
 
 @pytest.mark.parametrize("size", [64, 50, 33])

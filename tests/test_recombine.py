@@ -12,6 +12,7 @@ from colour_space import lightness_to_grey, rgb_to_lab
 from colourizer import reduced_lightness
 from photo import Photo
 from recombine import (
+    CELLS,
     _add_to_cells,
     enlarge,
     photo_lightness,
@@ -122,7 +123,7 @@ def test_the_road_to_jpeg_gives_the_same_picture_as_that_through_rgb(size):
     assert (direct - expected).abs().mean() < 1.0  # Lab units
 
 
-@pytest.mark.parametrize("cell", [2, 4, 8, 16])
+@pytest.mark.parametrize("cell", CELLS)
 def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
     grey = np.asarray(scene(2, max(300, 34 * cell), max(401, 41 * cell)).convert("L"))
     ab = some_ab(2, 3, chroma=20)
