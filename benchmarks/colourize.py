@@ -6,6 +6,7 @@ matters are the ratios.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -82,9 +83,16 @@ def make_photos(folder: Path, kind: str) -> list[Path]:
     return [*originals, *copies]
 
 
+def finish_writing() -> None:
+    """Let the system write what it holds back: what is timed next is not to wait for that."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
 def run_command(*args: object) -> tuple[float, float, int]:
     """Run colourize.py; return seconds in all, seconds at work, and its peak memory in bytes."""
     command = [sys.executable, str(ROOT / "colourize.py"), *map(str, args)]
+    finish_writing()
     begun = time.perf_counter()
     # A process between: a child's peak begins with its parent's, and this one's is high.
     done = subprocess.run(
@@ -107,7 +115,7 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
 
     Args:
         photos: what is decoded.
-        out: where the files go.
+        out: a folder for the files, which is removed in the end.
         colourizer: gives them their colours, before the time begins.
         by_pillow: JPEGs by Pillow, as most programs do; without, by the library and with the
             settings that colourize.py has. PNG and TIFF are decoded by Pillow in both, and encoded
@@ -146,10 +154,13 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
             quality = SAVE_OPTIONS["JPEG"]["quality"]
             to.write_bytes(encode_jpeg_yuv_planes(luma, *chroma, quality=quality))
 
+    finish_writing()
     begun = time.perf_counter()
     with ThreadPoolExecutor(count_cores()) as pool:
         list(pool.map(rewrite, enumerate(photos)))
-    return len(photos) / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    shutil.rmtree(out)
+    return len(photos) / seconds
 
 
 @torch.inference_mode()
@@ -228,8 +239,7 @@ def main() -> None:
                 ours = len(photos) / seconds
                 both = (1 / codec + 1 / rate) * ours
                 rows.append((ours, codec, ours / codec, both, pillow, ours / pillow, memory))
-                for name in ("codec", "pillow", "out"):
-                    shutil.rmtree(folder / name)
+                shutil.rmtree(folder / "out")
             shutil.rmtree(folder / "in")
             ours, codec, ratio, both, pillow, faster, memory = (
                 statistics.median(c) for c in zip(*rows, strict=True)
