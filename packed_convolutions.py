@@ -99,6 +99,6 @@ def pack_convolutions(model: nn.Module) -> None:
 
 
 def _can_take_in(padding: tuple[int, ...], convolution: nn.Conv2d) -> bool:
-    """Say whether a convolution can be given zeros before and behind it, see PackedConv2d."""
+    """Say whether a PackedConv2d can pad its input so: left, right, top and bottom."""
     left, right, top, bottom = padding
     return (left, right) == (top, bottom) and left <= right and convolution.dilation == (1, 1)

@@ -212,7 +212,8 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
         torch.from_numpy(repeat_pixels(plane.astype(np.uint8), cell)[:, None, :width])
         for plane in (least, most, added)
     ]
-    pixels = torch.from_numpy(grey if grey.flags.writeable else grey.copy())  # or PyTorch warns
+    # What may not be written to PyTorch warns of, what lies otherwise in memory it cannot divide.
+    pixels = torch.from_numpy(np.require(grey, requirements="CW"))
     out = torch.empty_like(pixels)
     whole = len(grey) // cell  # rows of cells; the last one may be cut off
     for first, last, tall in ((0, whole, cell), (whole, len(added), len(grey) - whole * cell)):

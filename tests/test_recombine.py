@@ -154,6 +154,10 @@ def test_what_is_added_to_a_cells_pixels_stops_at_black_and_white(cell):
     every = added.repeat(cell, axis=0).repeat(cell, axis=1)[:21, :35]
     expected = (grey + every).clip(0, 255)
     assert np.array_equal(_add_to_cells(grey, added, cell), expected)
+    grey.flags.writeable = False
+    assert np.array_equal(_add_to_cells(grey, added, cell), expected)
+    backwards = np.asfortranarray(grey[::-1])[::-1]
+    assert np.array_equal(_add_to_cells(backwards, added, cell), expected)
 
 
 @pytest.mark.parametrize("chroma", [3, 40])
