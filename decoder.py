@@ -290,6 +290,8 @@ def collect_metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, A
             exif = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
         except (ValueError, AttributeError):
             exif = b""
+    if isinstance(exif, str):  # a PNG's text of that name
+        exif = exif.encode("latin-1", "replace")
     if exif:
         kept["exif"] = exif.removeprefix(b"Exif\0\0")
     xmp = info.get("xmp") or b""
@@ -318,7 +320,11 @@ def collect_metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, A
         with _file(source) as file:
             kept["lossless"] = _is_lossless_webp(file)
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
-    ours = {k: str(v) for k, v in texts.items() if not k.startswith(("Raw profile", "XML:com"))}
+    ours = {
+        k: str(v)
+        for k, v in texts.items()
+        if k != "exif" and not k.startswith(("Raw profile", "XML:com"))
+    }
     if ours:
         kept["texts"] = ours
     if isinstance(info.get("comment"), bytes) and image.format in ("JPEG", "MPO"):

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from conftest import scene
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 import photo
 from colour_profiles import _grey_srgb
@@ -609,3 +610,18 @@ def test_a_last_write_that_a_full_disk_cuts_short_is_noticed(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("add", ["add_text", "add_itxt"])
+def test_a_png_whose_exif_is_a_text_is_read_and_what_is_written_of_it_too(tmp_path, add):
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"
+    texts = PngInfo()
+    getattr(texts, add)("exif", exif.decode("latin-1"))
+    texts.add_text("Title", "A house")
+    Image.new("L", (8, 8), 100).save(tmp_path / "in.png", pnginfo=texts)
+    photo = read_photo(tmp_path / "in.png")
+    assert photo.metadata["exif"] == exif[6:]
+    write_photo(tmp_path / "out.png", np.zeros((8, 8, 3), np.uint8), photo)
+    metadata = read_photo(tmp_path / "out.png").metadata
+    assert metadata["exif"].startswith(b"MM\0*")
+    assert metadata["texts"] == {"Title": "A house"}
