@@ -213,7 +213,7 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
         for plane in (least, most, added)
     ]
     # What may not be written to PyTorch warns of, what lies otherwise in memory it cannot divide.
-    pixels = torch.from_numpy(np.require(grey, requirements="CW"))
+    pixels = torch.from_numpy(np.require(grey, requirements=("C", "W")))
     out = torch.empty_like(pixels)
     whole = len(grey) // cell  # rows of cells; the last one may be cut off
     for first, last, tall in ((0, whole, cell), (whole, len(added), len(grey) - whole * cell)):
