@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from averages import Averages
 from checkpoint import fingerprint
 from photo import Photo, write_jpeg, write_photo, written_format
 from pixel_formats import to_8_bits
@@ -29,28 +30,30 @@ def only_what_counts(photo: Photo, target: str | None) -> Photo:
 
 
 def write_coloured(
-    to: Path | BinaryIO,
+    file: BinaryIO,
     photo: Photo,
     ab: torch.Tensor,
     target: str | None,
     tag: str | None,
     check: Callable[[], None],
+    averages: Averages | None = None,
 ) -> None:
     """Put colour into a photograph, as its format stores it, and write it.
 
     Args:
-        to: a path, or an open file.
+        file: any place of it can be written to.
         photo: the photograph, as of `only_what_counts`.
         ab: (1, 2, h, w) in Lab units.
         target: one of photo.TARGETS, or None.
         tag: what the file's metadata says.
         check: is called now and then; what it raises stops the writing.
+        averages: of the photograph's pixels, if they are at hand.
     """
     if written_format(photo.format, target) == "JPEG":
         keep_luma = photo.scans is not None
-        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, photo.quarter)
+        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, averages)
         check()
-        write_jpeg(to, photo.scans or luma, chroma, photo, tag=tag)
+        write_jpeg(file, photo.scans or luma, chroma, photo, tag=tag)
         return
 
     def strips() -> Iterator[np.ndarray]:
@@ -58,7 +61,7 @@ def write_coloured(
             check()
             yield strip
 
-    write_photo(to, strips(), photo, target=target, tag=tag)
+    write_photo(file, strips(), photo, target=target, tag=tag)
 
 
 def reduce_to(photo: Photo, side: int) -> np.ndarray:

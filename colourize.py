@@ -10,16 +10,19 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from PIL import Image
 
+from averages import Averages
 from checkpoint import BUNDLED, CheckpointError
 from coloured_file import (
     colour,
@@ -29,7 +32,7 @@ from coloured_file import (
     reduce_to,
     write_coloured,
 )
-from colourizer import VIVIDNESS, Colourizer, reduced_lightness
+from colourizer import VIVIDNESS, Colourings, Colourizer, reduced_lightness
 from console import (
     PATIENCE,
     Interrupt,
@@ -49,9 +52,11 @@ from photo import (
     DISK_FULL,
     SUFFIXES,
     TARGETS,
+    PartFile,
     Photo,
     PhotoError,
     count_pixels,
+    errors_of_writing,
     find_photos,
     give_up_writing,
     is_photo_name,
@@ -63,16 +68,21 @@ from photo import (
 )
 from prediction import MOST_VARIANTS, Reference
 from recombine import to_grey
-from threads import Room, each
+from threads import Aside, Room, each
 
 DEFAULT_OUTPUT = "colourized"
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
 COMPARED = 1024  # pixels: the longest side of either picture of --compare
 SHEET, SHEET_PHOTOS, SHEET_TILE = "contact_sheet.jpg", 48, 240  # of --compare; pixels
+QUALITY = 90  # of JPEGs beside the photographs
 OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is known again
 # Pixels of the photographs that are in memory at the same time, over all threads: one for so many
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
+# A thread works at several photographs at a time, if they have no more pixels than this together,
+# and there are LAST_SHARE times as many for each thread.
+PIXELS_TOGETHER, LAST_SHARE = 25_000_000, 8
+FILES_ON_THEIR_WAY = 16  # to the disk, at a time; there is a thread for each
 SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"
 
@@ -103,12 +113,24 @@ class Outcome:
     reason: str = ""
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    # Files that are written, but that the disk has to be waited for.
+    on_their_way: list[tuple[Path, Future[None]]] = field(default_factory=list)
 
     def as_json(self) -> str:
         """Write it as one line of JSON."""
         row: dict[str, Any] = {"source": str(self.source), "result": self.result}
         row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
         return json.dumps(row | ({"reason": self.reason} if self.reason else {}))
+
+
+@dataclass
+class Unfinished:
+    """What is to be done of a job."""
+
+    job: Job
+    wanted: list[Path]  # those of its files that are to be written
+    pixels: int  # of the photograph
+    outcome: Outcome
 
 
 class Stopped(BaseException):
@@ -311,6 +333,7 @@ class Run:
     tag: str | None  # what the files' metadata says
     reference: Reference | None
     room: Room  # in pixels
+    aside: Aside  # waits for the disk
     stop: Interrupt
     disk_full: bool = False  # no photograph after one that found it so can be written
 
@@ -324,94 +347,150 @@ class Run:
             raise Stopped
 
 
-def attempt(job: Job, run: Run) -> Outcome:
-    """Colourize one photograph, as far as it is not done, whatever comes of it."""
+@contextmanager
+def noting(outcome: Outcome, run: Run) -> Iterator[None]:
+    """Note in a photograph's outcome what goes wrong, and how long it takes."""
     begun = time.monotonic()
-    outcome = Outcome(job.source, "skipped", reason=THERE_ALREADY)
     try:
-        wanted = list_unfinished(job, run.args.overwrite)
-        if wanted:
-            with run.room.take(count_pixels(job.source)):
-                begun = time.monotonic()
-                for path in colourize(job, wanted, run):
-                    outcome.files.append(path)
-            outcome.result, outcome.reason = "colourized", ""
+        yield
     except SeveralPicturesError as error:
         outcome.reason = str(error)
     except Stopped:
         outcome.result, outcome.reason = "stopped", "stopped"
     except Exception as error:  # one bad photograph never stops a folder
-        outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
-        outcome.hints = list_hints(error)
-        run.disk_full |= getattr(error.__cause__ or error, "errno", 0) in DISK_FULL
-    outcome.seconds = time.monotonic() - begun
-    return outcome
+        disk_full = getattr(error.__cause__ or error, "errno", 0) in DISK_FULL
+        if disk_full and run.disk_full:  # as is said already
+            outcome.result, outcome.reason = "stopped", "stopped"
+        else:
+            outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
+            outcome.hints = list_hints(error)
+        run.disk_full |= disk_full
+    outcome.seconds += time.monotonic() - begun
 
 
-def colourize(job: Job, wanted: list[Path], run: Run) -> Iterator[Path]:
-    """Colourize one photograph.
+def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
+    """Colourize a few photographs, as far as they are not done, whatever comes of it."""
+    outcomes = [Outcome(job.source, "skipped", reason=THERE_ALREADY) for job in jobs]
+    unfinished: list[Unfinished] = []
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        with noting(outcome, run):
+            if wanted := list_unfinished(job, run.args.overwrite):
+                unfinished.append(Unfinished(job, wanted, count_pixels(job.source), outcome))
+    while unfinished:
+        sums = itertools.accumulate(item.pixels for item in unfinished)
+        count = max(1, sum(pixels <= PIXELS_TOGETHER for pixels in sums))
+        with run.room.take(sum(item.pixels for item in unfinished[:count])):
+            colourize(unfinished[:count], run)
+        unfinished = unfinished[count:]
+    return outcomes
 
-    Args:
-        job: the photograph.
-        wanted: those of its files that are to be written.
-        run: how.
 
-    Yields:
-        the files, as they are written.
-
-    Raises:
-        PhotoError: it cannot be read or written.
-        Stopped: the run ends before it is done.
-    """
-    run.check()
+def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
+    """Colourize a few photographs; what becomes of them is noted in their outcomes."""
     args = run.args
-    photo = only_what_counts(read_photo(job.source, with_scans=args.keep_luma), args.format)
-    colourings, sure = predict(photo, len(job.coloured), args, run.colourizer, run.reference)
-    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
-    for path, ab in zip(job.coloured, colourings, strict=True):
-        if path in wanted:
-            write_coloured(path, photo, ab, args.format, run.tag, run.check)
-            yield path
-    run.check()
-    if job.sheet in wanted and job.sheet:
-        small = reduce_to(photo, TILE)
-        write_picture(job.sheet, put_side_by_side([colour(small, ab) for ab in colourings]))
-        yield job.sheet
-    if job.confidence in wanted and job.confidence and sure is not None:
-        write_picture(job.confidence, draw_confidence(sure, *photo.pixels.shape[:2]))
-        yield job.confidence
-    if job.compared in wanted and job.compared:
-        small = reduce_to(photo, COMPARED)
-        grey = Image.fromarray(to_grey(small)).convert("RGB")
-        write_picture(job.compared, put_side_by_side([grey, colour(small, colourings[0])]))
-        yield job.compared
+    opened: list[tuple[Unfinished, Photo, Averages]] = []
+    for item in unfinished:
+        with noting(item.outcome, run):
+            run.check()
+            photo = read_photo(item.job.source, with_scans=args.keep_luma)
+            photo = only_what_counts(photo, args.format)
+            opened.append((item, photo, Averages(photo.pixels)))
+    variants = len(unfinished[0].job.coloured)
+    begun = time.monotonic()
+    try:
+        photos = [(photo, averages) for _, photo, averages in opened]
+        predicted = predict(photos, variants, args, run.colourizer, run.reference)
+    except Exception as error:
+        for item, *_ in opened:
+            if len(opened) > 1:  # whichever of them it was, the others get their colours
+                colourize([item], run)
+                continue
+            with noting(item.outcome, run):
+                raise error
+        return
+    seconds = (time.monotonic() - begun) / max(1, len(opened))
+    for (item, photo, averages), colourings in zip(opened, predicted, strict=True):
+        item.outcome.seconds += seconds
+        with noting(item.outcome, run):
+            write_all(item, photo, averages, colourings, run)
+
+
+def finish(outcome: Outcome, run: Run) -> None:
+    """Wait till the disk has a photograph's files."""
+    with noting(outcome, run):
+        for path, writing in outcome.on_their_way:
+            with errors_of_writing():
+                writing.result()
+            outcome.files.append(path)
 
 
 def predict(
-    photo: Photo,
+    photos: Sequence[tuple[Photo, Averages]],
     variants: int,
     args: argparse.Namespace,
     colourizer: Colourizer,
     reference: Reference | None,
-) -> tuple[list[torch.Tensor], torch.Tensor | None]:
-    """Predict a photograph's colours as the command line wants them; as of Colourizer.predict.
+) -> list[Colourings]:
+    """Predict colours of photographs as the command line wants them.
 
     Raises:
         PhotoError: a hint lies outside the photograph.
     """
-    lightness = reduced_lightness(photo.pixels, photo.quarter)
+    lightness = [reduced_lightness(photo.pixels, averages) for photo, averages in photos]
     if not args.hint and reference is None:
-        return colourizer.predict(lightness, variants)
-    prediction = colourizer.study(lightness)
-    size = photo.pixels.shape[0], photo.pixels.shape[1]
-    try:
-        colourings = [
-            prediction.ab(colourizer.vividness, variant, args.hint, size, reference)
-            for variant in range(variants)
-        ]
-    except HintError as error:
-        raise PhotoError(str(error)) from error
-    return colourings, prediction.confidence()
+        return colourizer.predict_together(lightness, variants)
+    predicted: list[Colourings] = []
+    for (photo, _), seen in zip(photos, lightness, strict=True):
+        prediction = colourizer.study(seen)
+        size = photo.pixels.shape[0], photo.pixels.shape[1]
+        try:
+            colourings = [
+                prediction.ab(colourizer.vividness, variant, args.hint, size, reference)
+                for variant in range(variants)
+            ]
+        except HintError as error:
+            raise PhotoError(str(error)) from error
+        predicted.append((colourings, prediction.confidence()))
+    return predicted
+
+
+def write_all(
+    item: Unfinished, photo: Photo, averages: Averages, predicted: Colourings, run: Run
+) -> None:
+    """Write the files of a photograph that are to be written; `finish` waits for the disk.
+
+    Raises:
+        PhotoError: one cannot be written.
+        Stopped: the run ends before they are.
+    """
+    args, job, wanted = run.args, item.job, item.wanted
+    colourings, sure = predicted
+
+    def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
+        part = PartFile(path)
+        with errors_of_writing():
+            part.write(content)
+        item.outcome.on_their_way.append((path, run.aside.do(part.finish)))
+
+    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
+    for path, ab in zip(job.coloured, colourings, strict=True):
+        if path in wanted:
+            how = {"target": args.format, "tag": run.tag, "check": run.check}
+            write(path, partial(write_coloured, photo=photo, ab=ab, averages=averages, **how))
+    run.check()
+    if job.sheet in wanted and job.sheet:
+        small = reduce_to(photo, TILE)
+        sheet = put_side_by_side([colour(small, ab) for ab in colourings])
+        write(job.sheet, lambda file: sheet.save(file, "PNG"))
+    if job.confidence in wanted and job.confidence and sure is not None:
+        drawn = draw_confidence(sure, *photo.pixels.shape[:2])
+        write(job.confidence, lambda file: drawn.save(file, "PNG"))
+    if job.compared in wanted and job.compared:
+        small = reduce_to(photo, COMPARED)
+        grey = Image.fromarray(to_grey(small)).convert("RGB")
+        compared = put_side_by_side([grey, colour(small, colourings[0])])
+        write(job.compared, lambda file: compared.save(file, "JPEG", quality=QUALITY))
+    item.outcome.result, item.outcome.reason = "colourized", ""
 
 
 def read_reference(path: Path, colourizer: Colourizer) -> Reference:
@@ -436,13 +515,6 @@ def put_side_by_side(pictures: list[Image.Image]) -> Image.Image:
     return sheet
 
 
-def write_picture(path: Path, image: Image.Image, comment: bytes | None = None) -> None:
-    """Write a picture that is made beside a photograph; its name says the format."""
-    file_format = "JPEG" if path.suffix == ".jpg" else "PNG"
-    options = {"comment": comment} if comment else {}
-    write_whole(path, lambda file: image.save(file, format=file_format, quality=90, **options))
-
-
 def write_contact_sheet(path: Path, compared: list[Path]) -> None:
     """Show small versions of some of the pictures of --compare; replace only a sheet of ours."""
     if path.exists():
@@ -457,7 +529,8 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
         tiles.append(tile)
     if tiles:
-        write_picture(path, put_side_by_side(tiles), OUR_SHEET)
+        whole, options = put_side_by_side(tiles), {"comment": OUR_SHEET, "quality": QUALITY}
+        write_whole(path, lambda file: whole.save(file, "JPEG", **options))
 
 
 def colourize_stream(
@@ -468,8 +541,9 @@ def colourize_stream(
     try:
         file_in = io.BytesIO(sys.stdin.buffer.read())
         photo = only_what_counts(read_photo(file_in, with_scans=args.keep_luma), args.format)
-        (ab,), _ = predict(photo, 1, args, colourizer, reference)
-        write_coloured(file, photo, ab, args.format, tag, check=lambda: None)
+        averages = Averages(photo.pixels)
+        [((ab,), _)] = predict([(photo, averages)], 1, args, colourizer, reference)
+        write_coloured(file, photo, ab, args.format, tag, lambda: None, averages)
     except Exception as error:  # what cannot be read, or has no room in the format
         print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1
@@ -631,12 +705,18 @@ def colourize_all(
             except OSError as error:
                 print_error(f"--report {path}: {error.strerror}")
                 return 2
+        aside = stack.enter_context(Aside(FILES_ON_THEIR_WAY))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
-        run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), stop)
+        run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), aside, stop)
+        # In the end no thread is to be left with many while the others have none.
+        together = max(1, min(colourizer.together, len(mine) // (LAST_SHARE * threads)))
+        groups = (mine[n : n + together] for n in range(0, len(mine), together))
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
-        wanted = itertools.takewhile(lambda _: not run.ends(), mine)
-        outcomes = each(wanted, lambda job: attempt(job, run), threads, ahead=16 * threads)
-        for _, outcome in progress(outcomes, "colourizing", len(mine)):
+        wanted = itertools.takewhile(lambda _: not run.ends(), groups)
+        results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)
+        outcomes = (outcome for _, group in results for outcome in group)
+        for outcome in progress(outcomes, "colourizing", len(mine)):
+            finish(outcome, run)
             counts[outcome.result] += 1
             there_already += outcome.reason == THERE_ALREADY
             if outcome.result == "failed":

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from averages import Averages
 from batching import Batching
 from checkpoint import BUNDLED, Network, build_model, load_checkpoint
 from colour_space import MAX_LIGHTNESS, rgb_to_lab, round_to_greys
@@ -22,7 +23,7 @@ from packed_convolutions import pack_convolutions
 from pixel_formats import pixels_and_alpha, to_8_bits
 from prediction import Prediction, Reference, knows_likelihoods
 from quantized_decoder import quantize_decoder
-from recombine import STRIP_PIXELS, enlarge, photo_lightness, rgb_strips
+from recombine import enlarge, photo_lightness, rgb_strips
 
 # The network looks at every photograph at about this many pixels, whatever its own size, so that
 # a scan and its thumbnail get the same colours.
@@ -33,9 +34,17 @@ VIVIDNESS = 0.5
 # darker than WHITE, lightness in Lab units, this share of them left out: faded and toned prints
 # become as fresh ones.
 LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
+LEAST_DETAIL = 1.5  # times the network's size: what pixels are averaged to, before finer reducing
 LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
 REFERENCE_SIDE = 512  # pixels; of a reference's colours more are not looked at
+# Photographs that it pays to give the CPU at a time: its weights stay where they are near.
+TOGETHER = 4
 BATCH = 16  # photographs that a GPU is given at a time, if so many wait; fewer if memory is short
+
+# What a photograph's `Colourizer.predict` returns: for each variant its ab (1, 2, h, w) in Lab
+# units; and the confidence (1, 1, h, w) in (0, 1], None of a network that knows no likelihoods; all
+# on the CPU, h and w being the network's.
+Colourings = tuple[list[Tensor], Tensor | None]
 
 
 def stretch_levels(lightness: Tensor) -> Tensor:
@@ -73,30 +82,24 @@ def working_size(height: int, width: int) -> tuple[int, int]:
     )
 
 
-def reduced_lightness(pixels: np.ndarray, quarter: np.ndarray | None = None) -> Tensor:
-    """Measure a photograph's lightness at two to four times the network's size, or at its own.
+def reduced_lightness(pixels: np.ndarray, averages: Averages | None = None) -> Tensor:
+    """Measure a photograph's lightness at LEAST_DETAIL times the network's size or more.
+
+    A photograph that is not twice as large as that is left as large as it is.
 
     Whole numbers of pixels are averaged, which takes a tenth of the time of anything finer.
 
     Args:
         pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
-        quarter: pixels averaged over 4x4, as of photo.Photo, if that is at hand.
+        averages: of pixels, if they are at hand.
 
     Returns:
         lightness (1, h, w) in [0, 100].
     """
     height, width = working_size(*pixels.shape[:2])
-    factor = min(pixels.shape[0] // (2 * height), pixels.shape[1] // (2 * width))
-    factor = 2 ** int(math.log2(max(1, factor)))  # by 4 Pillow is twice as fast as by 6
-    if factor >= 4 and quarter is not None:
-        pixels, factor = quarter, factor // 4
-    if factor > 1:
-        rows = len(pixels)
-        if pixels.ndim == 3 or pixels.dtype != np.uint8:  # is copied, so a strip at a time
-            rows = factor * max(1, STRIP_PIXELS // (factor * pixels.shape[1]))
-        strips = [pixels[y : y + rows] for y in range(0, len(pixels), rows)]
-        reduced = [Image.fromarray(to_8_bits(strip)).reduce(factor) for strip in strips]
-        pixels = np.concatenate([np.asarray(strip) for strip in reduced])
+    factor = min(pixels.shape[0] / height, pixels.shape[1] / width) / LEAST_DETAIL
+    if factor >= 2:
+        pixels = (averages or Averages(pixels)).over(2 ** int(math.log2(factor)))
     return photo_lightness(pixels)
 
 
@@ -114,8 +117,9 @@ class Colourizer:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.device = device
         self.vividness = vividness
-        # On the CPU a batch takes as long as its photographs one by one: each thread has its own.
+        # Of a GPU all threads' photographs make batches; of the CPU each thread makes its own.
         self._network = Batching(self.model, BATCH) if device.type == "cuda" else self.model
+        self.together = TOGETHER if device.type == "cpu" else 1
         # Metal's commands of two threads at a time can end the process (pytorch#197805).
         self._turn = Lock() if device.type == "mps" else nullcontext()
 
@@ -171,7 +175,7 @@ class Colourizer:
         return next(enlarge(ab, height, width, rows=height))
 
     @torch.inference_mode()
-    def predict(self, lightness: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
+    def predict(self, lightness: Tensor, variants: int) -> Colourings:
         """Predict several colourings of a photograph, and how sure the network is, in one look.
 
         Any number of threads may do so at the same time.
@@ -180,26 +184,43 @@ class Colourizer:
             lightness: (1, H, W) in [0, 100], the photograph's or that of `reduced_lightness`.
             variants: how many colourings; the first is that of `predict_ab`.
 
-        Returns:
-            For each variant its ab (1, 2, h, w) in Lab units; and the confidence (1, 1, h, w) in
-            (0, 1], None of a network that knows no likelihoods; all on the CPU, h and w being the
-            network's.
         """
-        with self._turn:
-            return self.answer(self.look(lightness), variants)
+        return self.predict_together([lightness], variants)[0]
 
     @torch.inference_mode()
-    def answer(self, small: Tensor, variants: int) -> tuple[list[Tensor], Tensor | None]:
+    def predict_together(self, photographs: Sequence[Tensor], variants: int) -> list[Colourings]:
+        """Predict the same as `predict` of several photographs, faster than one by one.
+
+        Args:
+            photographs: the lightness of each, as of `predict`; `together` says of how many at a
+                time it pays.
+            variants: as of `predict`.
+        """
+        with self._turn:
+            looks = [self.look(lightness) for lightness in photographs]
+            said: dict[int, Colourings] = {}
+            for shape in {small.shape for small in looks}:
+                places = [n for n, small in enumerate(looks) if small.shape == shape]
+                answers = self.answer(torch.cat([looks[n] for n in places]), variants)
+                said |= dict(zip(places, answers, strict=True))
+        return [said[n] for n in range(len(looks))]
+
+    @torch.inference_mode()
+    def answer(self, small: Tensor, variants: int) -> list[Colourings]:
         """Ask the network and read colours out of what it says; threads of MPS have to take turns.
 
         Args:
-            small: as of `look`.
-            variants: as of `predict`, which also says what is returned.
+            small: (B, 1, h, w), as of `look`.
+            variants: as of `predict`, which also says what is returned for each.
         """
         with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-            prediction = Prediction(self.model, self._network(small))
-        colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
-        return colourings, prediction.confidence()
+            outputs = self._network(small).split(1)
+        answers = []
+        for output in outputs:
+            prediction = Prediction(self.model, output)
+            colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
+            answers.append((colourings, prediction.confidence()))
+        return answers
 
     @torch.inference_mode()
     def study(self, lightness: Tensor) -> Prediction:

@@ -276,7 +276,7 @@ class Desk:
         with self._room.take(pixels):
             photo = self._read(kept)
             kept.height, kept.width = photo.pixels.shape[:2]
-            prediction = self.colourizer.study(reduced_lightness(photo.pixels, photo.quarter))
+            prediction = self.colourizer.study(reduced_lightness(photo.pixels))
             view = to_grey(reduce_to(photo, VIEW_SIDE))
             if photo.alpha is not None:
                 image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])

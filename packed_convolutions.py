@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 # For so many sizes at which the network sees photographs the weights are kept, 12 MB each: what is
 # laid out for one size another may take a hundred times as long with. From 1:3 to 3:1 there are 19.
+# What is laid out for one photograph serves as many together as well.
 SIZES = 20
 
 
@@ -46,15 +47,16 @@ class PackedConv2d(nn.Module):
         self._laid_out = lru_cache(SIZES)(self._lay_out)
 
     def _lay_out(self, shape: torch.Size) -> Tensor:
+        """Lay the weights out for one input of a shape, (c_in, H, W)."""
         weight = self.weight.detach().to_mkldnn()
         padding, stride, dilation, groups = self._how
         lay_out: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-        return lay_out(weight, padding, stride, dilation, groups, shape)
+        return lay_out(weight, padding, stride, dilation, groups, (1, *shape))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, c_in, H, W), of any type, to (B, c_out, H', W') of the weights' type."""
         features = features.to(self.weight.dtype)
-        weight = self._laid_out(features.shape)
+        weight = self._laid_out(features.shape[1:])
         convolve = torch.ops.mkldnn._convolution_pointwise
         return convolve(features, weight, self.bias, *self._how, *self._after)
 

@@ -6,9 +6,8 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -30,7 +29,7 @@ from decoder import (
 )
 from encoder import encode, encode_ycbcr
 from jpeg_scans import GreyScans
-from pixel_formats import average_pixels, pixels_and_alpha, to_8_bits, without_colour
+from pixel_formats import pixels_and_alpha, to_8_bits, without_colour
 from strip_files import is_deep_colour, take_half
 from threads import each
 
@@ -84,13 +83,6 @@ class Photo:
     alpha: np.ndarray | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     scans: GreyScans | None = None
-
-    @cached_property
-    def quarter(self) -> np.ndarray | None:
-        """Grey pixels of 8 bits averaged over 4x4, (H/4, W/4) rounded up; of other pixels None."""
-        if self.pixels.ndim == 3 or self.pixels.dtype != np.uint8:
-            return None
-        return average_pixels(self.pixels, 4)
 
 
 def is_photo_name(path: Path) -> bool:
@@ -269,31 +261,54 @@ def written_name(path: Path, target: str | None = None) -> str:
     return path.name if written == own else path.name + TARGETS[written.lower()]
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, then rename it: nobody ever sees half of it.
+class PartFile:
+    """A file that is written beside its place, then renamed: nobody ever sees half of it."""
 
-    Args:
-        path: the file; its folder must exist. An existing one is replaced.
-        write: is given the open file.
-    """
-    temporary = path.with_name(f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}")
-    _being_written.add(temporary)
-    try:
-        with temporary.open("x+b") as file:
-            write(file)
+    def __init__(self, path: Path) -> None:
+        """Take the file's path; its folder must exist. An existing one is replaced."""
+        self._path = path
+        name = f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}"
+        self._beside = path.with_name(name)
+
+    def write(self, write: Callable[[BinaryIO], object]) -> None:
+        """Write it; `write` is given the open file. Where that fails nothing is left."""
+        _being_written.add(self._beside)
+        try:
+            self._file = self._beside.open("x+b")
+            write(self._file)
             # If a full disk cuts the last of its writes short, Pillow does not notice; one more of
             # a whole block is refused.
-            end = file.seek(0, os.SEEK_END)
-            file.write(bytes(BLOCK))
-            file.flush()
-            file.truncate(end)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        _being_written.discard(temporary)
+            end = self._file.seek(0, os.SEEK_END)
+            self._file.write(bytes(BLOCK))
+            self._file.flush()
+            self._file.truncate(end)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def finish(self) -> None:
+        """Wait till the disk has it, then put it in its place; any thread may do so."""
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._beside.replace(self._path)
+        except BaseException:
+            self._give_up()
+            raise
+        _being_written.discard(self._beside)
+
+    def _give_up(self) -> None:
+        with suppress(AttributeError, OSError):  # not opened; what it holds back has no room
+            self._file.close()
+        self._beside.unlink(missing_ok=True)
+        _being_written.discard(self._beside)
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file as `PartFile` does, at once; `write` is given the open file."""
+    file = PartFile(path)
+    file.write(write)
+    file.finish()
 
 
 def give_up_writing() -> None:
@@ -396,8 +411,15 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     if not isinstance(to, Path):
         write(to)
         return
-    try:
+    with errors_of_writing():
         write_whole(to, write)
+
+
+@contextmanager
+def errors_of_writing() -> Iterator[None]:
+    """Within it, what goes wrong is raised as a PhotoError that says so."""
+    try:
+        yield
     except Exception as error:
         reason = (getattr(error, "strerror", None) or "").lower() or str(error)
         raise PhotoError(f"cannot be written ({reason})") from error

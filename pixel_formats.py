@@ -25,24 +25,8 @@ def to_16_bits(values: np.ndarray) -> np.ndarray:
 def repeat_pixels(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:
     """Repeat each value of (h, w) uint8: (h * down, w * across); across is 1, 2, 4 or 8."""
     one_each = np.frombuffer(b"\1" * across, dtype=f"u{across}")
-    wide = (values.astype(one_each.dtype) * one_each).view(np.uint8)  # a row of them at once
-    return np.repeat(wide, down, axis=0)
-
-
-def average_pixels(values: np.ndarray, side: int, quarter: np.ndarray | None = None) -> np.ndarray:
-    """Average (H, W) uint8 over squares of side x side pixels: (H/side, W/side), rounded up.
-
-    Args:
-        values: what is averaged.
-        side: pixels.
-        quarter: values averaged over 4x4, if that is at hand.
-    """
-    if side % 4 == 0 and quarter is not None:
-        values, side = quarter, side // 4
-    image = Image.fromarray(values)
-    if side > 4 and side % 4 == 0:  # Pillow is twice as fast in two steps
-        image, side = image.reduce(4), side // 4
-    return np.asarray(image.reduce(side))
+    wide = np.multiply(values, one_each, dtype=one_each.dtype).view(np.uint8)  # all of one at once
+    return wide if down == 1 else np.repeat(wide, down, axis=0)
 
 
 def cut_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

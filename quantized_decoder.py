@@ -57,7 +57,9 @@ class QuantizedConv2d(nn.Module):
         self._laid_out = lru_cache(SIZES)(self._lay_out)
 
     def _lay_out(self, shape: torch.Size) -> Tensor:
-        return torch.ops.onednn.qconv_prepack(self.weight, self.scale, STEP, 0, *self._how, shape)
+        """As PackedConv2d's."""
+        pack, one = torch.ops.onednn.qconv_prepack, (1, *shape)
+        return pack(self.weight, self.scale, STEP, 0, *self._how, one)
 
     def forward(self, features: Tensor, added: Tensor | None = None) -> Tensor:
         """Map (B, c_in, H, W) to (B, c_out, H', W').
@@ -68,7 +70,7 @@ class QuantizedConv2d(nn.Module):
         """
         if features.dtype != torch.uint8:
             features = quantize(features)
-        weights = self._laid_out(features.shape), self.scale, self.zero_point
+        weights = self._laid_out(features.shape[1:]), self.scale, self.zero_point
         step = STEP if self.out == torch.uint8 else 1.0
         how = (self.bias, *self._how, step, 0, self.out)
         convolve = torch.ops.onednn.qconv2d_pointwise

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from averages import Averages
 from colour_space import (
     fit_to_gamut,
     grey_to_lightness,
@@ -17,13 +18,14 @@ from colour_space import (
     rgb_to_pixels,
 )
 from colour_table import colour_table
-from pixel_formats import average_pixels, repeat_pixels
+from pixel_formats import repeat_pixels
 
 STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
 TABLE_PIXELS = 1_000_000  # from so many on colours are looked up, for 2x2 pixels a chroma
 # JPEG stores one chroma for 2x2 pixels. Colours are looked up for cells of pixels, as large as
 # leaves LEAST_CELLS of them; what luma differs there from grey is added to each pixel's own value.
 CELLS, LEAST_CELLS = (8, 4, 2), 30_000
+STRIP_CELLS = 1 << 16  # converted at a time: few, since what is made of them stays in the cache
 
 
 @cache
@@ -158,7 +160,7 @@ def _looked_up(pixels: np.ndarray, ab: Tensor, rows: int) -> Iterator[np.ndarray
 
 
 def ycbcr_planes(
-    grey: np.ndarray, ab: Tensor, keep_luma: bool = False, quarter: np.ndarray | None = None
+    grey: np.ndarray, ab: Tensor, keep_luma: bool = False, averages: Averages | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour a photograph as JPEG stores it, without a trip of every pixel through RGB.
 
@@ -167,16 +169,16 @@ def ycbcr_planes(
         ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma.
         keep_luma: let grey be the luma as it is. Strong colours become lighter by that, photographs
             by 0.7 Lab units on average (docs/experiments.md); without, the lightness stays.
-        quarter: grey averaged over 4x4, as of photo.Photo, if that is at hand.
+        averages: of grey, if they are at hand.
 
     Returns:
         luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
     """
     cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
-    cells = average_pixels(grey, cell, quarter)
+    cells = (averages or Averages(grey)).over(cell)
     levels = np.empty((*cells.shape, 3), dtype=np.uint8)  # what luma differs from grey, and chroma
     table = colour_table(np.uint8, as_ycbcr=True)
-    rows = max(1, STRIP_PIXELS // cells.shape[1])
+    rows = max(1, STRIP_CELLS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
         levels[here] = table.colours(cells[here], table.places(strip))

@@ -1,10 +1,10 @@
-"""What several threads share: a list of work, and a bound on how much is in memory."""
+"""What several threads share: lists of work, and a bound on how much is in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Semaphore
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +47,28 @@ def each(
         finally:
             for _, result in running:
                 result.cancel()
+
+
+class Aside:
+    """Threads that do what only waits, so that who asks for it goes on meanwhile."""
+
+    def __init__(self, threads: int) -> None:
+        """Take how many; who asks for more than they can do waits too."""
+        self._pool = ThreadPoolExecutor(threads)
+        self._free = Semaphore(threads)
+
+    def do(self, what: Callable[[], T]) -> "Future[T]":
+        """Have something done, as soon as a thread is free."""
+        self._free.acquire()
+        future = self._pool.submit(what)
+        future.add_done_callback(lambda _: self._free.release())
+        return future
+
+    def __enter__(self) -> "Aside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 class Room:

@@ -657,15 +657,61 @@ def test_options_without_a_meaning_are_bad_usage(options, run):
     assert bad_usage.value.code == 2
 
 
+def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
+    album, tmp_path, run, monkeypatch
+):
+    predict = Colourizer.predict_together
+
+    def fails_for_one(self, photographs, variants):
+        if any(lightness.shape[-1] == 64 and lightness.mean() > 99 for lightness in photographs):
+            raise RuntimeError("what nobody expected")
+        return predict(self, photographs, variants)
+
+    monkeypatch.setattr(Colourizer, "predict_together", fails_for_one)
+    monkeypatch.setattr(colourize, "LAST_SHARE", 1)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    Image.new("L", (64, 48), 255).save(album / "photo1.png")
+    code, out, err = run(album, "-o", tmp_path / "out", "--json")
+    assert code == 1
+    assert [line for line in err.splitlines() if "error" in line] == [
+        f"error: {album / 'photo1.png'}: what nobody expected"
+    ]
+    rows = [json.loads(line) for line in out]
+    assert [row["result"] for row in rows].count("failed") == 1
+    for row in rows:
+        assert row["seconds"] > 0
+        assert all(Path(path).exists() for path in row["files"])
+        assert len(row["files"]) == (row["result"] == "colourized")
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_how_many_are_worked_at_together_changes_nothing(
+    album, tmp_path, run, monkeypatch, together
+):
+    monkeypatch.setattr("colourizer.TOGETHER", together)
+    monkeypatch.setattr(colourize, "LAST_SHARE", 1)
+    groups = []
+    attempt = colourize.attempt
+    monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
+    assert run(album, "-o", tmp_path / "out")[0] == 0
+    assert max(groups) == together
+    monkeypatch.setattr(colourize, "PIXELS_TOGETHER", 1)
+    code, out, _ = run(album, "-o", tmp_path / "alone")
+    assert (code, len(out)) == (0, 12)
+    for path in (tmp_path / "out").rglob("*.*"):
+        alone = tmp_path / "alone" / path.relative_to(tmp_path / "out")
+        assert np.abs(np.asarray(Image.open(path)) - np.asarray(Image.open(alone))).max() <= 1
+
+
 def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, run, monkeypatch):
-    predict = Colourizer.predict
+    predict = Colourizer.predict_together
 
     def asked(*args):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.1)  # the main thread notes it
         return predict(*args)
 
-    monkeypatch.setattr(Colourizer, "predict", asked)
+    monkeypatch.setattr(Colourizer, "predict_together", asked)
     monkeypatch.setattr(colourize, "count_cores", lambda: 1)
     monkeypatch.setattr(colourize, "PATIENCE", 60)
     monkeypatch.setattr("console.Interrupt._end", lambda _: None)

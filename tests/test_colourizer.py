@@ -76,6 +76,24 @@ def test_a_large_scan_gets_the_colours_of_its_thumbnail(colourizer):
         assert (ab - expected).abs().mean() < 0.15 * expected.abs().mean() + 0.5
 
 
+def test_together_photographs_get_the_colours_that_each_gets_alone():
+    colourizer = Colourizer.load(device="cpu")  # of the untrained network all would be alike
+    sizes = [(90, 60), (60, 90), (90, 60), (48, 64), (90, 60)]
+    photos = [
+        photo_lightness(np.asarray(scene(i, *size).convert("L"))) for i, size in enumerate(sizes)
+    ]
+    together = colourizer.predict_together(photos, variants=2)
+    assert len(together) == len(photos)
+    for lightness, (colourings, sure) in zip(photos, together, strict=True):
+        expected, expected_sure = colourizer.predict(lightness, variants=2)
+        for ab, alone in zip(colourings, expected, strict=True):
+            assert ab.shape == alone.shape
+            assert (ab - alone).abs().max() < 0.1  # Lab units
+        assert torch.allclose(sure, expected_sure, atol=0.01)
+    assert (together[0][0][0] - together[2][0][0]).abs().max() > 1  # each has its own
+    assert colourizer.predict_together([], variants=1) == []
+
+
 def test_threads_may_share_a_colourizer(colourizer):
     photos = [np.asarray(scene(i, 90, 60).convert("L")) for i in range(8)]
     alone = [colourizer.colourize(photo) for photo in photos]

@@ -22,6 +22,7 @@ FLOORS = (
         "device",
         "photo",
         "duplicates",
+        "averages",
         "batching",
         "packed_convolutions",
         "published_weights",

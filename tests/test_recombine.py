@@ -9,8 +9,6 @@ from PIL import Image
 
 import recombine
 from colour_space import lightness_to_grey, rgb_to_lab
-from colourizer import reduced_lightness
-from photo import Photo
 from recombine import (
     CELLS,
     _add_to_cells,
@@ -130,20 +128,6 @@ def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
     expected = lab_of(np.concatenate(list(rgb_strips(grey, ab))))
     monkeypatch.setattr(recombine, "LEAST_CELLS", grey.size / cell**2)
     assert (lab_of(as_rgb(*ycbcr_planes(grey, ab))) - expected).abs().mean() < 1.2
-
-
-@pytest.mark.parametrize("size", [(1201, 1300), (2600, 2400)])
-def test_a_quarter_at_hand_changes_nothing(size):
-    grey = np.asarray(scene(2).convert("L").resize(size))
-    quarter = Photo(grey, "JPEG").quarter
-    for one, other in zip(
-        ycbcr_planes(grey, some_ab(), quarter=quarter), ycbcr_planes(grey, some_ab()), strict=True
-    ):
-        assert np.array_equal(one, other)
-    lightness = reduced_lightness(grey, quarter)
-    assert torch.allclose(lightness, reduced_lightness(grey), atol=0.5)
-    assert Photo(grey[..., None].repeat(3, axis=2), "JPEG").quarter is None
-    assert Photo(grey.astype(np.uint16), "TIFF").quarter is None
 
 
 @pytest.mark.parametrize("cell", [2, 8])
