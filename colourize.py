@@ -1,6 +1,7 @@
 """Command: put colour into black-and-white photographs."""
 
 import argparse
+import gc
 import io
 import itertools
 import json
@@ -690,6 +691,7 @@ def colourize_all(
     # A thread that is back from a computation waits for Python's lock no longer than this.
     sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
+    gc.freeze()  # what is there by now stays, and need not be looked through again and again
     remove_leftovers({job.coloured[0].parent for job in mine})
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     there_already = 0
