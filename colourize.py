@@ -389,20 +389,19 @@ def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
 def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
     """Colourize a few photographs; what becomes of them is noted in their outcomes."""
     args = run.args
-    opened: list[tuple[Unfinished, Photo, Averages]] = []
+    opened: list[tuple[Unfinished, Seen]] = []
     for item in unfinished:
         with noting(item.outcome, run):
             run.check()
             photo = read_photo(item.job.source, with_scans=args.keep_luma)
-            photo = only_what_counts(photo, args.format)
-            opened.append((item, photo, Averages(photo.pixels)))
+            opened.append((item, see(photo, args)))
     variants = len(unfinished[0].job.coloured)
     begun = time.monotonic()
     try:
-        photos = [(photo, averages) for _, photo, averages in opened]
-        predicted = predict(photos, variants, args, run.colourizer, run.reference)
+        seen = [photo for _, photo in opened]
+        predicted = predict(seen, variants, args, run.colourizer, run.reference)
     except Exception as error:
-        for item, *_ in opened:
+        for item, _ in opened:
             if len(opened) > 1:  # whichever of them it was, the others get their colours
                 colourize([item], run)
                 continue
@@ -410,10 +409,10 @@ def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
                 raise error
         return
     seconds = (time.monotonic() - begun) / max(1, len(opened))
-    for (item, photo, averages), colourings in zip(opened, predicted, strict=True):
+    for (item, photo), colourings in zip(opened, predicted, strict=True):
         item.outcome.seconds += seconds
         with noting(item.outcome, run):
-            write_all(item, photo, averages, colourings, run)
+            write_all(item, photo, colourings, run)
 
 
 def finish(outcome: Outcome, run: Run) -> None:
@@ -425,8 +424,24 @@ def finish(outcome: Outcome, run: Run) -> None:
             outcome.files.append(path)
 
 
+@dataclass
+class Seen:
+    """A photograph, and what the network is to see of it: lightness (1, h, w) in [0, 100]."""
+
+    photo: Photo
+    averages: Averages  # of its pixels
+    lightness: torch.Tensor
+
+
+def see(photo: Photo, args: argparse.Namespace) -> Seen:
+    """Reduce a photograph, at once: while its pixels are near, that takes half the time."""
+    photo = only_what_counts(photo, args.format)
+    averages = Averages(photo.pixels)
+    return Seen(photo, averages, reduced_lightness(photo.pixels, averages))
+
+
 def predict(
-    photos: Sequence[tuple[Photo, Averages]],
+    photos: Sequence[Seen],
     variants: int,
     args: argparse.Namespace,
     colourizer: Colourizer,
@@ -437,13 +452,12 @@ def predict(
     Raises:
         PhotoError: a hint lies outside the photograph.
     """
-    lightness = [reduced_lightness(photo.pixels, averages) for photo, averages in photos]
     if not args.hint and reference is None:
-        return colourizer.predict_together(lightness, variants)
+        return colourizer.predict_together([seen.lightness for seen in photos], variants)
     predicted: list[Colourings] = []
-    for (photo, _), seen in zip(photos, lightness, strict=True):
-        prediction = colourizer.study(seen)
-        size = photo.pixels.shape[0], photo.pixels.shape[1]
+    for seen in photos:
+        prediction = colourizer.study(seen.lightness)
+        size = seen.photo.pixels.shape[0], seen.photo.pixels.shape[1]
         try:
             colourings = [
                 prediction.ab(colourizer.vividness, variant, args.hint, size, reference)
@@ -455,16 +469,14 @@ def predict(
     return predicted
 
 
-def write_all(
-    item: Unfinished, photo: Photo, averages: Averages, predicted: Colourings, run: Run
-) -> None:
+def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> None:
     """Write the files of a photograph that are to be written; `finish` waits for the disk.
 
     Raises:
         PhotoError: one cannot be written.
         Stopped: the run ends before they are.
     """
-    args, job, wanted = run.args, item.job, item.wanted
+    args, job, wanted, photo = run.args, item.job, item.wanted, seen.photo
     colourings, sure = predicted
 
     def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
@@ -477,7 +489,7 @@ def write_all(
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
             how = {"target": args.format, "tag": run.tag, "check": run.check}
-            write(path, partial(write_coloured, photo=photo, ab=ab, averages=averages, **how))
+            write(path, partial(write_coloured, photo=photo, ab=ab, averages=seen.averages, **how))
     run.check()
     if job.sheet in wanted and job.sheet:
         small = reduce_to(photo, TILE)
@@ -541,10 +553,9 @@ def colourize_stream(
     file = io.BytesIO()  # encoders go back to earlier places
     try:
         file_in = io.BytesIO(sys.stdin.buffer.read())
-        photo = only_what_counts(read_photo(file_in, with_scans=args.keep_luma), args.format)
-        averages = Averages(photo.pixels)
-        [((ab,), _)] = predict([(photo, averages)], 1, args, colourizer, reference)
-        write_coloured(file, photo, ab, args.format, tag, lambda: None, averages)
+        seen = see(read_photo(file_in, with_scans=args.keep_luma), args)
+        [((ab,), _)] = predict([seen], 1, args, colourizer, reference)
+        write_coloured(file, seen.photo, ab, args.format, tag, lambda: None, seen.averages)
     except Exception as error:  # what cannot be read, or has no room in the format
         print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1

@@ -62,7 +62,7 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     black, white = (
         float(np.partition(values, place)[place]) for place in (left_out, len(values) - 1 - left_out)
     )
-    if white - black < LEAST_RANGE:
+    if white - black < LEAST_RANGE or (black <= BLACK and white >= WHITE):
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)
     stretched = (lightness - black) * ((new_white - new_black) / (white - black)) + new_black

@@ -92,6 +92,9 @@ def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tens
     planes = planes.float().cpu()
     wide = planes[0] @ _bicubic(planes.shape[3], width).T
     weights = _bicubic(planes.shape[2], height)
+    if rows >= height:
+        yield weights @ wide
+        return
     for y in range(0, height, rows):
         mixed = weights[y : y + rows]
         used = mixed.any(dim=0).nonzero()  # the others would only take time
