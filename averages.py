@@ -37,7 +37,7 @@ class Averages:
             if side > 4:
                 self._known[side] = _reduce(self.over(side // 2), 2)
             elif self._pixels.ndim == 2 and self._pixels.dtype == np.uint8:
-                self._known[side] = _over_4(self._pixels) if side == 4 else _reduce(self._pixels, 2)
+                self._known[side] = _over(side, self._pixels)
             else:  # a strip at a time: copied, it takes memory
                 strips = range(0, len(self._pixels), ROWS_AT_ONCE)
                 self._known[side] = np.concatenate(
@@ -51,40 +51,40 @@ def _reduce(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).reduce(side))
 
 
-def _over_4(grey: np.ndarray) -> np.ndarray:
-    """Average (H, W) uint8 over 4x4; by a convolution in integers in half the time of Pillow."""
-    whole = len(grey) - len(grey) % 4
+def _over(side: int, grey: np.ndarray) -> np.ndarray:
+    """Average (H, W) uint8 over squares of 2 or 4; by integer convolution, in half the time."""
+    whole = len(grey) - len(grey) % side
     if not whole or grey.shape[1] % 4 or not _convolves():
-        return _reduce(grey, 4)
-    averages = _convolve(grey[:whole])
-    return averages if whole == len(grey) else np.concatenate((averages, _reduce(grey[whole:], 4)))
+        return _reduce(grey, side)
+    averages, rest = _convolve(grey[:whole], side), grey[whole:]
+    return np.concatenate((averages, _reduce(rest, side))) if len(rest) else averages
 
 
 @torch.inference_mode()
-def _convolve(grey: np.ndarray) -> np.ndarray:
-    """Average (H, W) uint8 over 4x4; H and W are multiples of 4."""
-    # Pixels beside each other are channels, which oneDNN wants last: a view. A quarter as many come
-    # out; 16 are faster than 4.
+def _convolve(grey: np.ndarray, side: int) -> np.ndarray:
+    """Average (H, W) uint8 over squares; H is a multiple of side, W one of 4."""
+    # Pixels beside each other are channels, which oneDNN wants last: a view. Fewer come out; 16 are
+    # faster than 4.
     channels = math.gcd(grey.shape[1], 16)
     rows = np.require(grey, requirements=("C", "W"))  # others PyTorch cannot view, or warns of
     features = torch.from_numpy(rows.reshape(1, len(rows), -1, channels)).permute(0, 3, 1, 2)
-    weight, scales, zeros, halves = _weights(features.shape)
+    weight, scales, zeros, halves = _weights(side, features.shape)
     averages = torch.ops.onednn.qconv2d_pointwise(
-        features, 1.0, 0, weight, scales, zeros, halves, [4, 1], [0, 0], [1, 1], 1, 16.0, 0,
-        torch.uint8, "none", [], "",
+        features, 1.0, 0, weight, scales, zeros, halves, [side, 1], [0, 0], [1, 1], 1,
+        float(side**2), 0, torch.uint8, "none", [], "",
     )  # fmt: skip
-    return averages.permute(0, 2, 3, 1).reshape(len(rows) // 4, -1).numpy()
+    return averages.permute(0, 2, 3, 1).reshape(len(rows) // side, -1).numpy()
 
 
 @lru_cache(SHAPES)
-def _weights(shape: torch.Size) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _weights(side: int, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Make the weights for features of a shape; their scales and zero points; and the bias."""
-    out = shape[1] // 4
-    weight = torch.eye(out, dtype=torch.int8).repeat_interleave(4, dim=1)  # (out, 4 * out)
-    weight = weight[:, :, None, None].repeat(1, 1, 4, 1)
+    out = shape[1] // side
+    weight = torch.eye(out, dtype=torch.int8).repeat_interleave(side, dim=1)  # (out, side * out)
+    weight = weight[:, :, None, None].repeat(1, 1, side, 1)
     scales = torch.ones(out)
     weight = torch.ops.onednn.qconv_prepack(
-        weight, scales, 1.0, 0, [4, 1], [0, 0], [1, 1], 1, shape
+        weight, scales, 1.0, 0, [side, 1], [0, 0], [1, 1], 1, shape
     )
     # Half of what lies in the middle between two is to be rounded up; oneDNN rounds to even ones.
     return weight, scales, torch.zeros(out, dtype=torch.int64), torch.full((out,), 0.5)
@@ -99,6 +99,10 @@ def _convolves() -> bool:
     grey[:16] = 255  # the largest sums
     try:
         of_widths = [grey[:, :width] for width in (240, 232, 236)]  # 16, 8 and 4 channels
-        return all((_convolve(part) == _reduce(part, 4)).all() for part in of_widths)
+        return all(
+            (_convolve(part, side) == _reduce(part, side)).all()
+            for part in of_widths
+            for side in (2, 4)
+        )
     except Exception:  # whatever has become of the operators: Pillow does the same
         return False
