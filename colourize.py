@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from averages import Averages
 from checkpoint import BUNDLED, CheckpointError
@@ -45,7 +45,7 @@ from console import (
     progress,
     run_command,
 )
-from decoder import SeveralPicturesError
+from decoder import SeveralPicturesError, open_image
 from device import add_device_option, count_cores, keep_freed_memory
 from distributed import find_share
 from hints import Hint, HintError, parse_hint
@@ -56,7 +56,6 @@ from photo import (
     PartFile,
     Photo,
     PhotoError,
-    count_pixels,
     errors_of_writing,
     find_photos,
     give_up_writing,
@@ -130,7 +129,8 @@ class Unfinished:
 
     job: Job
     wanted: list[Path]  # those of its files that are to be written
-    pixels: int  # of the photograph
+    opened: ImageFile.ImageFile | None  # the photograph, until it is read
+    pixels: int  # of it
     outcome: Outcome
 
 
@@ -376,7 +376,9 @@ def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
     for job, outcome in zip(jobs, outcomes, strict=True):
         with noting(outcome, run):
             if wanted := list_unfinished(job, run.args.overwrite):
-                unfinished.append(Unfinished(job, wanted, count_pixels(job.source), outcome))
+                image = open_image(job.source)
+                pixels = image.width * image.height
+                unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
         count = max(1, sum(pixels <= PIXELS_TOGETHER for pixels in sums))
@@ -389,30 +391,31 @@ def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
 def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
     """Colourize a few photographs; what becomes of them is noted in their outcomes."""
     args = run.args
-    opened: list[tuple[Unfinished, Seen]] = []
+    to_colour: list[tuple[Unfinished, Seen]] = []
     for item in unfinished:
         with noting(item.outcome, run):
             run.check()
-            photo = read_photo(item.job.source, with_scans=args.keep_luma)
-            opened.append((item, see(photo, args)))
+            image, item.opened = item.opened, None
+            photo = read_photo(item.job.source, args.keep_luma, image)
+            to_colour.append((item, see(photo, args)))
     variants = len(unfinished[0].job.coloured)
     begun = time.monotonic()
     try:
-        seen = [photo for _, photo in opened]
-        predicted = predict(seen, variants, args, run.colourizer, run.reference)
+        photos = [seen for _, seen in to_colour]
+        predicted = predict(photos, variants, args, run.colourizer, run.reference)
     except Exception as error:
-        for item, _ in opened:
-            if len(opened) > 1:  # whichever of them it was, the others get their colours
+        for item, _ in to_colour:
+            if len(to_colour) > 1:  # whichever of them it was, the others get their colours
                 colourize([item], run)
                 continue
             with noting(item.outcome, run):
                 raise error
         return
-    seconds = (time.monotonic() - begun) / max(1, len(opened))
-    for (item, photo), colourings in zip(opened, predicted, strict=True):
+    seconds = (time.monotonic() - begun) / max(1, len(to_colour))
+    for (item, seen), colourings in zip(to_colour, predicted, strict=True):
         item.outcome.seconds += seconds
         with noting(item.outcome, run):
-            write_all(item, photo, colourings, run)
+            write_all(item, seen, colourings, run)
 
 
 def finish(outcome: Outcome, run: Run) -> None:
@@ -485,7 +488,9 @@ def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> 
             part.write(content)
         item.outcome.on_their_way.append((path, run.aside.do(part.finish)))
 
-    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
+    folder = job.coloured[0].parent
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
             how = {"target": args.format, "tag": run.tag, "check": run.check}

@@ -57,11 +57,10 @@ def stretch_levels(lightness: Tensor) -> Tensor:
         lightness (1, 1, h, w) in [0, 100].
     """
     values = lightness.numpy().ravel()
-    left_out = round(LEVELS_SHARE * (len(values) - 1))
+    last = len(values) - 1
+    left_out = round(LEVELS_SHARE * last)
     # One place at a time: for two NumPy has no quick way.
-    black, white = (
-        float(np.partition(values, place)[place]) for place in (left_out, len(values) - 1 - left_out)
-    )
+    black, white = (float(np.partition(values, n)[n]) for n in (left_out, last - left_out))
     if white - black < LEAST_RANGE or (black <= BLACK and white >= WHITE):
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)

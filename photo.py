@@ -164,18 +164,23 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
     return Image.composite(image, white, Image.fromarray(to_8_bits(alpha)))
 
 
-def read_photo(source: Path | BinaryIO, with_scans: bool = False) -> Photo:
+def read_photo(
+    source: Path | BinaryIO,
+    with_scans: bool = False,
+    opened: ImageFile.ImageFile | None = None,
+) -> Photo:
     """Read a photograph with its alpha and metadata, upright.
 
     Args:
         source: a file's path, or an open file that can be read from any place.
         with_scans: read a grey JPEG's scans too.
+        opened: it, as of decoder.open_image, if it is open already; it is closed.
 
     Raises:
         PhotoError: it cannot be read.
         SeveralPicturesError: it has several pages or frames.
     """
-    image = open_image(source)
+    image = opened or open_image(source)
     try:
         return _read(source, image, with_scans)
     except PhotoError:
