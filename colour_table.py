@@ -21,7 +21,7 @@ _SIDE = round(2 * AB_REACH / AB_STEP) + 1  # of the square of all chromas
 # Colours are computed for so many equal steps of grey, of 65536ths, and interpolated in between;
 # lightness is off by 0.2 Lab units at most (docs/experiments.md).
 STEPS, STEP = 64, 1024
-AT_ONCE = 4096  # chromas that are computed at a time
+AT_ONCE = 1024  # chromas that are computed at a time
 
 
 def _ends() -> Tensor:
@@ -32,14 +32,9 @@ def _ends() -> Tensor:
 @cache
 @torch.inference_mode(False)  # whoever comes next may want gradients
 def _between() -> Tensor:
-    """Say how much of each end of a step goes into each grey level of 8 bits, (256, STEPS + 1)."""
-    levels, ends = torch.arange(256) * 257, _ends()
-    step = levels // STEP
-    share = (levels - ends[step]) / ends.diff()[step]
-    weights = torch.zeros(256, STEPS + 1)
-    weights[torch.arange(256), step] = 1 - share
-    weights[torch.arange(256), step + 1] = share
-    return weights
+    """Say how far into its step each grey level of 8 bits lies, (256 / STEPS, STEPS) in [0, 1]."""
+    levels = (torch.arange(256) * 257).view(STEPS, -1).T
+    return (levels - _ends()[:-1]) / _ends().diff()
 
 
 class ColourTable:
@@ -79,7 +74,9 @@ class ColourTable:
         rows = self._row_of.take(chromas)
         if rows.min() < 0:
             with self._adding:
-                missing = np.unique(chromas[self._row_of.take(chromas) < 0])
+                wanted = np.zeros(_SIDE**2, dtype=np.bool_)
+                wanted[chromas] = True
+                missing = np.flatnonzero(wanted & (self._row_of < 0)).astype(np.int32)
                 for n in range(0, len(missing), AT_ONCE):
                     self._add(missing[n : n + AT_ONCE])
             rows = self._row_of.take(chromas)
@@ -106,14 +103,17 @@ class ColourTable:
 
     def _rows_of(self, colours: Tensor) -> np.ndarray:
         """Make rows of 8 bits, (N, 256), of the colours (3, N, STEPS + 1) at the ends of steps."""
-        levels = (colours.flatten(0, 1) @ _between().T).view(3, -1, 256) * 255
-        levels = levels.round_().clamp_(0, 255).to(torch.int16)
-        if self._as_ycbcr:
-            levels[0] -= torch.arange(256)  # negative ones wrap around below
-        numbers = np.zeros((*levels.shape[1:], 4), dtype=np.uint8)
-        for n, channel in enumerate(levels.numpy()):
-            numbers[..., n] = channel.astype(np.uint8)
-        return numbers.view(np.uint32)[..., 0]
+        begin, more = colours[..., :-1] * 255, colours.diff(dim=2) * 255  # (3, N, STEPS)
+        numbers = torch.zeros(colours.shape[1], STEPS, len(_between()), 4, dtype=torch.uint8)
+        for n, share in enumerate(_between()):  # the n-th grey level of each step
+            levels = torch.addcmul(begin, more, share).round_().clamp_(0, 255).to(torch.int16)
+            if self._as_ycbcr:
+                levels[0] -= (
+                    torch.arange(STEPS) * len(_between()) + n
+                )  # what is below 0 wraps around
+            for channel, values in enumerate(levels.to(torch.uint8)):
+                numbers[:, :, n, channel] = values
+        return numbers.numpy().view(np.uint32).reshape(len(numbers), -1)
 
     def _deep_rows(self, colours: Tensor) -> np.ndarray:
         """Make rows of 16 bits, (N, 3 * STEPS), as `_rows_of` those of 8."""

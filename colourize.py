@@ -79,9 +79,7 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # Pixels of the photographs that are in memory at the same time, over all threads: one for so many
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
-# A thread works at several photographs at a time, if they have no more pixels than this together,
-# and there are LAST_SHARE times as many for each thread.
-PIXELS_TOGETHER, LAST_SHARE = 25_000_000, 8
+PIXELS_TOGETHER = 25_000_000  # of the photographs that a thread works at at a time, if several
 FILES_ON_THEIR_WAY = 16  # to the disk, at a time; there is a thread for each
 SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"
@@ -396,7 +394,7 @@ def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
         with noting(item.outcome, run):
             run.check()
             image, item.opened = item.opened, None
-            photo = read_photo(item.job.source, args.keep_luma, image)
+            photo = read_photo(item.job.source, with_scans=args.keep_luma, opened=image)
             to_colour.append((item, see(photo, args)))
     variants = len(unfinished[0].job.coloured)
     begun = time.monotonic()
@@ -585,6 +583,18 @@ def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list
     return [job for job in jobs if owner(job) == rank]
 
 
+def cut_into_groups(jobs: Sequence[Job], together: int, threads: int) -> Iterator[Sequence[Job]]:
+    """Cut jobs into groups of so many, and of fewer in the end.
+
+    There no thread is to be left with many while the others have none.
+    """
+    first = 0
+    while left := len(jobs) - first:
+        count = max(1, min(together, left // (2 * threads)))
+        yield jobs[first : first + count]
+        first += count
+
+
 def wait_for_others(processes: int) -> None:
     """Wait until all processes are here: torchrun stops the others when one has ended with 1."""
     if processes > 1:
@@ -726,9 +736,7 @@ def colourize_all(
         aside = stack.enter_context(Aside(FILES_ON_THEIR_WAY))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
         run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), aside, stop)
-        # In the end no thread is to be left with many while the others have none.
-        together = max(1, min(colourizer.together, len(mine) // (LAST_SHARE * threads)))
-        groups = (mine[n : n + together] for n in range(0, len(mine), together))
+        groups = cut_into_groups(mine, colourizer.together, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
         results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)

@@ -668,7 +668,6 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
         return predict(self, photographs, variants)
 
     monkeypatch.setattr(Colourizer, "predict_together", fails_for_one)
-    monkeypatch.setattr(colourize, "LAST_SHARE", 1)
     monkeypatch.setattr(colourize, "count_cores", lambda: 1)
     Image.new("L", (64, 48), 255).save(album / "photo1.png")
     code, out, err = run(album, "-o", tmp_path / "out", "--json")
@@ -684,12 +683,24 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
         assert len(row["files"]) == (row["result"] == "colourized")
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 100])
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count, threads):
+    jobs = list(range(count))
+    groups = list(colourize.cut_into_groups(jobs, 4, threads))
+    assert [job for group in groups for job in group] == jobs
+    sizes = [len(group) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(1 <= size <= 4 for size in sizes)
+    assert sizes.count(4) >= count // 4 - 2 * threads
+    assert sizes[-threads:].count(1) == min(threads, len(sizes))
+
+
 @pytest.mark.parametrize("together", [1, 3])
 def test_how_many_are_worked_at_together_changes_nothing(
     album, tmp_path, run, monkeypatch, together
 ):
     monkeypatch.setattr("colourizer.TOGETHER", together)
-    monkeypatch.setattr(colourize, "LAST_SHARE", 1)
     groups = []
     attempt = colourize.attempt
     monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
