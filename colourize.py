@@ -12,7 +12,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -80,7 +80,7 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
 PIXELS_TOGETHER = 25_000_000  # of the photographs that a thread works at at a time, if several
-FILES_ON_THEIR_WAY = 16  # to the disk, at a time; there is a thread for each
+WAITING = 16  # groups whose files are on their way to the disk; there is a thread for each
 SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"
 
@@ -112,7 +112,7 @@ class Outcome:
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
     # Files that are written, but that the disk has to be waited for.
-    on_their_way: list[tuple[Path, Future[None]]] = field(default_factory=list)
+    unfinished: list[tuple[Path, PartFile]] = field(default_factory=list)
 
     def as_json(self) -> str:
         """Write it as one line of JSON."""
@@ -367,10 +367,15 @@ def noting(outcome: Outcome, run: Run) -> Iterator[None]:
     outcome.seconds += time.monotonic() - begun
 
 
-def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
-    """Colourize a few photographs, as far as they are not done, whatever comes of it."""
+def attempt(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[None]]]:
+    """Colourize a few photographs, as far as they are not done, whatever comes of it.
+
+    Returns:
+        What became of each; and what has to be waited for until that is so.
+    """
     outcomes = [Outcome(job.source, "skipped", reason=THERE_ALREADY) for job in jobs]
     unfinished: list[Unfinished] = []
+    on_their_way = []
     for job, outcome in zip(jobs, outcomes, strict=True):
         with noting(outcome, run):
             if wanted := list_unfinished(job, run.args.overwrite):
@@ -382,8 +387,10 @@ def attempt(jobs: Sequence[Job], run: Run) -> list[Outcome]:
         count = max(1, sum(pixels <= PIXELS_TOGETHER for pixels in sums))
         with run.room.take(sum(item.pixels for item in unfinished[:count])):
             colourize(unfinished[:count], run)
+        written = [item.outcome for item in unfinished[:count]]
+        on_their_way.append(run.aside.do(partial(finish, written, run)))
         unfinished = unfinished[count:]
-    return outcomes
+    return outcomes, on_their_way
 
 
 def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
@@ -416,13 +423,14 @@ def colourize(unfinished: Sequence[Unfinished], run: Run) -> None:
             write_all(item, seen, colourings, run)
 
 
-def finish(outcome: Outcome, run: Run) -> None:
-    """Wait till the disk has a photograph's files."""
-    with noting(outcome, run):
-        for path, writing in outcome.on_their_way:
-            with errors_of_writing():
-                writing.result()
-            outcome.files.append(path)
+def finish(outcomes: Sequence[Outcome], run: Run) -> None:
+    """Wait till the disk has the files of a few photographs."""
+    for outcome in outcomes:
+        with noting(outcome, run):
+            for path, file in outcome.unfinished:
+                with errors_of_writing():
+                    file.finish()
+                outcome.files.append(path)
 
 
 @dataclass
@@ -484,7 +492,7 @@ def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> 
         part = PartFile(path)
         with errors_of_writing():
             part.write(content)
-        item.outcome.on_their_way.append((path, run.aside.do(part.finish)))
+        item.outcome.unfinished.append((path, part))
 
     folder = job.coloured[0].parent
     if not folder.is_dir():
@@ -581,6 +589,15 @@ def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list
         return zlib.crc32(os.fsencode(name)) % processes
 
     return [job for job in jobs if owner(job) == rank]
+
+
+def wait_for_disk(
+    results: Iterator[tuple[Any, tuple[list[Outcome], list[Future[None]]]]],
+) -> Iterator[Outcome]:
+    """Give the outcomes of attempts, when the disk has all files of an attempt."""
+    for _, (outcomes, on_their_way) in results:
+        wait(on_their_way)
+        yield from outcomes
 
 
 def cut_into_groups(jobs: Sequence[Job], together: int, threads: int) -> Iterator[Sequence[Job]]:
@@ -733,16 +750,14 @@ def colourize_all(
             except OSError as error:
                 print_error(f"--report {path}: {error.strerror}")
                 return 2
-        aside = stack.enter_context(Aside(FILES_ON_THEIR_WAY))
+        aside = stack.enter_context(Aside(WAITING))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
         run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), aside, stop)
         groups = cut_into_groups(mine, colourizer.together, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
         results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)
-        outcomes = (outcome for _, group in results for outcome in group)
-        for outcome in progress(outcomes, "colourizing", len(mine)):
-            finish(outcome, run)
+        for outcome in progress(wait_for_disk(results), "colourizing", len(mine)):
             counts[outcome.result] += 1
             there_already += outcome.reason == THERE_ALREADY
             if outcome.result == "failed":
