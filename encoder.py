@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -13,13 +12,15 @@ from PIL import Image, JpegImagePlugin
 from simplejpeg import encode_jpeg_yuv_planes
 
 from jpeg_scans import (
+    MOST_EXIF,
+    MOST_XMP,
     PROGRESSIVE,
     START,
     GreyScans,
     grey_scans,
     join_scans,
+    say,
     what_is_not_said,
-    what_is_said,
 )
 from metadata import exif_directory, new_exif, new_xmp
 from pixel_formats import to_8_bits, to_16_bits
@@ -33,9 +34,6 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 90},
 }
 DEEP = ("PNG", "TIFF")  # formats that hold 16 bits
-# Bytes that EXIF, and XMP, have room for in a JPEG, behind the names that go before them.
-JPEG_EXIF, JPEG_XMP = 65533 - 6, 65533 - 29
-JPEG_DENSITY = 13  # where the unit and the densities lie in a JPEG that Pillow wrote
 
 
 def encode(
@@ -69,7 +67,9 @@ def encode(
         strips = _chain(first, strips)
     strips = _checked(strips, size, bits)
     if file_format == "JPEG":
-        _save_jpeg(file, _rgb_image(strips, size), metadata, tag)
+        compressed = io.BytesIO()
+        _rgb_image(strips, size).save(compressed, "JPEG", **SAVE_OPTIONS["JPEG"])
+        _write_jpeg(file, compressed.getvalue(), metadata, tag)
         return
     if file_format == "BMP":
         alpha = None
@@ -124,21 +124,18 @@ def encode_ycbcr(
         metadata: as in photo.Photo.
         tag: what made it; without, XMP and EXIF do not say.
     """
-    header = io.BytesIO()  # what Pillow says in a JPEG of one pixel is said in ours
-    _save_jpeg(header, Image.new("YCbCr", (1, 1)), metadata, tag)
-    said = what_is_said(header.getvalue())
     if not isinstance(luma, GreyScans):
         # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.
         quality = SAVE_OPTIONS["JPEG"]["quality"]
-        compressed = encode_jpeg_yuv_planes(luma, *chroma, quality=quality)
-        file.write(START + said)
-        file.write(what_is_not_said(compressed))
+        _write_jpeg(file, encode_jpeg_yuv_planes(luma, *chroma, quality=quality), metadata, tag)
         return
-    header.seek(0)
-    with JpegImagePlugin.JpegImageFile(header) as one_pixel:
-        table = one_pixel.quantization[1]  # of chroma
+    one_pixel = io.BytesIO()
+    Image.new("YCbCr", (1, 1)).save(one_pixel, "JPEG", **SAVE_OPTIONS["JPEG"])
+    one_pixel.seek(0)
+    with JpegImagePlugin.JpegImageFile(one_pixel) as image:
+        table = image.quantization[1]  # of chroma
     first, second = (_grey_jpeg(file, c, table, luma.frame == PROGRESSIVE) for c in chroma)
-    content = join_scans(said, (luma, first, second))
+    content = join_scans(_say(metadata, tag), (luma, first, second))
     file.seek(0)
     file.truncate()
     file.write(content)
@@ -159,22 +156,31 @@ def _grey_jpeg(
     return scans
 
 
-def _save_jpeg(
-    file: BinaryIO, image: Image.Image, metadata: dict[str, Any], tag: str | None
+def _write_jpeg(
+    file: BinaryIO, compressed: bytes, metadata: dict[str, Any], tag: str | None
 ) -> None:
-    """Write an image as JPEG, and of what is to be said what there is room for."""
+    """Write a JPEG that says nothing, and of what is to be said what there is room for."""
+    file.write(START + _say(metadata, tag))
+    file.write(what_is_not_said(compressed))
+
+
+def _say(metadata: dict[str, Any], tag: str | None) -> bytes:
+    """Write the segments of a JPEG that say what is to be said, and has room."""
     exif, xmp = new_exif(metadata.get("exif", b""), tag), new_xmp(metadata.get("xmp", b""), tag)
-    if len(exif) > JPEG_EXIF:
+    if len(exif) > MOST_EXIF:
         exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
-    exif = exif if len(exif) <= JPEG_EXIF else new_exif(b"", tag)
-    xmp = xmp if len(xmp) <= JPEG_XMP else new_xmp(b"", tag)
-    options = SAVE_OPTIONS["JPEG"] | _what_to_say(exif, xmp, metadata)
-    options |= {"comment": metadata.get("comment"), "extra": _segments(metadata)}
-    image.save(file, "JPEG", **options)
-    dpi = metadata.get("dpi")
-    if dpi and metadata.get("per_cm"):  # Pillow says it per inch
-        file.seek(JPEG_DENSITY)
-        file.write(struct.pack(">B2H", 2, *(round(value / 2.54) for value in dpi)))
+    exif = exif if len(exif) <= MOST_EXIF else new_exif(b"", tag)
+    xmp = xmp if len(xmp) <= MOST_XMP else new_xmp(b"", tag)
+    unit, per_unit = (2, 2.54) if metadata.get("per_cm") else (1, 1)
+    across, down = (round(value / per_unit) for value in metadata.get("dpi") or (0, 0))
+    return say(
+        (unit, across, down) if across and down else (0, 1, 1),
+        exif,
+        metadata.get("photoshop", ()),
+        xmp,
+        metadata.get("icc_profile", b""),
+        metadata.get("comment") or b"",
+    )
 
 
 def _what_to_say(exif: bytes, xmp: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -226,9 +232,3 @@ def _rgb_image(strips: Iterable[np.ndarray], size: tuple[int, int]) -> Image.Ima
         image.paste(Image.fromarray(strip), (0, y))
         y += len(strip)
     return image
-
-
-def _segments(metadata: dict[str, Any]) -> bytes:
-    """Write what Photoshop, and the IPTC in its place, says, as segments of a JPEG."""
-    parts = metadata.get("photoshop", ())
-    return b"".join(b"\xff\xed" + (len(part) + 2).to_bytes(2, "big") + part for part in parts)

@@ -1,4 +1,4 @@
-"""Three grey JPEGs, of luma and both chromas -> one JPEG in colour that holds their very bits.
+"""JPEGs' segments: three grey JPEGs -> one in colour with their very bits; what a JPEG says.
 
 A JPEG may keep each component in scans of its own (ITU-T T.81, 4.8.1), and those are compressed as
 if there were no others. So the scans of a grey photograph are the luma of a coloured one: nothing
@@ -6,7 +6,8 @@ has to be decoded, rounded and compressed once more.
 """
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 START, END = b"\xff\xd8", b"\xff\xd9"
@@ -14,6 +15,10 @@ DQT, DHT, DRI, SOS, EOI = 0xDB, 0xC4, 0xDD, 0xDA, 0xD9  # markers; T.81, table B
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what is read everywhere
 PROGRESSIVE = 0xC2
 SAID = (0xFE, *range(0xE0, 0xF0))  # comments, and what applications say
+# What EXIF, XMP and profiles begin with; and how many bytes a segment, EXIF and XMP have room for.
+EXIF, XMP, PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+MOST_BYTES = 65533
+MOST_EXIF, MOST_XMP = MOST_BYTES - len(EXIF), MOST_BYTES - len(XMP)
 SAMPLING = (0x22, 0x11, 0x11)  # luma has twice the chroma's resolution, across and down
 # In what is compressed, 0 or the number of a restart comes after 0xFF; after others it has ended.
 _MARKER = re.compile(rb"\xff([^\xff\x00\xd0-\xd7])")  # a + would make it 10 times slower
@@ -60,9 +65,41 @@ def _segment(marker: int, content: bytes, length: int | None = None) -> bytes:
     return bytes((0xFF, marker)) + (length + 2).to_bytes(2, "big") + content
 
 
-def what_is_said(content: bytes) -> bytes:
-    """Copy the segments of a JPEG that describe it and make no pixels."""
-    return b"".join(_segment(*segment) for segment in _segments(content) if segment[0] in SAID)
+def say(
+    density: tuple[int, int, int] = (0, 1, 1),
+    exif: bytes = b"",
+    photoshop: Sequence[bytes] = (),
+    xmp: bytes = b"",
+    icc_profile: bytes = b"",
+    comment: bytes = b"",
+) -> bytes:
+    """Write the segments of a JPEG that describe it and make no pixels.
+
+    That of JFIF 1.01 comes first, by which YCbCr is known; the others as Pillow orders them.
+
+    Args:
+        density: of pixels: across and down, per inch where the first number is 1, per centimetre
+            where it is 2, of no unit where it is 0.
+        exif: as a TIFF, of MOST_EXIF bytes at most.
+        photoshop: contents of segments.
+        xmp: of MOST_XMP bytes at most.
+        icc_profile: of 16 MB at most.
+        comment: of 65,533 bytes at most.
+
+    Raises:
+        ValueError, OverflowError: something has no room.
+    """
+    unit, *densities = density
+    parts = [(0xE0, b"JFIF\0\1\1" + struct.pack(">B2H2x", unit, *densities))]
+    parts += [(0xE1, EXIF + exif)] if exif else []
+    parts += [(0xED, content) for content in photoshop]
+    parts += [(0xE1, XMP + xmp)] if xmp else []
+    room = MOST_BYTES - len(PROFILE) - 2
+    pieces = [icc_profile[place : place + room] for place in range(0, len(icc_profile), room)]
+    for n, piece in enumerate(pieces, start=1):
+        parts.append((0xE2, PROFILE + bytes((n, len(pieces))) + piece))
+    parts += [(0xFE, comment)] if comment else []
+    return b"".join(_segment(*part) for part in parts)
 
 
 def what_is_not_said(content: bytes) -> memoryview:
@@ -104,7 +141,7 @@ def join_scans(said: bytes, planes: tuple[GreyScans, GreyScans, GreyScans]) -> b
     """Make three grey JPEGs one in colour.
 
     Args:
-        said: as of `what_is_said`; must have a JFIF segment, by which YCbCr is known.
+        said: as of `say`.
         planes: luma, and both chromas of half its size, rounded up; the chromas of one quantization
             table, and progressive exactly if luma is.
     """

@@ -8,7 +8,20 @@ import pytest
 from conftest import scene
 from PIL import Image
 
-from jpeg_scans import DQT, DRI, PROGRESSIVE, SOS, GreyScans, grey_scans, join_scans, what_is_said
+from jpeg_scans import (
+    DQT,
+    DRI,
+    MOST_EXIF,
+    MOST_XMP,
+    PROGRESSIVE,
+    SOS,
+    START,
+    GreyScans,
+    grey_scans,
+    join_scans,
+    say,
+    what_is_not_said,
+)
 
 KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
 
@@ -31,7 +44,40 @@ def noise(height: int, width: int, seed: int) -> np.ndarray:
     return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
 
 
-SAID = what_is_said(jpeg(Image.new("YCbCr", (1, 1)), dpi=(300, 300), comment=b"aunt Mary"))
+SAID = say((1, 300, 300), comment=b"aunt Mary")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"exif": b"MM\0*\0\0\0\x08" + bytes(6)},
+        {"xmp": b"<x:xmpmeta/>", "comment": b"aunt Mary"},
+        {"exif": b"e" * MOST_EXIF, "xmp": b"x" * MOST_XMP, "comment": b"c" * 65533},
+        {"icc_profile": b"p" * 65519, "photoshop": [b"Photoshop 3.0\0", b"more"]},
+        {"icc_profile": b"p" * 200_000},
+    ],
+    ids=lambda said: " ".join(said) or "nothing",
+)
+@pytest.mark.parametrize("dpi", [None, (300, 299)])
+def test_what_is_said_is_what_pillow_says(said, dpi):
+    pillows = {name: content for name, content in said.items() if name != "photoshop"}
+    if "exif" in said:
+        pillows["exif"] = b"Exif\0\0" + said["exif"]
+    if "photoshop" in said:
+        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in said["photoshop"]]
+        pillows["extra"] = b"".join(parts)
+    theirs = jpeg(Image.new("YCbCr", (1, 1)), **pillows, **({"dpi": dpi} if dpi else {}))
+    ours = START + say((1, *dpi) if dpi else (0, 1, 1), **said)
+    assert ours + bytes(what_is_not_said(theirs)) == theirs
+
+
+@pytest.mark.parametrize(
+    "too_much", [{"comment": bytes(65534)}, {"icc_profile": bytes(17_000_000)}]
+)
+def test_what_has_no_room_is_refused(too_much):
+    with pytest.raises((ValueError, OverflowError)):
+        say(**too_much)
 
 
 @pytest.mark.parametrize("how", KINDS, ids=lambda how: " ".join(how) or "baseline")
