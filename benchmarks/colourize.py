@@ -37,10 +37,10 @@ from recombine import to_grey, ycbcr_planes  # noqa: E402
 GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
 # name -> (width, height, suffix, photographs, options of colourize.py)
 KINDS = {
-    "12 MP JPEG": (4000, 3000, ".jpg", 192, ()),
-    "the same, --keep-luma": (4000, 3000, ".jpg", 192, ("--keep-luma",)),
-    "2 MP JPEG": (1632, 1224, ".jpg", 384, ()),
-    "0.5 MP JPEG": (816, 612, ".jpg", 768, ()),
+    "12 MP JPEG": (4000, 3000, ".jpg", 384, ()),
+    "the same, --keep-luma": (4000, 3000, ".jpg", 384, ("--keep-luma",)),
+    "2 MP JPEG": (1632, 1224, ".jpg", 768, ()),
+    "0.5 MP JPEG": (816, 612, ".jpg", 1536, ()),
     "12 MP sepia JPEG": (4000, 3000, ".jpeg", 48, ()),
     "12 MP PNG": (4000, 3000, ".png", 24, ()),
     "12 MP 16-bit TIFF": (4000, 3000, ".tif", 12, ()),
