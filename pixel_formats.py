@@ -23,9 +23,7 @@ def to_16_bits(values: np.ndarray) -> np.ndarray:
 
 
 def repeat_pixels(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:
-    """Repeat each value of (h, w) uint8: (h * down, w * across); across is a power of two."""
-    if across > 8:
-        values, across = np.repeat(values, across // 8, axis=1), 8
+    """Repeat each value of (h, w) uint8: (h * down, w * across); across is 1, 2, 4 or 8."""
     one_each = np.frombuffer(b"\1" * across, dtype=f"u{across}")
     wide = np.multiply(values, one_each, dtype=one_each.dtype).view(np.uint8)  # all of one at once
     return wide if down == 1 else np.repeat(wide, down, axis=0)

@@ -24,7 +24,7 @@ STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each
 TABLE_PIXELS = 1_000_000  # from so many on colours are looked up, for 2x2 pixels a chroma
 # JPEG stores one chroma for 2x2 pixels. Colours are looked up for cells of pixels, as large as
 # leaves LEAST_CELLS of them; what luma differs there from grey is added to each pixel's own value.
-CELLS, LEAST_CELLS = (16, 8, 4, 2), 30_000
+CELLS, LEAST_CELLS = (8, 4, 2), 30_000
 STRIP_CELLS = 1 << 16  # converted at a time: few, since what is made of them stays in the cache
 
 
