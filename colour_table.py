@@ -104,13 +104,12 @@ class ColourTable:
     def _rows_of(self, colours: Tensor) -> np.ndarray:
         """Make rows of 8 bits, (N, 256), of the colours (3, N, STEPS + 1) at the ends of steps."""
         begin, more = colours[..., :-1] * 255, colours.diff(dim=2) * 255  # (3, N, STEPS)
-        numbers = torch.zeros(colours.shape[1], STEPS, len(_between()), 4, dtype=torch.uint8)
+        greys = torch.arange(256, dtype=torch.int16).view(STEPS, -1)
+        numbers = torch.zeros(colours.shape[1], *greys.shape, 4, dtype=torch.uint8)
         for n, share in enumerate(_between()):  # the n-th grey level of each step
             levels = torch.addcmul(begin, more, share).round_().clamp_(0, 255).to(torch.int16)
             if self._as_ycbcr:
-                levels[0] -= (
-                    torch.arange(STEPS) * len(_between()) + n
-                )  # what is below 0 wraps around
+                levels[0] -= greys[:, n]  # negative ones wrap around below
             for channel, values in enumerate(levels.to(torch.uint8)):
                 numbers[:, :, n, channel] = values
         return numbers.numpy().view(np.uint32).reshape(len(numbers), -1)

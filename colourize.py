@@ -12,7 +12,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -112,7 +112,7 @@ class Outcome:
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
     # Files that are written, but that the disk has to be waited for.
-    unfinished: list[tuple[Path, PartFile]] = field(default_factory=list)
+    parts: list[tuple[Path, PartFile]] = field(default_factory=list)
 
     def as_json(self) -> str:
         """Write it as one line of JSON."""
@@ -427,7 +427,7 @@ def finish(outcomes: Sequence[Outcome], run: Run) -> None:
     """Wait till the disk has the files of a few photographs."""
     for outcome in outcomes:
         with noting(outcome, run):
-            for path, file in outcome.unfinished:
+            for path, file in outcome.parts:
                 with errors_of_writing():
                     file.finish()
                 outcome.files.append(path)
@@ -443,7 +443,7 @@ class Seen:
 
 
 def see(photo: Photo, args: argparse.Namespace) -> Seen:
-    """Reduce a photograph, at once: while its pixels are near, that takes half the time."""
+    """Reduce a photograph, at once: its pixels are still near."""
     photo = only_what_counts(photo, args.format)
     averages = Averages(photo.pixels)
     return Seen(photo, averages, reduced_lightness(photo.pixels, averages))
@@ -492,7 +492,7 @@ def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> 
         part = PartFile(path)
         with errors_of_writing():
             part.write(content)
-        item.outcome.unfinished.append((path, part))
+        item.outcome.parts.append((path, part))
 
     folder = job.coloured[0].parent
     if not folder.is_dir():
@@ -596,7 +596,8 @@ def wait_for_disk(
 ) -> Iterator[Outcome]:
     """Give the outcomes of attempts, when the disk has all files of an attempt."""
     for _, (outcomes, on_their_way) in results:
-        wait(on_their_way)
+        for writing in on_their_way:
+            writing.result()
         yield from outcomes
 
 

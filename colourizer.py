@@ -184,7 +184,6 @@ class Colourizer:
         Args:
             lightness: (1, H, W) in [0, 100], the photograph's or that of `reduced_lightness`.
             variants: how many colourings; the first is that of `predict_ab`.
-
         """
         return self.predict_together([lightness], variants)[0]
 

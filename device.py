@@ -57,7 +57,7 @@ def keep_freed_memory() -> None:
         return
     mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD, bytes
     mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD, bytes
-    mallopt(-2, 1 << 26)  # M_TOP_PAD
+    mallopt(-2, 1 << 26)  # M_TOP_PAD, bytes: else a thread's heap goes when all of it is free
 
 
 def give_back_freed_memory() -> None:
