@@ -49,14 +49,14 @@ class ColourTable:
         """
         self._dtype = np.dtype(dtype)
         self._as_ycbcr = as_ycbcr
-        self._row_of = np.full(_SIDE**2, -1, dtype=np.int32)  # for each chroma
+        self._place_of = np.full(_SIDE**2, -1, dtype=np.int32)  # for each chroma
         self._used = 0  # rows
         # A row is what there is for a chroma. Of 8 bits it has for each grey level a colour: three
         # channels and nothing in one number, to be looked up at once. Of 16 bits it has for each
         # channel and each step of grey two of float32: the value, and what a 65535th more adds.
         is_deep = self._dtype == np.uint16
-        shape, of = ((3 * STEPS,), np.uint64) if is_deep else ((256,), np.uint32)
-        self._rows = np.empty((0, *shape), dtype=of)
+        shape = (0, 3 * STEPS) if is_deep else (0, 256)
+        self._rows = np.empty(shape, dtype=np.uint64 if is_deep else np.uint32)
         self._adding = Lock()
 
     def places(self, ab: Tensor) -> np.ndarray:
@@ -69,24 +69,24 @@ class ColourTable:
             places (h, w) int32.
         """
         half = _SIDE // 2
-        a, b = (ab / AB_STEP).round_().clamp_(-half, half).int() + half
-        chromas = (a * _SIDE + b).numpy()
-        rows = self._row_of.take(chromas)
-        if rows.min() < 0:
+        a, b = (ab / AB_STEP).round_().clamp_(-half, half)
+        chromas = b.add_(a, alpha=_SIDE).add_(_SIDE**2 // 2).int().numpy()  # exact: below 2^24
+        places = self._place_of.take(chromas)
+        if places.min() < 0:
             with self._adding:
                 wanted = np.zeros(_SIDE**2, dtype=np.bool_)
                 wanted[chromas] = True
-                missing = np.flatnonzero(wanted & (self._row_of < 0)).astype(np.int32)
+                missing = np.flatnonzero(wanted & (self._place_of < 0)).astype(np.int32)
                 for n in range(0, len(missing), AT_ONCE):
                     self._add(missing[n : n + AT_ONCE])
-            rows = self._row_of.take(chromas)
-        return rows * np.int32(self._rows.shape[1])
+            places = self._place_of.take(chromas)
+        return places
 
     def _add(self, chromas: np.ndarray) -> None:
         """Compute rows for chromas, (N,) int32; others may look up meanwhile."""
         first, last = self._used, self._used + len(chromas)
         if last > len(self._rows):  # room for twice as many, so that this is rare
-            rows = np.empty((2 * last, *self._rows.shape[1:]), self._rows.dtype)
+            rows = np.empty((2 * last, self._rows.shape[1]), self._rows.dtype)
             rows[:first] = self._rows[:first]
             self._rows = rows
         chroma = torch.from_numpy(chromas)
@@ -99,7 +99,7 @@ class ColourTable:
         of_rows = self._deep_rows(colours) if self._dtype == np.uint16 else self._rows_of(colours)
         self._rows[first:last] = of_rows
         self._used = last
-        self._row_of[chromas] = np.arange(first, last)
+        self._place_of[chromas] = np.arange(first, last) * self._rows.shape[1]
 
     def _rows_of(self, colours: Tensor) -> np.ndarray:
         """Make rows of 8 bits, (N, 256), of the colours (3, N, STEPS + 1) at the ends of steps."""
@@ -130,17 +130,14 @@ class ColourTable:
             places: (h, w), see `places`.
 
         Returns:
-            rgb (h, w, 3) of the table's type. Of ycbcr: chroma in [0, 255], and what to add to
-            grey, modulo 256, for luma.
+            rgb (h, w, 3) of the table's type.
         """
         out = np.empty((*grey.shape, 3), dtype=self._dtype)
-        rows = self._rows.ravel()
-        # Of all ways to look up, take is the fastest, if it need not look for indices too large.
         if self._dtype == np.uint8:
-            found = rows.take(places + grey, mode="wrap").view(np.uint8).reshape(*grey.shape, 4)
-            for channel in range(3):
-                out[..., channel] = found[..., channel]
+            for channel, values in enumerate(self._find(places + grey)):
+                out[..., channel] = values
             return out
+        rows = self._rows.ravel()
         where = places + grey // STEP
         beyond = torch.from_numpy((grey % STEP).astype(np.float32))
         for channel in range(3):
@@ -149,6 +146,24 @@ class ColourTable:
             out[..., channel] = torch.addcmul(value, slope, beyond).int().numpy()
             where += STEPS
         return out
+
+    def luma_and_chroma(self, grey: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Look up colours in a table of ycbcr.
+
+        Args:
+            grey: (h, w) uint8.
+            places: (h, w), see `places`.
+
+        Returns:
+            (3, h, w) uint8: what to add to grey, modulo 256, for luma; and chroma in [0, 255].
+        """
+        return self._find(places + grey)
+
+    def _find(self, where: np.ndarray) -> np.ndarray:
+        """Look up numbers of 8 bits, (h, w) -> (3, h, w)."""
+        # Of all ways to look up, take is the fastest, if it need not look for indices too large.
+        numbers = self._rows.ravel().take(where, mode="wrap")
+        return numbers.view(np.uint8).reshape(*where.shape, 4).transpose(2, 0, 1)[:3]
 
 
 @cache

@@ -179,14 +179,14 @@ def ycbcr_planes(
     """
     cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
     cells = (averages or Averages(grey)).over(cell)
-    levels = np.empty((*cells.shape, 3), dtype=np.uint8)  # what luma differs from grey, and chroma
+    levels = np.empty((3, *cells.shape), dtype=np.uint8)  # what luma differs from grey, and chroma
     table = colour_table(np.uint8, as_ycbcr=True)
     rows = max(1, STRIP_CELLS // cells.shape[1])
     for n, strip in enumerate(enlarge(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
-        levels[here] = table.colours(cells[here], table.places(strip))
-    added, *planes = np.moveaxis(levels, 2, 0)
-    luma = grey if keep_luma else _add_to_cells(grey, added.astype(np.int8).astype(np.int16), cell)
+        levels[:, here] = table.luma_and_chroma(cells[here], table.places(strip))
+    added, *planes = levels
+    luma = grey if keep_luma else _add_to_cells(grey, added.view(np.int8), cell)
     half = (grey.shape[0] + 1) // 2, (grey.shape[1] + 1) // 2
     chroma = np.empty((2, *half), dtype=np.uint8)
     for n, plane in enumerate(planes):
@@ -204,24 +204,27 @@ def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
 
     Args:
         grey: (H, W) uint8.
-        added: (H/cell, W/cell) int16, rounded up, within 255 of 0.
+        added: (H/cell, W/cell) int8, rounded up; -127 at least.
         cell: pixels across a cell and down.
 
     Returns:
         (H, W) uint8.
     """
     # In 8 bits a sum wraps around: what would, is brought to the edge before.
-    least, most = np.maximum(-added, 0), 255 - np.maximum(added, 0)
+    change = torch.from_numpy(added)
+    least, most = (-change).clamp_min_(0), ~change.clamp_min(0)  # ~ is what is left to 255
     width = grey.shape[1]
     of_rows = [
-        torch.from_numpy(repeat_pixels(plane.astype(np.uint8), cell)[:, None, :width])
-        for plane in (least, most, added)
+        torch.from_numpy(repeat_pixels(plane.numpy().view(np.uint8), cell)[:, None, :width])
+        for plane in (least, most, change)
     ]
     # What may not be written to PyTorch warns of, what lies otherwise in memory it cannot divide.
     pixels = torch.from_numpy(np.require(grey, requirements=("C", "W")))
     out = torch.empty_like(pixels)
     whole = len(grey) // cell  # rows of cells; the last one may be cut off
     for first, last, tall in ((0, whole, cell), (whole, len(added), len(grey) - whole * cell)):
+        if first == last:
+            continue
         here = slice(first * cell, first * cell + (last - first) * tall)
         shape = last - first, tall, width
         low, high, more = (plane[first:last] for plane in of_rows)

@@ -96,7 +96,7 @@ def test_chromas_that_come_later_change_nothing_for_those_before(dtype, ab):
 def test_as_ycbcr_there_is_chroma_and_what_to_add_to_grey_for_luma(ab):
     grey = every_grey(np.uint8)
     table = ColourTable(np.uint8, as_ycbcr=True)
-    added, *chroma = np.moveaxis(table.colours(grey, table.places(ab)), 2, 0)
+    added, *chroma = table.luma_and_chroma(grey, table.places(ab))
     found = np.stack((grey + added, *chroma)).astype(int)  # modulo 256
     expected = rgb_to_ycbcr(computed(grey, ab)).numpy() * 255
     off = np.abs(found - expected)

@@ -134,8 +134,8 @@ def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
 def test_what_is_added_to_a_cells_pixels_stops_at_black_and_white(cell):
     chance = np.random.default_rng(0)
     grey = chance.integers(0, 256, (21, 35), dtype=np.uint8)
-    added = chance.integers(-255, 256, (-(-21 // cell), -(-35 // cell)), dtype=np.int16)
-    every = added.repeat(cell, axis=0).repeat(cell, axis=1)[:21, :35]
+    added = chance.integers(-127, 128, (-(-21 // cell), -(-35 // cell)), dtype=np.int8)
+    every = added.astype(int).repeat(cell, axis=0).repeat(cell, axis=1)[:21, :35]
     expected = (grey + every).clip(0, 255)
     assert np.array_equal(_add_to_cells(grey, added, cell), expected)
     grey.flags.writeable = False
