@@ -79,6 +79,9 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 # Pixels of the photographs that are in memory at the same time, over all threads: one for so many
 # bytes of the machine's memory, but so many at least. A larger photograph is coloured alone.
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
+# A thread does each step for as many photographs as the network is given in so many rounds: what
+# the step needs is near then.
+ROUNDS = 2
 PIXELS_TOGETHER = 25_000_000  # of the photographs that a thread works at at a time, if several
 WAITING = 16  # groups whose files are on their way to the disk; there is a thread for each
 SWITCH_SECONDS = 1e-4
@@ -754,7 +757,7 @@ def colourize_all(
         aside = stack.enter_context(Aside(WAITING))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
         run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), aside, stop)
-        groups = cut_into_groups(mine, colourizer.together, threads)
+        groups = cut_into_groups(mine, ROUNDS * colourizer.together, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
         results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)

@@ -192,8 +192,8 @@ class Colourizer:
         """Predict the same as `predict` of several photographs, faster than one by one.
 
         Args:
-            photographs: the lightness of each, as of `predict`; `together` says of how many at a
-                time it pays.
+            photographs: the lightness of each, as of `predict`; the network is given `together` of
+                one shape at a time.
             variants: as of `predict`.
         """
         with self._turn:
@@ -201,8 +201,10 @@ class Colourizer:
             said: dict[int, Colourings] = {}
             for shape in {small.shape for small in looks}:
                 places = [n for n, small in enumerate(looks) if small.shape == shape]
-                answers = self.answer(torch.cat([looks[n] for n in places]), variants)
-                said |= dict(zip(places, answers, strict=True))
+                for first in range(0, len(places), self.together):
+                    some = places[first : first + self.together]
+                    answers = self.answer(torch.cat([looks[n] for n in some]), variants)
+                    said |= dict(zip(some, answers, strict=True))
         return [said[n] for n in range(len(looks))]
 
     @torch.inference_mode()
