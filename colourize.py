@@ -48,6 +48,7 @@ from console import (
 from decoder import SeveralPicturesError, open_image
 from device import add_device_option, count_cores, keep_freed_memory
 from distributed import find_share
+from encoder import save_image
 from hints import Hint, HintError, parse_hint
 from photo import (
     DISK_FULL,
@@ -508,15 +509,15 @@ def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> 
     if job.sheet in wanted and job.sheet:
         small = reduce_to(photo, TILE)
         sheet = put_side_by_side([colour(small, ab) for ab in colourings])
-        write(job.sheet, lambda file: sheet.save(file, "PNG"))
+        write(job.sheet, lambda file: save_image(sheet, file, "PNG"))
     if job.confidence in wanted and job.confidence and sure is not None:
         drawn = draw_confidence(sure, *photo.pixels.shape[:2])
-        write(job.confidence, lambda file: drawn.save(file, "PNG"))
+        write(job.confidence, lambda file: save_image(drawn, file, "PNG"))
     if job.compared in wanted and job.compared:
         small = reduce_to(photo, COMPARED)
         grey = Image.fromarray(to_grey(small)).convert("RGB")
         compared = put_side_by_side([grey, colour(small, colourings[0])])
-        write(job.compared, lambda file: compared.save(file, "JPEG", quality=QUALITY))
+        write(job.compared, lambda file: save_image(compared, file, "JPEG", quality=QUALITY))
     item.outcome.result, item.outcome.reason = "colourized", ""
 
 
@@ -557,7 +558,7 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
         tiles.append(tile)
     if tiles:
         whole, options = put_side_by_side(tiles), {"comment": OUR_SHEET, "quality": QUALITY}
-        write_whole(path, lambda file: whole.save(file, "JPEG", **options))
+        write_whole(path, lambda file: save_image(whole, file, "JPEG", **options))
 
 
 def colourize_stream(

@@ -45,23 +45,22 @@ class SeveralPicturesError(PhotoError):
 
 def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     """Open a photograph without decoding it; refuse what is none, and bombs."""
+    start = b""
     try:
-        with _file(source) as file:
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
-            start = file.read(32)
-            # Pillow closes what it has read; another's file stays open.
-            opened = source if isinstance(source, Path) else io.BytesIO(start + file.read())
-        formats = (*FORMATS, *_heif_formats(start))
         try:
-            image = Image.open(opened, formats=formats)
+            image = Image.open(_own(source), formats=FORMATS)
         except Image.DecompressionBombError:
             raise
         except Exception:
-            if not start.startswith(PNG_START):
-                raise
-            with _file(source) as file:  # perhaps only a text or a profile is broken
-                image = Image.open(_bare_png(file), formats=formats)
+            with _file(source) as file:
+                file.seek(0)
+                start = file.read(32)
+                if others := _heif_formats(start):
+                    image = Image.open(_own(source), formats=others)
+                elif start.startswith(PNG_START):  # perhaps only a text or a profile is broken
+                    image = Image.open(_bare_png(file), formats=FORMATS)
+                else:
+                    raise
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
@@ -80,11 +79,22 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
     pixels = image.width * image.height
-    if pixels > MOST_PIXELS or (pixels > SAFE_PIXELS and pixels > size * BOMB_PIXELS):
-        raise PhotoError(
-            f"has more pixels than is safe to decode: {pixels // 10**6} million in {size:,} bytes"
-        )
+    if pixels > SAFE_PIXELS:
+        with _file(source) as file:
+            size = file.seek(0, io.SEEK_END)
+        if pixels > min(MOST_PIXELS, size * BOMB_PIXELS):
+            what = f"{pixels // 10**6} million in {size:,} bytes"
+            raise PhotoError(f"has more pixels than is safe to decode: {what}")
     return image
+
+
+def _own(source: Path | BinaryIO) -> Path | io.BytesIO:
+    """Give Pillow what it may close when it has read it."""
+    if isinstance(source, Path):
+        return source
+    with _file(source) as file:
+        file.seek(0)
+        return io.BytesIO(file.read())
 
 
 def _bare_png(file: BinaryIO) -> io.BytesIO:
@@ -175,12 +185,11 @@ def read_scans(source: Path | BinaryIO) -> GreyScans | None:
         return grey_scans(file.read())
 
 
-def jpeg_pixels(source: Path | BinaryIO, image: Any) -> np.ndarray | None:
+def jpeg_pixels(image: Any) -> np.ndarray | None:
     """Decode an opened JPEG without Pillow, which is quicker, most of all in colour.
 
     Args:
-        source: the file.
-        image: it, opened.
+        image: the photograph, opened; Pillow can go on with it.
 
     Returns:
         pixels, as stored, (H, W) uint8, or (H, W, 3) where any are coloured; None if Pillow has to
@@ -189,7 +198,7 @@ def jpeg_pixels(source: Path | BinaryIO, image: Any) -> np.ndarray | None:
     if image.mode not in ("L", "RGB"):
         return None
     try:
-        with _file(source) as file:
+        with _file(image.fp) as file:  # the photograph's, which is open
             file.seek(0)
             content = file.read()
         if image.mode == "RGB":

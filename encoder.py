@@ -34,6 +34,7 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 90},
 }
 DEEP = ("PNG", "TIFF")  # formats that hold 16 bits
+BLOCK = 1 << 16  # bytes; of no file system more
 
 
 def encode(
@@ -105,7 +106,22 @@ def encode(
     image = _rgb_image(strips, size)
     if alpha is not None:
         image.putalpha(Image.fromarray(to_8_bits(alpha)))
+    save_image(image, file, file_format, **options)
+
+
+def save_image(image: Image.Image, file: BinaryIO, file_format: str, **options: Any) -> None:
+    """Let Pillow write an image into an open file, and notice if the disk is full.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     image.save(file, file_format, **options)
+    # If a full disk cuts the last of its writes short, Pillow does not notice; one more of a whole
+    # block is refused.
+    end = file.seek(0, os.SEEK_END)
+    file.write(bytes(BLOCK))
+    file.flush()
+    file.truncate(end)
 
 
 def encode_ycbcr(

@@ -34,7 +34,7 @@ from desk import (
 )
 from device import count_cores
 from hints import HintError, parse_hint
-from photo import BLOCK, DISK_FULL, PhotoError
+from photo import DISK_FULL, PhotoError
 from prediction import MOST_VARIANTS
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ PAGE = Path(__file__).with_name("app_page.html")
 HOSTS = ("127.0.0.1", "localhost", "[::1]")  # by another name this machine is not asked
 MOST_WAITING = 64  # requests that are worked on or wait for it; the page asks again
 MOST_JSON = 1 << 20  # bytes
+BLOCK = 1 << 20  # bytes of a file that are sent at a time
 MOST_HINTS = 100
 LEAST_SIDE = 16  # pixels
 SWEEP_SECONDS = 60
@@ -285,7 +286,7 @@ def download(file: IO[bytes], name: str, headers: dict[str, str] | None = None) 
 
     def blocks() -> Iterator[bytes]:
         with file:
-            while block := file.read(16 * BLOCK):
+            while block := file.read(BLOCK):
                 yield block
 
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"

@@ -57,7 +57,6 @@ TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif
 # process. What a process left that is gone is removed at once; what another machine's left, after
 # so long without growing.
 PART, LEFTOVER_SECONDS = ".part-", 3600
-BLOCK = 1 << 16  # bytes; of no file system more
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MACHINE = socket.gethostname()[:64].replace("-", "_")
 _being_written: set[Path] = set()
@@ -193,7 +192,7 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     refuse_several(source, image)
     file_format = str(image.format)
     is_jpeg = file_format in ("JPEG", "MPO")
-    stored = jpeg_pixels(source, image) if is_jpeg else None
+    stored = jpeg_pixels(image) if is_jpeg else None
     if stored is None:
         photo, turned = _read_by_pillow(source, image)
     else:
@@ -276,17 +275,15 @@ class PartFile:
         self._beside = path.with_name(name)
 
     def write(self, write: Callable[[BinaryIO], object]) -> None:
-        """Write it; `write` is given the open file. Where that fails nothing is left."""
+        """Write it; `write` is given the open file. Where that fails nothing is left.
+
+        JPEG and BMP have to be written by encoder.save_image, not Pillow alone.
+        """
         _being_written.add(self._beside)
         try:
             self._file = self._beside.open("x+b")
             write(self._file)
-            # If a full disk cuts the last of its writes short, Pillow does not notice; one more of
-            # a whole block is refused.
-            end = self._file.seek(0, os.SEEK_END)
-            self._file.write(bytes(BLOCK))
             self._file.flush()
-            self._file.truncate(end)
         except BaseException:
             self._give_up()
             raise

@@ -1,13 +1,14 @@
 """photo.py: what is read is what was there, what is written is whole."""
 
 import io
-import os
 import random
 import struct
 import sys
 import time
 import types
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 import photo
 from colour_profiles import _grey_srgb
 from decoder import MOST_PIXELS, SeveralPicturesError, jpeg_pixels, open_image
+from encoder import save_image
 from metadata import Directory
 from photo import (
     FORMAT_OF,
@@ -29,6 +31,7 @@ from photo import (
     read_photo,
     read_rgb,
     square,
+    write_jpeg,
     write_photo,
     write_whole,
     written_name,
@@ -435,8 +438,8 @@ def test_a_jpegs_pixels_are_those_that_pillow_finds_in_it(tmp_path, how):
     options = dict(JPEGS[how])
     scene(1, 67, 45).convert(options.pop("mode")).save(tmp_path / "a.jpg", quality=90, **options)
     with Image.open(tmp_path / "a.jpg") as image:
+        assert jpeg_pixels(image) is not None  # Pillow was not asked
         assert np.array_equal(read_photo(tmp_path / "a.jpg").pixels, np.asarray(image))
-        assert jpeg_pixels(tmp_path / "a.jpg", image) is not None  # Pillow was not asked
 
 
 def test_of_a_jpeg_that_is_cut_off_pillow_says_so(tmp_path):
@@ -444,7 +447,7 @@ def test_of_a_jpeg_that_is_cut_off_pillow_says_so(tmp_path):
     content = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
     with Image.open(tmp_path / "a.jpg") as image:
-        assert jpeg_pixels(tmp_path / "a.jpg", image) is None
+        assert jpeg_pixels(image) is None
     with pytest.raises(PhotoError, match="truncated"):
         read_photo(tmp_path / "a.jpg")
 
@@ -600,16 +603,43 @@ def test_scans_are_those_of_untouched_grey_jpegs_only(tmp_path, change):
     assert read_photo(tmp_path / "b.jpg").scans is None
 
 
-def test_a_last_write_that_a_full_disk_cuts_short_is_noticed(tmp_path):
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as if the disk had no more room."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # as if there were no more room
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        with pytest.raises(OSError, match="large"):
-            write_whole(tmp_path / "a.bin", lambda file: os.write(file.fileno(), bytes(1500)))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "avif"])
+@pytest.mark.parametrize("missing", [1, 1000])
+def test_a_write_that_a_full_disk_cuts_short_is_noticed(tmp_path, suffix, missing):
+    scene(0, 200, 150).convert("L").save(tmp_path / f"a.{suffix}")
+    photo = read_photo(tmp_path / f"a.{suffix}")
+    rgb = np.asarray(scene(0, 200, 150))
+    write_photo(tmp_path / "there", rgb, photo)
+    with disk_of((tmp_path / "there").stat().st_size - missing):
+        with pytest.raises(PhotoError, match="cannot be written"):
+            write_photo(tmp_path / "b", rgb, photo)
+        if suffix == "jpg":
+            with pytest.raises(PhotoError, match="cannot be written"):
+                write_jpeg(tmp_path / "b", rgb[..., 0], rgb[::2, ::2, :2].transpose(2, 0, 1), photo)
+    assert {path.name for path in tmp_path.iterdir()} == {f"a.{suffix}", "there"}
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "BMP", "PNG"])
+def test_pillows_last_write_that_a_full_disk_cuts_short_is_noticed(tmp_path, file_format):
+    image = scene(0, 200, 150)
+    write_whole(tmp_path / "a", lambda file: save_image(image, file, file_format))
+    image.save(tmp_path / "b", file_format)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with disk_of((tmp_path / "a").stat().st_size - 1), pytest.raises(OSError, match="large"):
+        write_whole(tmp_path / "c", lambda file: save_image(image, file, file_format))
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("add", ["add_text", "add_itxt"])
