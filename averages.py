@@ -31,10 +31,11 @@ class Averages:
 
         Returns:
             (H/side, W/side) or (H/side, W/side, 3) uint8, rounded up; of squares that reach beyond
-            the edge, what there is of them. From 8 on averages of averages, each counting alike.
+            the edge, what there is of them. From 8 on, and where those of half the side are at
+            hand, averages of averages, each counting alike.
         """
         if side not in self._known:
-            if side > 4:
+            if side > 4 or side // 2 in self._known:
                 self._known[side] = _reduce(self.over(side // 2), 2)
             elif self._pixels.ndim == 2 and self._pixels.dtype == np.uint8:
                 self._known[side] = _over(side, self._pixels)

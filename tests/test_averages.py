@@ -79,6 +79,16 @@ def test_what_is_no_plain_memory_is_averaged_too_and_stays_as_it_is():
     assert np.array_equal(locked, grey)
 
 
+def test_of_averages_at_hand_those_of_larger_squares_are_computed(monkeypatch):
+    grey = noise(66, 48)
+    known = Averages(grey)
+    known.over(2)
+    monkeypatch.setattr(averages, "_convolve", None)  # not of all pixels again
+    found = known.over(4)
+    assert found.shape == (17, 12)
+    assert np.abs(found - mean_of_squares(grey, 4))[:16].max() <= 1
+
+
 def test_an_average_is_computed_once(monkeypatch):
     ours, counts = averages._reduce, []
     monkeypatch.setattr(averages, "_reduce", lambda *args: counts.append(args) or ours(*args))
