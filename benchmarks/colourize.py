@@ -2,7 +2,7 @@
 
 `python benchmarks/colourize.py` makes its own photographs in a temporary folder, of data/samples
 enlarged and grained, and prints a row for each kind. All come from one run on one machine; what
-matters are the ratios.
+matters are the ratios. The network alone is given several photographs together, as it is in use.
 """
 
 import argparse
@@ -174,15 +174,13 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
 
 
 @torch.inference_mode()
-def network_limit(colourizer: Colourizer, photo: Path, runs: int = 20) -> tuple[float, float]:
-    """Time the network at its default size.
+def network_latency(small: torch.Tensor, runs: int = 20) -> float:
+    """Time the network, in fp32 and on all cores; return milliseconds.
 
-    Returns:
-        Milliseconds for one photograph on all cores, in fp32; and photographs per second, on each
-        core as many together as pay, in the precision that is used, colours being read out of its
-        likelihoods.
+    Args:
+        small: lightness (1, 1, h, w) of a photograph as the network sees it.
+        runs: the median of so many.
     """
-    small = colourizer.look(reduced_lightness(read_photo(photo).pixels))
     in_fp32 = build_model(load_checkpoint(BUNDLED), BUNDLED).eval()
     fold_batch_norm(in_fp32)
     pack_convolutions(in_fp32)
@@ -193,8 +191,20 @@ def network_limit(colourizer: Colourizer, photo: Path, runs: int = 20) -> tuple[
         begun = time.perf_counter()
         in_fp32(small)
         times.append(time.perf_counter() - begun)
-    latency = statistics.median(times) * 1000
+    return statistics.median(times) * 1000
 
+
+def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -> float:
+    """Time the network in the precision that is used, and reading colours out of what it says.
+
+    Args:
+        colourizer: has the network.
+        small: as of `network_latency`; each core is given as many together as pay.
+        runs: how often.
+
+    Returns:
+        photographs per second.
+    """
     together = small.repeat(colourizer.together, 1, 1, 1)
 
     def answer(_: int) -> None:
@@ -206,10 +216,10 @@ def network_limit(colourizer: Colourizer, photo: Path, runs: int = 20) -> tuple[
     with ThreadPoolExecutor(
         count_cores(), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        list(pool.map(answer, range(runs * 2)))
-    rate = runs * 2 * len(together) / (time.perf_counter() - begun)
+        list(pool.map(answer, range(runs)))
+    rate = runs * len(together) / (time.perf_counter() - begun)
     torch.set_num_threads(threads)
-    return latency, rate
+    return rate
 
 
 def parse_args() -> argparse.Namespace:
@@ -230,15 +240,13 @@ def main() -> None:
         folder = Path(name)
         first = make_photos(folder / "one", "0.5 MP JPEG")[0]
         starts = [run_command(first, "-o", folder / f"start{n}")[0] for n in range(args.rounds)]
-        latency, rate = network_limit(colourizer, first)
-        threads = torch.get_num_threads()
+        small = colourizer.look(reduced_lightness(read_photo(first).pixels))
+        latency, threads = network_latency(small), torch.get_num_threads()
         print(f"network at its default size: {latency:.0f} ms, {threads} threads, fp32")
-        together = f"{colourizer.together} photographs together in each thread"
-        print(f"network, {together}: {rate:.1f} photos/s")
         print(f"start-up to the first photograph done: {statistics.median(starts):.1f} s")
         print(
-            f"{'':21}  photos/s  codec alone  ours / codec  (codec + network) / ours  "
-            "Pillow alone  ours / Pillow  peak memory"
+            f"{'':21}  photos/s  codec alone  ours / codec  network alone  "
+            "(codec + network) / ours  Pillow alone  ours / Pillow  peak memory"
         )
         for number, kind in enumerate(KINDS):
             here = folder / str(number)
@@ -249,19 +257,20 @@ def main() -> None:
                     codec_limit(photos, here / f"{name}{n}", colourizer, name == "pillow")
                     for name in ("codec", "pillow")
                 )
+                rate = network_limit(colourizer, small)
                 out, options = here / f"out{n}", KINDS[kind][-1]
                 _, seconds, memory = run_command(here / "in", "-o", out, *options)
                 ours = len(photos) / seconds
                 both = (1 / codec + 1 / rate) * ours
-                rows.append((ours, codec, ours / codec, both, pillow, ours / pillow, memory))
+                rows.append((ours, codec, ours / codec, rate, both, pillow, ours / pillow, memory))
                 empty(out)
             empty(here / "in")
-            ours, codec, ratio, both, pillow, faster, memory = (
+            ours, codec, ratio, rate, both, pillow, faster, memory = (
                 statistics.median(c) for c in zip(*rows, strict=True)
             )
             print(
-                f"{kind:21}  {ours:8.2f}  {codec:11.2f}  {ratio:12.2f}  {both:24.2f}  "
-                f"{pillow:12.2f}  {faster:13.2f}  {memory / 1e9:8.2f} GB"
+                f"{kind:21}  {ours:8.2f}  {codec:11.2f}  {ratio:12.2f}  {rate:13.1f}  "
+                f"{both:24.2f}  {pillow:12.2f}  {faster:13.2f}  {memory / 1e9:8.2f} GB"
             )
         if args.scan:
             (folder / "in").mkdir()
