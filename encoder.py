@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -182,21 +183,36 @@ def _write_jpeg(
 
 def _say(metadata: dict[str, Any], tag: str | None) -> bytes:
     """Write the segments of a JPEG that say what is to be said, and has room."""
-    exif, xmp = new_exif(metadata.get("exif", b""), tag), new_xmp(metadata.get("xmp", b""), tag)
-    if len(exif) > MOST_EXIF:
-        exif = new_exif(metadata.get("exif", b""), None)  # the tag may be what is too much
-    exif = exif if len(exif) <= MOST_EXIF else new_exif(b"", tag)
-    xmp = xmp if len(xmp) <= MOST_XMP else new_xmp(b"", tag)
     unit, per_unit = (2, 2.54) if metadata.get("per_cm") else (1, 1)
     across, down = (round(value / per_unit) for value in metadata.get("dpi") or (0, 0))
-    return say(
+    return _segments(
+        metadata.get("exif", b""),
+        metadata.get("xmp", b""),
+        tag,
         (unit, across, down) if across and down else (0, 1, 1),
-        exif,
-        metadata.get("photoshop", ()),
-        xmp,
+        tuple(metadata.get("photoshop", ())),
         metadata.get("icc_profile", b""),
         metadata.get("comment") or b"",
     )
+
+
+@lru_cache(maxsize=2)  # most scans of a folder say the same
+def _segments(
+    exif: bytes,
+    xmp: bytes,
+    tag: str | None,
+    density: tuple[int, int, int],
+    photoshop: tuple[bytes, ...],
+    icc_profile: bytes,
+    comment: bytes,
+) -> bytes:
+    """Write the segments of a JPEG; arguments as of jpeg_scans.say, and `encode_ycbcr`."""
+    said, packet = new_exif(exif, tag), new_xmp(xmp, tag)
+    if len(said) > MOST_EXIF:
+        said = new_exif(exif, None)  # the tag may be what is too much
+    said = said if len(said) <= MOST_EXIF else new_exif(b"", tag)
+    packet = packet if len(packet) <= MOST_XMP else new_xmp(b"", tag)
+    return say(density, said, photoshop, packet, icc_profile, comment)
 
 
 def _what_to_say(exif: bytes, xmp: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
