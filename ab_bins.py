@@ -16,7 +16,9 @@ AB_BIN_SIZE = 10.0  # Lab units between neighbouring bins, as Zhang, Isola, Efro
 SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV16: sigma = 5)
 
 # What follows was chosen on validation photographs (docs/experiments.md).
-TEMPERATURE = 0.4  # of the annealed mean; ECCV16: 0.38
+# To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
+# (ECCV16: 0.38).
+ANNEALING = 2.5
 # At vividness 1: by so much of its logarithm is a bin's rarity made up for ...
 MOST_REBALANCING = 0.9
 UNIFORM_SHARE = 0.2  # ... where so much of how common a bin is taken to be is the same for all;
@@ -82,31 +84,50 @@ def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> T
         return F.linear(torch.softmax(scores, dim=-1), centres.T.contiguous()).movedim(-1, 1)
 
 
-def spread_of_bins(logits: Tensor, centres: Tensor) -> Tensor:
-    """Say how far the likely colours lie from their mean: root mean square distance.
+def root_likelihoods(logits: Tensor) -> Tensor:
+    """Say how likely each bin is, as roots: all powers that are needed then are products.
+
+    Roots and exponentials take five times as long.
 
     Args:
         logits: (B, K, H, W).
+
+    Returns:
+        roots (B, H, W, K), float32, of the likelihoods, times a number for each place.
+    """
+    return torch.softmax((logits / 2).float().movedim(1, -1), dim=-1)
+
+
+def anneal(roots: Tensor) -> Tensor:
+    """Raise likelihoods to the power of ANNEALING; roots, of any shape, to twice that."""
+    return roots.square().square_().mul_(roots)
+
+
+def spread_of_bins(roots: Tensor, centres: Tensor) -> Tensor:
+    """Say how far the likely colours lie from their mean: root mean square distance.
+
+    Args:
+        roots: (B, H, W, K), as of `root_likelihoods`.
         centres: (K, 2), the bins' ab in Lab units.
 
     Returns:
         spread (B, 1, H, W) in Lab units; 0 where only one bin is likely.
     """
-    with torch.autocast(logits.device.type, enabled=False):
-        probability = torch.softmax(logits.float().movedim(1, -1), dim=-1)  # (B, H, W, K)
-        squares = centres.square().sum(dim=-1, keepdim=True)
-        wanted = torch.cat((centres, squares), dim=1).T.contiguous()  # (3, K)
-        a, b, square = F.linear(probability, wanted).unbind(dim=-1)
+    squares = centres.square().sum(dim=-1, keepdim=True)
+    wanted = torch.cat((centres, squares, torch.ones_like(squares)), dim=1).T.contiguous()  # (4, K)
+    with torch.autocast(roots.device.type, enabled=False):  # bf16 is too coarse for colours
+        sums = F.linear(roots.square(), wanted)  # (B, H, W, 4)
+    a, b, square = (sums[..., :3] / sums[..., 3:]).unbind(dim=-1)
     return (square - a.square() - b.square()).clamp_min(0).sqrt()[:, None]
 
 
-def confidence(logits: Tensor, centres: Tensor) -> Tensor:
+def confidence(roots: Tensor, centres: Tensor) -> Tensor:
     """Say how sure the network is of a colour; arguments as `spread_of_bins`.
 
     Returns:
         confidence (B, 1, H, W) in (0, 1]; 1 where only one bin is likely.
     """
-    return (-(spread_of_bins(logits, centres) / UNSURE).square() / 2).exp()
+    return (-(spread_of_bins(roots, centres) / UNSURE).square() / 2).exp()
 
 
 def rarity(shares: Tensor, strength: float) -> Tensor:
@@ -127,50 +148,55 @@ def rarity(shares: Tensor, strength: float) -> Tensor:
     return common**-strength
 
 
-def vivid_ab(
-    logits: Tensor, centres: Tensor, shares: Tensor, vividness: float, sure: Tensor
-) -> Tensor:
-    """Read colours out of the likelihoods, as vivid as asked for where the network is sure.
+def preference(centres: Tensor, variant: int) -> Tensor:
+    """Say by what to multiply likelihoods for another plausible colouring of the same photograph.
+
+    One direction of colours is preferred. Where only one colour is likely nothing changes; where
+    several are, all of the photograph leans the same way, so that a thing keeps one colour.
 
     Args:
-        logits: (B, K, H, W).
-        centres: (K, 2), the bins' ab in Lab units.
-        shares: (K,), how common each bin's colours are.
-        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
-        sure: (B, 1, H, W), the network's `confidence`; of a variant, that before it was tilted.
-
-    Returns:
-        ab (B, 2, H, W) in Lab units, float32.
-    """
-    # Both means come out of one softmax. Annealing raises factors to its power, like likelihoods.
-    factors = rarity(shares, vividness * MOST_REBALANCING / TEMPERATURE)[:, None]
-    wanted = torch.cat((centres, factors * centres, factors), dim=1).T.contiguous()  # (5, K)
-    with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
-        likely = torch.softmax(logits.float().movedim(1, -1) / TEMPERATURE, dim=-1)  # (B, H, W, K)
-        means = F.linear(likely, wanted).movedim(-1, 1)  # (B, 5, H, W)
-    safe = means[:, :2]
-    vivid = means[:, 2:4] / means[:, 4:] * (1 + vividness * MOST_GAIN)
-    return safe + (vivid - safe) * sure
-
-
-def tilted(logits: Tensor, centres: Tensor, variant: int) -> Tensor:
-    """Prefer one direction of colours: another plausible colouring of the same photograph.
-
-    Where only one colour is likely nothing changes; where several are, all of the photograph
-    leans the same way, so that a thing keeps one colour.
-
-    Args:
-        logits: (B, K, H, W).
         centres: (K, 2), the bins' ab in Lab units.
         variant: 0 is the colouring without preference; each further one leans in another direction.
 
     Returns:
-        logits (B, K, H, W).
+        factors (K,).
     """
     if variant == 0:
-        return logits
+        return torch.ones_like(centres[:, 0])
     # The first leans to warm (a and b alike), where sunlight lies; each next one a golden angle
     # further, so that however many there are, they lie well spread around the circle of hues.
     angle = torch.tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
     direction = torch.stack((angle.cos(), angle.sin())).to(centres)
-    return logits.float() + TILT * (centres @ direction)[:, None, None]
+    return (TILT * (centres @ direction)).exp()
+
+
+def vivid_ab(
+    roots: Tensor,
+    centres: Tensor,
+    shares: Tensor,
+    vividness: float,
+    sure: Tensor,
+    variant: int = 0,
+) -> Tensor:
+    """Read colours out of the likelihoods, as vivid as asked for where the network is sure.
+
+    Args:
+        roots: (B, H, W, K), as of `root_likelihoods`.
+        centres: (K, 2), the bins' ab in Lab units.
+        shares: (K,), how common each bin's colours are.
+        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
+        sure: (B, 1, H, W), the network's `confidence`.
+        variant: which of several plausible colourings, as of `preference`.
+
+    Returns:
+        ab (B, 2, H, W) in Lab units, float32.
+    """
+    # Annealing raises factors to its power, like the likelihoods that they belong to.
+    plain = preference(centres, variant)[:, None] ** ANNEALING
+    rebalanced = plain * rarity(shares, vividness * MOST_REBALANCING * ANNEALING)[:, None]
+    weights = (plain * centres, plain, rebalanced * centres, rebalanced)
+    with torch.autocast(roots.device.type, enabled=False):  # bf16 is too coarse for colours
+        sums = F.linear(anneal(roots), torch.cat(weights, dim=1).T.contiguous()).movedim(-1, 1)
+    safe = sums[:, :2] / sums[:, 2:3]  # (B, 2, H, W)
+    vivid = sums[:, 3:5] / sums[:, 5:] * (1 + vividness * MOST_GAIN)
+    return safe + (vivid - safe) * sure

@@ -219,7 +219,7 @@ class Colourizer:
             outputs = self._network(small).split(1)
         answers = []
         for output in outputs:
-            prediction = Prediction(self.model, output.float())  # once for all that is read
+            prediction = Prediction(self.model, output)
             colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
             answers.append((colourings, prediction.confidence()))
         return answers

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ab_bins import confidence, tilted, vivid_ab
+from ab_bins import confidence, root_likelihoods, vivid_ab
 from checkpoint import Network
 from colour_space import rgb_to_lab
 from hints import Hint, HintError, follow_hints, follow_reference
@@ -34,10 +34,15 @@ class Prediction:
     description: Tensor | None = None
 
     @cached_property
+    def _roots(self) -> Tensor:
+        """The likelihoods, as of ab_bins.root_likelihoods, of a network that knows them."""
+        return root_likelihoods(self.output)
+
+    @cached_property
     def _sure(self) -> Tensor:
         """The confidence, (1, 1, h, w), of a network that knows likelihoods."""
         assert isinstance(self.model, Model_CNN)
-        return confidence(self.output.float(), self.model.bin_centres.to(self.output.device))
+        return confidence(self._roots, self.model.bin_centres.to(self.output.device))
 
     @torch.inference_mode()
     def confidence(self) -> Tensor | None:
@@ -85,12 +90,11 @@ class Prediction:
         return ab
 
     def _plain(self, vividness: float, variant: int) -> Tensor:
-        model, output = self.model, self.output.float()
+        model, output = self.model, self.output
         if not isinstance(model, Model_CNN) or not model.config.likelihoods:
-            return model.ab_of(output).cpu()
+            return model.ab_of(output.float()).cpu()
         centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
-        leaning = tilted(output, centres, variant)
-        return vivid_ab(leaning, centres, shares, vividness, self._sure).cpu()
+        return vivid_ab(self._roots, centres, shares, vividness, self._sure, variant).cpu()
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@ import torch
 
 from ab_bins import (
     AB_BIN_SIZE,
+    ANNEALING,
     MOST_GAIN,
     MOST_REBALANCING,
-    TEMPERATURE,
     ab_bin_centres,
+    anneal,
     confidence,
     mean_of_bins,
+    preference,
     rarity,
+    root_likelihoods,
     soft_bins,
     spread_of_bins,
-    tilted,
     vivid_ab,
 )
 from colour_space import rgb_to_lab
@@ -33,9 +35,17 @@ def logits_of(*likely: tuple[float, float, float]) -> torch.Tensor:
     return probability.log()[None, :, None, None]
 
 
-def read(logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES) -> torch.Tensor:
+def read(
+    logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES, variant: int = 0
+) -> torch.Tensor:
     """Read colours as the colourizer does."""
-    return vivid_ab(logits, CENTRES, shares, vividness, confidence(logits, CENTRES))
+    roots = root_likelihoods(logits)
+    sure = confidence(roots, CENTRES)
+    return vivid_ab(roots, CENTRES, shares, vividness, sure, variant)
+
+
+def spread(*likely: tuple[float, float, float]) -> torch.Tensor:
+    return spread_of_bins(root_likelihoods(logits_of(*likely)), CENTRES)
 
 
 def random_logits() -> torch.Tensor:
@@ -71,14 +81,14 @@ def test_a_low_temperature_moves_the_mean_to_the_most_likely_bin():
 
 
 def test_the_spread_of_two_equally_likely_colours_is_half_their_distance():
-    apart = spread_of_bins(logits_of((20, 0, 0.5), (-20, 0, 0.5)), CENTRES).item()
-    assert apart == pytest.approx(20, abs=0.01)
-    assert spread_of_bins(logits_of((20, 0, 1.0)), CENTRES) < 0.1
+    assert spread((20, 0, 0.5), (-20, 0, 0.5)).item() == pytest.approx(20, abs=0.01)
+    assert spread((20, 0, 1.0)) < 0.1
 
 
 def test_confidence_falls_from_one_as_the_likely_colours_spread():
     sure, doubtful, lost = (
-        confidence(logits_of((r, 0, 0.5), (-r, 0, 0.5)), CENTRES).item() for r in (0, 20, 40)
+        confidence(root_likelihoods(logits_of((r, 0, 0.5), (-r, 0, 0.5))), CENTRES).item()
+        for r in (0, 20, 40)
     )
     assert 1 >= sure > 0.99 > doubtful > lost > 0
 
@@ -96,8 +106,18 @@ def test_rebalancing_undoes_how_common_the_bins_are():
 def test_the_vivid_colour_is_the_mean_of_the_rebalanced_likelihoods():
     logits, sure = random_logits(), torch.ones(2, 1, 3, 5)
     rebalanced = logits + rarity(SHARES, MOST_REBALANCING).log()[:, None, None]
-    expected = mean_of_bins(rebalanced, CENTRES, TEMPERATURE) * (1 + MOST_GAIN)
-    assert torch.allclose(vivid_ab(logits, CENTRES, SHARES, 1, sure), expected, atol=1e-3)
+    expected = mean_of_bins(rebalanced, CENTRES, 1 / ANNEALING) * (1 + MOST_GAIN)
+    vivid = vivid_ab(root_likelihoods(logits), CENTRES, SHARES, 1, sure)
+    assert torch.allclose(vivid, expected, atol=1e-3)
+
+
+def test_annealed_likelihoods_are_those_of_a_lower_temperature():
+    for scale in (1, 10):  # of 10, most are too small for float32
+        logits = scale * random_logits()
+        annealed = anneal(root_likelihoods(logits))
+        expected = torch.softmax(logits * ANNEALING, dim=1).movedim(1, -1)
+        annealed /= annealed.sum(dim=-1, keepdim=True)
+        assert torch.allclose(annealed, expected, rtol=1e-4, atol=1e-9)
 
 
 def test_vividness_raises_chroma_and_keeps_hue_where_one_hue_is_likely():
@@ -117,8 +137,9 @@ def test_vividness_0_is_the_annealed_mean_whatever_the_shares():
 def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     logits = logits_of((60, 0, 0.45), (0, 0, 0.1), (-20, 0, 0.45))
     safe, vivid = (read(logits, v) for v in (0, 1))
-    sure = confidence(logits, CENTRES).item()
-    without_fallback = vivid_ab(logits, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
+    roots = root_likelihoods(logits)
+    sure = confidence(roots, CENTRES).item()
+    without_fallback = vivid_ab(roots, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
     assert sure < 0.7
     assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
     assert (vivid - safe).norm() > 1
@@ -129,9 +150,17 @@ def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is
     sure = logits_of((30, 20, 1.0))
 
     def colourings(logits):
-        return [mean_of_bins(tilted(logits, CENTRES, i), CENTRES).flatten() for i in range(5)]
+        return [read(logits, 0, variant=i).flatten() for i in range(5)]
 
     distances = torch.cdist(*[torch.stack(colourings(doubtful))] * 2)
     assert distances[~torch.eye(5, dtype=torch.bool)].min() > 15
     assert torch.cdist(*[torch.stack(colourings(sure))] * 2).max() < 1
-    assert torch.equal(tilted(doubtful, CENTRES, 0), doubtful)
+    assert torch.equal(preference(CENTRES, 0), torch.ones(K))
+
+
+@pytest.mark.parametrize("variant", [0, 1, 4])
+def test_a_variant_is_what_the_preferred_likelihoods_give(variant):
+    logits = random_logits()
+    preferred = logits + preference(CENTRES, variant).log()[:, None, None]
+    expected = mean_of_bins(preferred, CENTRES, 1 / ANNEALING)
+    assert torch.allclose(read(logits, 0, variant=variant), expected, atol=1e-3)
