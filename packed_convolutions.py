@@ -98,6 +98,19 @@ def pack_convolutions(model: nn.Module) -> None:
                 if relu6:
                     setattr(module, after[0], nn.Identity())
             setattr(module, name, PackedConv2d(part, relu6, padding))
+    _shorten(model)
+
+
+def _shorten(model: nn.Module) -> None:
+    """Take out of a model's sequences what does nothing, and sequences of one.
+
+    A network has two hundred of them, and every call takes Python a microsecond.
+    """
+    for name, part in list(model.named_children()):
+        _shorten(part)
+        if isinstance(part, nn.Sequential):
+            steps = [step for step in part if not isinstance(step, nn.Identity)]
+            setattr(model, name, steps[0] if len(steps) == 1 else nn.Sequential(*steps))
 
 
 def _can_take_in(padding: tuple[int, ...], convolution: nn.Conv2d) -> bool:
