@@ -1,5 +1,6 @@
 """Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -201,10 +202,8 @@ class Colourizer:
             said: dict[int, Colourings] = {}
             for shape in {small.shape for small in looks}:
                 places = [n for n, small in enumerate(looks) if small.shape == shape]
-                for first in range(0, len(places), self.together):
-                    some = places[first : first + self.together]
-                    answers = self.answer(torch.cat([looks[n] for n in some]), variants)
-                    said |= dict(zip(some, answers, strict=True))
+                answers = self.answer(torch.cat([looks[n] for n in places]), variants)
+                said |= dict(zip(places, answers, strict=True))
         return [said[n] for n in range(len(looks))]
 
     @torch.inference_mode()
@@ -216,9 +215,9 @@ class Colourizer:
             variants: as of `predict`, which also says what is returned for each.
         """
         with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-            outputs = self._network(small).split(1)
+            outputs = [self._network(some).split(1) for some in small.split(self.together)]
         answers = []
-        for output in outputs:
+        for output in itertools.chain(*outputs):
             prediction = Prediction(self.model, output)
             colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
             answers.append((colourings, prediction.confidence()))
