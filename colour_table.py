@@ -137,13 +137,13 @@ class ColourTable:
             for channel, values in enumerate(self._find(places + grey)):
                 out[..., channel] = values
             return out
-        rows = self._rows.ravel()
-        where = places + grey // STEP
-        beyond = torch.from_numpy((grey % STEP).astype(np.float32))
+        where = torch.from_numpy(places + grey // STEP)
+        # STEP is a power of two: & takes a tenth of the time of %.
+        beyond = torch.from_numpy((grey & (STEP - 1)).astype(np.float32))
         for channel in range(3):
-            pairs = rows.take(where, mode="wrap").view(np.float32).reshape(*grey.shape, 2)
-            value, slope = torch.from_numpy(pairs).unbind(dim=-1)
-            out[..., channel] = torch.addcmul(value, slope, beyond).int().numpy()
+            pairs = self._look_up(where).view(torch.float32).view(*grey.shape, 2)
+            value, slope = pairs.unbind(dim=-1)
+            out[..., channel] = torch.addcmul(value, slope, beyond).numpy()  # cut off
             where += STEPS
         return out
 
@@ -161,9 +161,14 @@ class ColourTable:
 
     def _find(self, where: np.ndarray) -> np.ndarray:
         """Look up numbers of 8 bits, (h, w) -> (3, h, w)."""
-        # Of all ways to look up, take is the fastest, if it need not look for indices too large.
-        numbers = self._rows.ravel().take(where, mode="wrap")
+        numbers = self._look_up(torch.from_numpy(where)).numpy()
         return numbers.view(np.uint8).reshape(*where.shape, 4).transpose(2, 0, 1)[:3]
+
+    def _look_up(self, where: Tensor) -> Tensor:
+        """Take numbers out of all rows, as integers: (h, w) -> (h * w,)."""
+        signed = np.int64 if self._dtype == np.uint16 else np.int32  # of others PyTorch knows less
+        rows = torch.from_numpy(self._rows.view(signed).ravel())
+        return rows.index_select(0, where.flatten())
 
 
 @cache

@@ -21,9 +21,9 @@ from colour_table import colour_table
 from pixel_formats import repeat_pixels
 
 STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
-TABLE_PIXELS = 1_000_000  # from so many on colours are looked up, for 2x2 pixels a chroma
-# JPEG stores one chroma for 2x2 pixels. Colours are looked up for cells of pixels, as large as
-# leaves LEAST_CELLS of them; what luma differs there from grey is added to each pixel's own value.
+TABLE_PIXELS = 1_000_000  # from so many on colours are looked up
+# JPEG stores one chroma for 2x2 pixels. Larger cells have one too, as large as leaves LEAST_CELLS
+# of them. In JPEG what luma differs there from grey is added to each pixel's own value.
 CELLS, LEAST_CELLS = (8, 4, 2), 30_000
 STRIP_CELLS = 1 << 16  # converted at a time: few, since what is made of them stays in the cache
 
@@ -151,14 +151,14 @@ def _looked_up(pixels: np.ndarray, ab: Tensor, rows: int) -> Iterator[np.ndarray
     """Colour a large photograph in about so many rows at a time; see `rgb_strips`.
 
     Of colours in 8 bits the lightness is that of the nearest grey level. Chroma is rounded as
-    colour_table.py says, and is the same for 2x2 pixels.
+    colour_table.py says, and is the same for all pixels of a cell.
     """
     height, width = pixels.shape[:2]
-    table = colour_table(pixels.dtype)
-    rows = max(1, rows // 2)
-    for n, strip in enumerate(enlarge(ab, (height + 1) // 2, (width + 1) // 2, rows)):
-        grey = to_grey(pixels[2 * n * rows : 2 * (n + 1) * rows])
-        places = table.places(strip).repeat(2, axis=1).repeat(2, axis=0)
+    table, cell = colour_table(pixels.dtype), _cell_of(height, width)
+    rows = max(1, rows // cell)
+    for n, strip in enumerate(enlarge(ab, -(-height // cell), -(-width // cell), rows)):
+        grey = to_grey(pixels[n * rows * cell : (n + 1) * rows * cell])
+        places = table.places(strip).repeat(cell, axis=1).repeat(cell, axis=0)
         yield table.colours(grey, places[: len(grey), :width])
 
 
@@ -177,7 +177,7 @@ def ycbcr_planes(
     Returns:
         luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
     """
-    cell = next((c for c in CELLS if _has_cells(grey, c)), CELLS[-1])
+    cell = _cell_of(*grey.shape)
     cells = (averages or Averages(grey)).over(cell)
     levels = np.empty((3, *cells.shape), dtype=np.uint8)  # what luma differs from grey, and chroma
     table = colour_table(np.uint8, as_ycbcr=True)
@@ -194,9 +194,12 @@ def ycbcr_planes(
     return luma, chroma
 
 
-def _has_cells(grey: np.ndarray, cell: int) -> bool:
-    """Say whether cells of a size are many enough, also across the shorter side."""
-    return grey.size >= LEAST_CELLS * cell**2 and min(grey.shape) >= 32 * cell
+def _cell_of(height: int, width: int) -> int:
+    """Say how large cells are: few enough pixels that cells are many, also across both sides."""
+    for cell in CELLS:
+        if height * width >= LEAST_CELLS * cell**2 and min(height, width) >= 32 * cell:
+            return cell
+    return CELLS[-1]
 
 
 def _add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:

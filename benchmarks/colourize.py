@@ -42,8 +42,8 @@ KINDS = {
     "2 MP JPEG": (1632, 1224, ".jpg", 768, ()),
     "0.5 MP JPEG": (816, 612, ".jpg", 1536, ()),
     "12 MP sepia JPEG": (4000, 3000, ".jpeg", 48, ()),
-    "12 MP PNG": (4000, 3000, ".png", 24, ()),
-    "12 MP 16-bit TIFF": (4000, 3000, ".tif", 12, ()),
+    "12 MP PNG": (4000, 3000, ".png", 48, ()),
+    "12 MP 16-bit TIFF": (4000, 3000, ".tif", 24, ()),
 }
 PEAK_OF_CHILD = (
     "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=-3); "
