@@ -82,8 +82,8 @@ OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is k
 MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
 # A thread does each step for as many photographs as the network is given in so many rounds: what
 # the step needs is near then.
-ROUNDS = 2
-PIXELS_TOGETHER = 25_000_000  # of the photographs that a thread works at at a time, if several
+ROUNDS = 4
+PIXELS_TOGETHER = 40_000_000  # of the photographs that a thread works at at a time, if several
 WAITING = 16  # groups whose files are on their way to the disk; there is a thread for each
 SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"

@@ -701,11 +701,12 @@ def test_how_many_are_worked_at_together_changes_nothing(
     album, tmp_path, run, monkeypatch, together
 ):
     monkeypatch.setattr("colourizer.TOGETHER", together)
+    monkeypatch.setattr(colourize, "ROUNDS", 2)
     groups = []
     attempt = colourize.attempt
     monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
     assert run(album, "-o", tmp_path / "out")[0] == 0
-    assert max(groups) == colourize.ROUNDS * together
+    assert max(groups) == 2 * together
     monkeypatch.setattr(colourize, "PIXELS_TOGETHER", 1)
     code, out, _ = run(album, "-o", tmp_path / "alone")
     assert (code, len(out)) == (0, 12)
