@@ -702,6 +702,7 @@ def test_how_many_are_worked_at_together_changes_nothing(
 ):
     monkeypatch.setattr("colourizer.TOGETHER", together)
     monkeypatch.setattr(colourize, "ROUNDS", 2)
+    monkeypatch.setattr(colourize, "count_cores", lambda: 1)  # more would share the 12 of them
     groups = []
     attempt = colourize.attempt
     monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
