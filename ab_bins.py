@@ -17,7 +17,7 @@ SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV1
 
 # What follows was chosen on validation photographs (docs/experiments.md).
 # To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
-# (ECCV16: 0.38).
+# (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
 # At vividness 1: by so much of its logarithm is a bin's rarity made up for ...
 MOST_REBALANCING = 0.9

@@ -11,7 +11,7 @@ from coloured_file import provenance_tag
 from colourizer import Colourizer
 from console import Interrupt, print_error, print_note, print_result, run_command
 from desk import MOST_PHOTOS, Desk
-from device import add_device_option, count_cores
+from device import add_device_option, allow_open_files, count_cores
 
 HOST = "127.0.0.1"  # nobody else's machine reaches it
 SPARE_FILES = 512  # that may be open besides photographs: connections, and what is on its way
@@ -45,18 +45,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "one)")  # fmt: skip
     add_device_option(parser)
     return parser.parse_args(argv)
-
-
-def allow_open_files(count: int) -> None:
-    """Let this process have so many files open, as far as the system allows it."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main(argv: list[str] | None = None) -> int:

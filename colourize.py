@@ -46,7 +46,7 @@ from console import (
     run_command,
 )
 from decoder import SeveralPicturesError, open_image
-from device import add_device_option, count_cores, keep_freed_memory
+from device import add_device_option, allow_open_files, count_cores, keep_freed_memory
 from distributed import find_share
 from encoder import save_image
 from hints import Hint, HintError, parse_hint
@@ -84,7 +84,8 @@ MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
 # the step needs is near then.
 ROUNDS = 4
 PIXELS_TOGETHER = 40_000_000  # of the photographs that a thread works at at a time, if several
-WAITING = 16  # groups whose files are on their way to the disk; there is a thread for each
+WAITING = 4  # groups whose files are on their way to the disk; there is a thread for each
+SPARE_FILES = 100  # that are open besides photographs
 SWITCH_SECONDS = 1e-4
 THERE_ALREADY = "there already"
 
@@ -335,6 +336,7 @@ class Run:
     args: argparse.Namespace
     tag: str | None  # what the files' metadata says
     reference: Reference | None
+    together: int  # pixels of the photographs that a thread works at at a time, if several
     room: Room  # in pixels
     aside: Aside  # waits for the disk
     stop: Interrupt
@@ -388,7 +390,7 @@ def attempt(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[N
                 unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
-        count = max(1, sum(pixels <= PIXELS_TOGETHER for pixels in sums))
+        count = max(1, sum(pixels <= run.together for pixels in sums))
         with run.room.take(sum(item.pixels for item in unfinished[:count])):
             colourize(unfinished[:count], run)
         written = [item.outcome for item in unfinished[:count]]
@@ -740,6 +742,10 @@ def colourize_all(
     sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
     gc.freeze()  # what is there by now stays, and need not be looked through again and again
+    # A GPU is given the photographs of all threads together, as soon as each has one.
+    group = ROUNDS * colourizer.together if colourizer.together > 1 else 1
+    of_each = 1 + max((len(job.targets()) for job in mine), default=0)
+    allow_open_files((threads + WAITING) * group * of_each + SPARE_FILES)
     remove_leftovers({job.coloured[0].parent for job in mine})
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     there_already = 0
@@ -757,8 +763,10 @@ def colourize_all(
                 return 2
         aside = stack.enter_context(Aside(WAITING))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
-        run = Run(colourizer, args, tag, reference, Room(pixels_in_flight()), aside, stop)
-        groups = cut_into_groups(mine, ROUNDS * colourizer.together, threads)
+        pixels = pixels_in_flight()
+        together = min(PIXELS_TOGETHER, pixels // threads)  # of the room, each thread has its share
+        run = Run(colourizer, args, tag, reference, together, Room(pixels), aside, stop)
+        groups = cut_into_groups(mine, group, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
         results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)

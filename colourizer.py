@@ -190,7 +190,7 @@ class Colourizer:
 
     @torch.inference_mode()
     def predict_together(self, photographs: Sequence[Tensor], variants: int) -> list[Colourings]:
-        """Predict the same as `predict` of several photographs, faster than one by one.
+        """Predict the same as `predict` of several photographs; on the CPU faster than one by one.
 
         Args:
             photographs: the lightness of each, as of `predict`; the network is given `together` of

@@ -117,12 +117,13 @@ def save_image(image: Image.Image, file: BinaryIO, file_format: str, **options: 
         OSError: it cannot be written.
     """
     image.save(file, file_format, **options)
-    # If a full disk cuts the last of its writes short, Pillow does not notice; one more of a whole
-    # block is refused.
+    # Some formats Pillow writes without Python, and does not notice if a full disk cuts the last of
+    # its writes short; one more of a whole block is refused.
     end = file.seek(0, os.SEEK_END)
     file.write(bytes(BLOCK))
     file.flush()
     file.truncate(end)
+    file.seek(end)
 
 
 def encode_ycbcr(

@@ -277,7 +277,7 @@ class PartFile:
     def write(self, write: Callable[[BinaryIO], object]) -> None:
         """Write it; `write` is given the open file. Where that fails nothing is left.
 
-        JPEG and BMP have to be written by encoder.save_image, not Pillow alone.
+        What Pillow writes without Python (JPEG, BMP, TIFF) needs encoder.save_image.
         """
         _being_written.add(self._beside)
         try:

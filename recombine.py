@@ -22,8 +22,8 @@ from pixel_formats import repeat_pixels
 
 STRIP_PIXELS = 1 << 18  # converted at a time: many, since threads wait for each other between calls
 TABLE_PIXELS = 1_000_000  # from so many on colours are looked up
-# JPEG stores one chroma for 2x2 pixels. Larger cells have one too, as large as leaves LEAST_CELLS
-# of them. In JPEG what luma differs there from grey is added to each pixel's own value.
+# All pixels of a cell have one chroma, as JPEG stores one for 2x2. Cells are as large as leaves
+# LEAST_CELLS of them. In JPEG what luma differs there from grey is added to each pixel's own value.
 CELLS, LEAST_CELLS = (8, 4, 2), 30_000
 STRIP_CELLS = 1 << 16  # converted at a time: few, since what is made of them stays in the cache
 
@@ -119,7 +119,7 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     for y in range(0, len(pixels), rows):
         strip = np.ascontiguousarray(pixels[y : y + rows])
         red_and_green = np.ndarray(strip.shape[:2], np.uint16, strip, strides=strip.strides[:2])
-        # Of all ways to look up, take is the fastest, if it need not look for indices too large.
+        # take is faster if it need not look for indices too large.
         of_pixels = of_red_and_green.take(red_and_green, mode="wrap")
         of_pixels += of_blue.take(strip[..., 2], mode="wrap")
         grey[y : y + rows] = greys.take(of_pixels, mode="wrap")
@@ -132,7 +132,7 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     Args:
         pixels: (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
         ab: (1, 2, h, w) in Lab units, of any size; what sRGB has not loses chroma. Photographs of
-            TABLE_PIXELS and more get it rounded.
+            TABLE_PIXELS and more get it rounded, and one for each of CELLS.
 
     Yields:
         rgb (rows, W, 3) of the type of pixels, from top to bottom.

@@ -83,7 +83,7 @@ def test_of_averages_at_hand_those_of_larger_squares_are_computed(monkeypatch):
     grey = noise(66, 48)
     known = Averages(grey)
     known.over(2)
-    monkeypatch.setattr(averages, "_convolve", None)  # not of all pixels again
+    monkeypatch.setattr(averages, "_over", None)  # not of all pixels again
     found = known.over(4)
     assert found.shape == (17, 12)
     assert np.abs(found - mean_of_squares(grey, 4))[:16].max() <= 1

@@ -21,7 +21,7 @@ from PIL import Image
 import colourize
 import photo
 from classic_cnn import ClassicCNN
-from colourizer import Colourizer
+from colourizer import TOGETHER, Colourizer
 from metrics import colourfulness
 from Model_CNN import Model_CNN
 from photo import read_photo
@@ -707,13 +707,25 @@ def test_how_many_are_worked_at_together_changes_nothing(
     attempt = colourize.attempt
     monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
     assert run(album, "-o", tmp_path / "out")[0] == 0
-    assert max(groups) == 2 * together
+    assert max(groups) == (2 * together if together > 1 else 1)
     monkeypatch.setattr(colourize, "PIXELS_TOGETHER", 1)
     code, out, _ = run(album, "-o", tmp_path / "alone")
     assert (code, len(out)) == (0, 12)
     for path in (tmp_path / "out").rglob("*.*"):
         alone = tmp_path / "alone" / path.relative_to(tmp_path / "out")
         assert np.abs(np.asarray(Image.open(path)) - np.asarray(Image.open(alone))).max() <= 1
+
+
+def test_it_lets_itself_have_as_many_files_open_as_its_groups_need(album, tmp_path, run):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        assert run(album, "-o", tmp_path / "out", "--variants", 4)[0] == 0
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert soft > colourize.ROUNDS * TOGETHER * (1 + 5) * colourize.WAITING
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, run, monkeypatch):

@@ -75,6 +75,24 @@ def test_a_large_photograph_gets_nearly_the_same_colours_as_a_small_one(
         assert chroma.mean() < 0.7
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("cell", CELLS)
+def test_with_larger_cells_too_every_pixel_keeps_its_lightness(monkeypatch, cell, dtype):
+    ab = some_ab(2, 3, chroma=20)
+    grey = np.asarray(scene(2, 34 * cell + 3, 41 * cell + 1).convert("L")).astype(dtype)
+    grey *= np.iinfo(dtype).max // 255
+    computed = np.concatenate(list(rgb_strips(grey, ab)))
+    monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
+    monkeypatch.setattr(recombine, "STRIP_PIXELS", 3 * cell * grey.shape[1])
+    monkeypatch.setattr(recombine, "LEAST_CELLS", grey.size / cell**2)
+    looked_up = np.concatenate(list(rgb_strips(grey, ab)))
+    assert (looked_up.shape, looked_up.dtype) == (computed.shape, dtype)
+    lightness, chroma = (lab_of(looked_up) - lab_of(computed)).abs().split((1, 2))
+    assert lightness.mean() < (0.35 if dtype == np.uint8 else 0.02)  # Lab units
+    assert chroma.mean() < 0.7
+    assert recombine._cell_of(*grey.shape) == cell
+
+
 def test_a_large_photograph_in_colour_keeps_its_lightness(monkeypatch):
     toned = np.asarray(scene(3, 150, 100))
     expected = lab_of(np.concatenate(list(rgb_strips(toned, some_ab()))))
