@@ -336,7 +336,7 @@ class Run:
     args: argparse.Namespace
     tag: str | None  # what the files' metadata says
     reference: Reference | None
-    together: int  # pixels of the photographs that a thread works at at a time, if several
+    pixels_together: int  # of the photographs that a thread works at at a time, if several
     room: Room  # in pixels
     aside: Aside  # waits for the disk
     stop: Interrupt
@@ -390,7 +390,7 @@ def attempt(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[N
                 unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
-        count = max(1, sum(pixels <= run.together for pixels in sums))
+        count = max(1, sum(pixels <= run.pixels_together for pixels in sums))
         with run.room.take(sum(item.pixels for item in unfinished[:count])):
             colourize(unfinished[:count], run)
         written = [item.outcome for item in unfinished[:count]]
@@ -743,9 +743,9 @@ def colourize_all(
     keep_freed_memory()
     gc.freeze()  # what is there by now stays, and need not be looked through again and again
     # A GPU is given the photographs of all threads together, as soon as each has one.
-    group = ROUNDS * colourizer.together if colourizer.together > 1 else 1
-    of_each = 1 + max((len(job.targets()) for job in mine), default=0)
-    allow_open_files((threads + WAITING) * group * of_each + SPARE_FILES)
+    most = ROUNDS * colourizer.together if colourizer.together > 1 else 1  # photographs of a group
+    of_each = 1 + len(mine[0].targets()) if mine else 0  # files; all jobs have as many
+    allow_open_files((threads + WAITING) * most * of_each + SPARE_FILES)
     remove_leftovers({job.coloured[0].parent for job in mine})
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     there_already = 0
@@ -763,10 +763,10 @@ def colourize_all(
                 return 2
         aside = stack.enter_context(Aside(WAITING))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
-        pixels = pixels_in_flight()
-        together = min(PIXELS_TOGETHER, pixels // threads)  # of the room, each thread has its share
-        run = Run(colourizer, args, tag, reference, together, Room(pixels), aside, stop)
-        groups = cut_into_groups(mine, group, threads)
+        room = pixels_in_flight()
+        together = min(PIXELS_TOGETHER, room // threads)  # of the room, each thread has its share
+        run = Run(colourizer, args, tag, reference, together, Room(room), aside, stop)
+        groups = cut_into_groups(mine, most, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
         results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)

@@ -90,11 +90,7 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
 
 def _own(source: Path | BinaryIO) -> Path | io.BytesIO:
     """Give Pillow what it may close when it has read it."""
-    if isinstance(source, Path):
-        return source
-    with _file(source) as file:
-        file.seek(0)
-        return io.BytesIO(file.read())
+    return source if isinstance(source, Path) else io.BytesIO(_content(source))
 
 
 def _bare_png(file: BinaryIO) -> io.BytesIO:
@@ -180,9 +176,7 @@ def deep_pixels(
 
 def read_scans(source: Path | BinaryIO) -> GreyScans | None:
     """Take a grey JPEG that can be decoded apart; None if it is of a rare kind."""
-    with _file(source) as file:
-        file.seek(0)
-        return grey_scans(file.read())
+    return grey_scans(_content(source))
 
 
 def jpeg_pixels(image: Any) -> np.ndarray | None:
@@ -198,9 +192,7 @@ def jpeg_pixels(image: Any) -> np.ndarray | None:
     if image.mode not in ("L", "RGB"):
         return None
     try:
-        with _file(image.fp) as file:  # the photograph's, which is open
-            file.seek(0)
-            content = file.read()
+        content = _content(image.fp)  # the photograph's file, which is open
         if image.mode == "RGB":
             rgb = decode_jpeg(content, "RGB")
             across, down = image.layer[0][1:3]  # pixels that share one chroma
@@ -257,6 +249,13 @@ def _file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield source
     finally:
         source.seek(place)
+
+
+def _content(source: Path | BinaryIO) -> bytes:
+    """Read all of a file."""
+    with _file(source) as file:
+        file.seek(0)
+        return file.read()
 
 
 def _is_lossless_webp(file: BinaryIO) -> bool:
