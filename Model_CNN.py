@@ -12,10 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ab_bins import ab_bin_centres, mean_of_bins
-from colour_space import MAX_LIGHTNESS
+from colourizer.colour.bins import ab_bin_centres, mean_of_bins
+from colourizer.colour.space import MAX_LIGHTNESS
 
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
@@ -227,29 +226,3 @@ class Model_CNN(nn.Module):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
-
-
-def halve_weights(model: "Model_CNN") -> None:
-    """Turn to bf16 the weights that autocast would turn to bf16 each time anew.
-
-    Args:
-        model: is changed, works under autocast only, and cannot be trained any more.
-    """
-    for part in (*model.encoder.stages[1:], model.deepest, model.context, model.steps, model.head):
-        part.bfloat16()
-
-
-def fold_batch_norm(model: nn.Module) -> None:
-    """Make every batch normalization part of the convolution before it: the same, but faster.
-
-    Args:
-        model: in eval mode; is changed, and cannot be trained any more.
-    """
-    for module in model.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        for i in range(1, len(module)):
-            convolution, norm = module[i - 1], module[i]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module[i - 1] = fuse_conv_bn_eval(convolution, norm)
-                module[i] = nn.Identity()

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from console import print_error, print_result, run_command
-from progress import Log, draw_comparison, find_best
-from run_folder import LOG, read_log
+from colourizer.runtime.cli import print_error, print_result, run_command
+from colourizer.training.plots import Log, draw_comparison, find_best
+from colourizer.training.run_folder import LOG, read_log
 
 AXES = ("images", "epoch", "seconds")
 

@@ -16,22 +16,23 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from console import PATIENCE, Interrupt, at_least, print_error, print_note, progress, run_command
-from decoder import open_image
-from made_copies import ROTATED, SCALED
-from photo import (
-    DISK_FULL,
-    PhotoError,
-    each_photo,
-    find_photos,
-    give_up_writing,
-    is_photo_name,
-    read_large_enough,
-    remove_leftovers,
-    write_bytes,
+from colourizer.curation.derived_copies import ROTATED, SCALED
+from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
+from colourizer.photos.decode import open_image
+from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import find_photos, is_photo_name
+from colourizer.photos.read import each_photo, read_large_enough
+from colourizer.runtime.atomic_file import DISK_FULL, give_up_writing, remove_leftovers, write_bytes
+from colourizer.runtime.cli import (
+    PATIENCE,
+    Interrupt,
+    at_least,
+    print_error,
+    print_note,
+    progress,
+    run_command,
 )
-from rejected_list import REJECTED_LIST, read_rejected
-from threads import each
+from colourizer.runtime.parallel import each
 
 RESIZED_FOLDER = "resized"
 ROTATED_FOLDER, SCALED_FOLDER = RESIZED_FOLDER + ROTATED, RESIZED_FOLDER + SCALED

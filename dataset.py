@@ -10,10 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import bing_search
-import open_collections
-from collection import REASONS, BusyError, Collection
-from console import (
+from colourizer.downloads import bing, open_collections
+from colourizer.downloads.collection import REASONS, BusyError, Collection
+from colourizer.runtime.atomic_file import DISK_FULL
+from colourizer.runtime.cli import (
     Interrupt,
     at_least,
     print_error,
@@ -22,7 +22,6 @@ from console import (
     progress,
     run_command,
 )
-from photo import DISK_FULL
 from queries_for_download import QUERIES
 
 START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO
@@ -105,7 +104,7 @@ def run_query(
             seconds = START_SECONDS + missing * PHOTO_SECONDS
             known = collection.known_links()
             if args.source == "bing":
-                delivery = bing_search.download(query, missing, folder, known, stop, seconds)
+                delivery = bing.download(query, missing, folder, known, stop, seconds)
             else:
                 delivery = open_collections.download(
                     args.source, query, missing, folder, known, stop, seconds, args.contact

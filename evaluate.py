@@ -15,22 +15,26 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ageing import age
-from checkpoint import BUNDLED, CheckpointError
-from colour_space import (
+from colourizer.colour.metrics import ab_error, ciede2000, colourfulness, psnr
+from colourizer.colour.space import (
     fit_to_gamut,
     grey_to_lightness,
     lightness_to_grey,
     rgb_to_lab,
     rgb_to_pixels,
 )
-from colourizer import VIVIDNESS, Colourizer, reduced_lightness
-from console import at_least, in_unit_range, print_error, progress, run_command
-from device import add_device_option, pick_device
-from metrics import ab_error, ciede2000, colourfulness, psnr
-from perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, Inception, Lpips
-from photo import PhotoError, each_photo, find_photos, read_rgb, spread, square, write_whole
-from published_weights import WeightsError
+from colourizer.inference.colourizer import VIVIDNESS, Colourizer
+from colourizer.inference.preprocess import reduced_lightness
+from colourizer.network.checkpoint import BUNDLED, CheckpointError
+from colourizer.network.device import add_device_option, pick_device
+from colourizer.network.perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, Inception, Lpips
+from colourizer.network.pretrained import WeightsError
+from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import find_photos, spread
+from colourizer.photos.read import each_photo, read_rgb, square
+from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.cli import at_least, in_unit_range, print_error, progress, run_command
+from colourizer.training.ageing import age
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
 SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet

@@ -9,11 +9,27 @@ from pathlib import Path
 
 from PIL import Image
 
-from console import list_hints, print_error, print_note, print_result, progress, run_command
-from contact_sheets import PER_SHEET, SIDE, Tile, draw_contact_sheet
-from photo import PhotoError, each_photo, find_photos, read_rgb, remove_leftovers, write_bytes
-from rejected_list import REJECTED_LIST, SavedList, read_list, to_line, write_rejected
-from review_page import Thumbnail, make_page, name_folder
+from colourizer.curation.contact_sheets import PER_SHEET, SIDE, Tile, draw_contact_sheet
+from colourizer.curation.rejected_list import (
+    REJECTED_LIST,
+    SavedList,
+    read_list,
+    to_line,
+    write_rejected,
+)
+from colourizer.curation.review_page import Thumbnail, make_page, name_folder
+from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import find_photos
+from colourizer.photos.read import each_photo, read_rgb
+from colourizer.runtime.atomic_file import remove_leftovers, write_bytes
+from colourizer.runtime.cli import (
+    list_hints,
+    print_error,
+    print_note,
+    print_result,
+    progress,
+    run_command,
+)
 
 OUTPUT_ENDING = "_review"  # of the default output's name, after that of the source
 PER_PAGE = 5000  # photographs; a page of so many has about 30 MB

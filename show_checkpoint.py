@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from checkpoint import (
+from colourizer.network.checkpoint import (
     CheckpointError,
     build_model,
     fingerprint,
@@ -14,7 +14,7 @@ from checkpoint import (
     model_content,
     save_checkpoint,
 )
-from console import print_error, print_result, run_command
+from colourizer.runtime.cli import print_error, print_result, run_command
 
 INDENT, WIDTH = 13, 100  # characters
 

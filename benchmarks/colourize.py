@@ -25,14 +25,18 @@ import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
 from simplejpeg import decode_jpeg, encode_jpeg_yuv_planes  # noqa: E402
 
-from checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
-from colourizer import Colourizer, reduced_lightness  # noqa: E402
-from device import count_cores, keep_freed_memory  # noqa: E402
-from encoder import SAVE_OPTIONS  # noqa: E402
-from Model_CNN import fold_batch_norm  # noqa: E402
-from packed_convolutions import pack_convolutions  # noqa: E402
-from photo import Photo, read_photo, write_photo  # noqa: E402
-from recombine import to_grey, ycbcr_planes  # noqa: E402
+from colourizer.inference.colourizer import Colourizer  # noqa: E402
+from colourizer.inference.lightness import to_grey  # noqa: E402
+from colourizer.inference.preprocess import reduced_lightness  # noqa: E402
+from colourizer.inference.recombine import ycbcr_planes  # noqa: E402
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
+from colourizer.network.fast.packed_conv import pack_convolutions  # noqa: E402
+from colourizer.network.prepare import fold_batch_norm  # noqa: E402
+from colourizer.photos.encode import SAVE_OPTIONS  # noqa: E402
+from colourizer.photos.photo import Photo  # noqa: E402
+from colourizer.photos.read import read_photo  # noqa: E402
+from colourizer.photos.write import write_photo  # noqa: E402
+from colourizer.runtime.process import count_cores, keep_freed_memory  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
 # name -> (width, height, suffix, photographs, options of colourize.py)

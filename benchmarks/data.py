@@ -30,15 +30,26 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import data_transformer  # noqa: E402
 import train  # noqa: E402
-from crops import Batches, CropBatch, CropBatches, Crops, Order, as_it_is, make_batch, pair  # noqa: E402
+from colourizer.curation.duplicates import find_copies  # noqa: E402
+from colourizer.curation.screening import objection  # noqa: E402
+from colourizer.network.device import autocast, pick_device  # noqa: E402
+from colourizer.photos.errors import PhotoError  # noqa: E402
+from colourizer.photos.files import find_photos, spread  # noqa: E402
+from colourizer.runtime.process import count_cores, keep_freed_memory  # noqa: E402
+from colourizer.training.crops import (  # noqa: E402
+    Batches,
+    CropBatch,
+    CropBatches,
+    Crops,
+    Order,
+    as_it_is,
+    make_batch,
+    pair,
+)
+from colourizer.training.data import VALIDATION_SIDE, Gathered, gather  # noqa: E402
+from colourizer.training.losses import loss_of  # noqa: E402
+from colourizer.training.photo_cache import Decoded, PhotoCache  # noqa: E402
 from data_transformer import ENOUGH, JPEG_QUALITY  # noqa: E402
-from device import autocast, count_cores, keep_freed_memory, pick_device  # noqa: E402
-from duplicates import find_copies  # noqa: E402
-from losses import loss_of  # noqa: E402
-from photo import PhotoError, find_photos, spread  # noqa: E402
-from photo_cache import Decoded, PhotoCache  # noqa: E402
-from screening import objection  # noqa: E402
-from training_data import VALIDATION_SIDE, Gathered, gather  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels

@@ -19,13 +19,15 @@ from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from checkpoint import BUNDLED
-from colour_space import rgb_to_lab
-from colourizer import Colourizer, reduced_lightness
-from hints import Hint
-from metrics import ab_error
-from photo import find_photos, read_rgb, spread, square
-from recombine import enlarge
+from colourizer.colour.metrics import ab_error
+from colourizer.colour.space import rgb_to_lab
+from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.hints import Hint
+from colourizer.inference.preprocess import reduced_lightness
+from colourizer.inference.upsample import enlarge
+from colourizer.network.checkpoint import BUNDLED
+from colourizer.photos.files import find_photos, spread
+from colourizer.photos.read import read_rgb, square
 
 COUNTS = (0, 1, 5, 20)
 SIDE = 256  # pixels of the squares that are compared

@@ -28,11 +28,12 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 import train  # noqa: E402
-from device import autocast, keep_freed_memory, pick_device  # noqa: E402
-from losses import loss_of  # noqa: E402
-from photo import find_photos  # noqa: E402
-from run_folder import read_log  # noqa: E402
-from training_options import BEST_RECIPE, FINE_TUNE, RECIPES, SCRATCH  # noqa: E402
+from colourizer.network.device import autocast, pick_device  # noqa: E402
+from colourizer.photos.files import find_photos  # noqa: E402
+from colourizer.runtime.process import keep_freed_memory  # noqa: E402
+from colourizer.training.losses import loss_of  # noqa: E402
+from colourizer.training.options import BEST_RECIPE, FINE_TUNE, RECIPES, SCRATCH  # noqa: E402
+from colourizer.training.run_folder import read_log  # noqa: E402
 
 PHOTOS, SIDE, GRAIN = 300, 400, 4.0  # photographs; pixels of their shorter side; grey levels
 WARM_STEPS = 2

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from support.scenes import scene
 
 # Each of pytest-xdist's workers gets a core for itself and its children, so a thread of torch's: of
 # two workers' threads on the same cores most would wait.
@@ -21,9 +20,6 @@ THREADS = 1 if WORKER else 2
 os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
 torch.set_num_threads(THREADS)
 
-ROOT = Path(__file__).parent.parent
-SAMPLES = ROOT / "data" / "samples"
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 BROWSER_ARGUMENTS += [
@@ -31,36 +27,6 @@ BROWSER_ARGUMENTS += [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
-    """Paint a colourful picture: smooth, with blue above and green below, and clouds over all."""
-    rng = np.random.default_rng(seed)
-    y = np.linspace(0, 1, height)[:, None]
-    sky, grass = np.array([90, 150, 230]), np.array([70, 140, 40])
-    rgb = np.where(y[..., None] < 0.3 + 0.4 * rng.random(), sky, grass)  # (height, 1, 3)
-    clouds = Image.fromarray(rng.random((4, 5), dtype=np.float32)).resize((width, height))
-    rgb = rgb * (0.6 + 0.4 * np.asarray(clouds))[..., None]
-    return Image.fromarray((rgb + rng.normal(0, 4, rgb.shape)).clip(0, 255).astype(np.uint8))
-
-
-def stops_after(steps: int) -> type:
-    """Make an Interrupt for train.py that is Ctrl-C after some steps."""
-    from console import Interrupt
-
-    class StopsAfterSteps(Interrupt):
-        left = steps
-
-        @property
-        def exit_code(self):
-            self.left -= 1
-            return 130 if self.left <= 0 else 0
-
-        @exit_code.setter
-        def exit_code(self, value):
-            pass
-
-    return StopsAfterSteps
 
 
 @pytest.fixture
@@ -76,7 +42,7 @@ def album(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of an untrained network whose head says something."""
-    from checkpoint import model_content, save_checkpoint
+    from colourizer.network.checkpoint import model_content, save_checkpoint
     from Model_CNN import Model_CNN
 
     torch.manual_seed(0)

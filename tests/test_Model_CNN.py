@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from distributed import sync_batch_norm
+from colourizer.training.distributed import sync_batch_norm
 from Model_CNN import ENCODERS, Model_CNN, ModelConfig
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from support.scenes import ROOT
 
 pytest.importorskip("uvicorn")
 

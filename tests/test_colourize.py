@@ -15,17 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, scene
 from PIL import Image
+from support.scenes import ROOT, scene
 
 import colourize
-import photo
-from classic_cnn import ClassicCNN
-from colourizer import TOGETHER, Colourizer
-from metrics import colourfulness
+from colourizer.colour.metrics import colourfulness
+from colourizer.inference import batch
+from colourizer.inference.colourizer import TOGETHER, Colourizer
+from colourizer.inference.lightness import photo_lightness
+from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.photos.read import read_photo
+from colourizer.runtime import atomic_file
 from Model_CNN import Model_CNN
-from photo import read_photo
-from recombine import photo_lightness
 
 
 @pytest.fixture
@@ -527,7 +528,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, mon
             onerror(PermissionError(13, "Permission denied", str(album / "locked")))
         return walk(top, onerror=onerror, **options)
 
-    monkeypatch.setattr("photo.os.walk", walk_badly)
+    monkeypatch.setattr("colourizer.photos.files.os.walk", walk_badly)
     code, files, err = run(album, "-o", tmp_path / "out")
     assert (code, len(files)) == (1, 12)
     assert f"error: {album / 'locked'}: Permission denied" in err
@@ -579,7 +580,7 @@ def test_more_processes_than_photographs_are_no_trouble(
     monkeypatch.setattr(Colourizer, "load", lambda *_: loaded)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "50")
-    monkeypatch.setattr(colourize, "wait_for_others", lambda _: None)
+    monkeypatch.setattr(batch, "wait_for_others", lambda _: None)
     written = []
     for rank in range(50):
         monkeypatch.setenv("RANK", str(rank))
@@ -600,7 +601,7 @@ def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
     out.mkdir()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    machine = photo._MACHINE
+    machine = atomic_file._MACHINE
     names = {
         f".part-{machine}-{gone.pid}-x": False,
         f".part-{machine}-{os.getpid()}-x": True,
@@ -620,7 +621,7 @@ def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
 def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkeypatch):
     at_once, lock = [], threading.Lock()
     most = 0
-    read = colourize.read_photo
+    read = batch.read_photo
 
     def watched(path, **options):
         nonlocal most
@@ -632,13 +633,13 @@ def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkey
             at_once.remove(path)
         return read(path, **options)
 
-    monkeypatch.setattr(colourize, "read_photo", watched)
-    monkeypatch.setattr(colourize, "count_cores", lambda: 4)
-    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 64 * 48 * 10)
+    monkeypatch.setattr(batch, "read_photo", watched)
+    monkeypatch.setattr(batch, "count_cores", lambda: 4)
+    monkeypatch.setattr(batch, "pixels_in_flight", lambda: 64 * 48 * 10)
     assert len(run(album, "-o", tmp_path / "a")[1]) == 12
     assert most > 1
     most = 0
-    monkeypatch.setattr(colourize, "pixels_in_flight", lambda: 100)  # less than one has
+    monkeypatch.setattr(batch, "pixels_in_flight", lambda: 100)  # less than one has
     assert len(run(album, "-o", tmp_path / "b")[1]) == 12
     assert most == 1
 
@@ -668,7 +669,7 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
         return predict(self, photographs, variants)
 
     monkeypatch.setattr(Colourizer, "predict_together", fails_for_one)
-    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    monkeypatch.setattr(batch, "count_cores", lambda: 1)
     Image.new("L", (64, 48), 255).save(album / "photo1.png")
     code, out, err = run(album, "-o", tmp_path / "out", "--json")
     assert code == 1
@@ -687,7 +688,7 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count, threads):
     jobs = list(range(count))
-    groups = list(colourize.cut_into_groups(jobs, 4, threads))
+    groups = list(batch.cut_into_groups(jobs, 4, threads))
     assert [job for group in groups for job in group] == jobs
     sizes = [len(group) for group in groups]
     assert sizes == sorted(sizes, reverse=True)
@@ -700,15 +701,15 @@ def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count,
 def test_how_many_are_worked_at_together_changes_nothing(
     album, tmp_path, run, monkeypatch, together
 ):
-    monkeypatch.setattr("colourizer.TOGETHER", together)
-    monkeypatch.setattr(colourize, "ROUNDS", 2)
-    monkeypatch.setattr(colourize, "count_cores", lambda: 1)  # more would share the 12 of them
+    monkeypatch.setattr("colourizer.inference.colourizer.TOGETHER", together)
+    monkeypatch.setattr(batch, "ROUNDS", 2)
+    monkeypatch.setattr(batch, "count_cores", lambda: 1)  # more would share the 12 of them
     groups = []
-    attempt = colourize.attempt
-    monkeypatch.setattr(colourize, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
+    attempt = batch.attempt
+    monkeypatch.setattr(batch, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
     assert run(album, "-o", tmp_path / "out")[0] == 0
     assert max(groups) == (2 * together if together > 1 else 1)
-    monkeypatch.setattr(colourize, "PIXELS_TOGETHER", 1)
+    monkeypatch.setattr(batch, "PIXELS_TOGETHER", 1)
     code, out, _ = run(album, "-o", tmp_path / "alone")
     assert (code, len(out)) == (0, 12)
     for path in (tmp_path / "out").rglob("*.*"):
@@ -723,7 +724,7 @@ def test_it_lets_itself_have_as_many_files_open_as_its_groups_need(album, tmp_pa
     try:
         assert run(album, "-o", tmp_path / "out", "--variants", 4)[0] == 0
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert soft > colourize.ROUNDS * TOGETHER * (1 + 5) * colourize.WAITING
+        assert soft > batch.ROUNDS * TOGETHER * (1 + 5) * batch.WAITING
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -737,9 +738,9 @@ def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, ru
         return predict(*args)
 
     monkeypatch.setattr(Colourizer, "predict_together", asked)
-    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
-    monkeypatch.setattr(colourize, "PATIENCE", 60)
-    monkeypatch.setattr("console.Interrupt._end", lambda _: None)
+    monkeypatch.setattr(batch, "count_cores", lambda: 1)
+    monkeypatch.setattr(batch, "PATIENCE", 60)
+    monkeypatch.setattr("colourizer.runtime.cli.Interrupt._end", lambda _: None)
     report = tmp_path / "report.jsonl"
     code, out, err = run(album, "-o", tmp_path / "out", "--report", report)
     assert (code, out) == (143, [])
@@ -775,7 +776,7 @@ def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, ru
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(colourize, "count_cores", lambda: 1)
+    monkeypatch.setattr(batch, "count_cores", lambda: 1)
     with monkeypatch.context() as later:
         later.setattr("os.fsync", full)
         code, out, err = run(album, "-o", tmp_path / "out")
@@ -788,11 +789,11 @@ def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, ru
 
 def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import photo, console; "
-        "from pathlib import Path\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from colourizer.runtime import atomic_file, cli\n"
         "def write(file): file.write(b'half'); print('ready', flush=True); time.sleep(60)\n"
-        "with console.Interrupt(0.3, photo.give_up_writing):\n"
-        "    photo.write_whole(Path(sys.argv[2]), write)\n"
+        "with cli.Interrupt(0.3, atomic_file.give_up_writing):\n"
+        "    atomic_file.write_whole(Path(sys.argv[2]), write)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(ROOT), str(tmp_path / "a.jpg")], stdout=subprocess.PIPE

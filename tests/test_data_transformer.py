@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, scene
 from PIL import Image
+from support.scenes import ROOT, scene
 
 import data_transformer
-import photo
+from colourizer.curation.derived_copies import original_of
+from colourizer.photos.files import find_photos
+from colourizer.photos.read import square
+from colourizer.runtime import atomic_file
+from colourizer.training.split import split
 from data_transformer import cut, largest_rectangle, name_result, pick_angles
-from made_copies import original_of
-from photo import find_photos, square
-from training_data import split
 
 SHAPES = [(1, 1), (2, 3), (64, 64), (200, 40), (40, 200), (301, 127), (1000, 10)]
 ANGLES = [0, 1, 37, 45, 89, 90, 133, 180, 225, 271, 315, 359]
@@ -579,11 +580,13 @@ def test_a_killed_run_leaves_nothing_half_and_the_next_one_goes_on(tmp_path):
         time.sleep(0.002)
     process.kill()
     process.wait()
-    (output / "resized" / f"{photo.PART}{photo._MACHINE}-{process.pid}-0").write_bytes(b"half")
-    ours = output / "resized_rotated" / f"{photo.PART}{photo._MACHINE}-{os.getpid()}-0"
+    (output / "resized" / f"{atomic_file.PART}{atomic_file._MACHINE}-{process.pid}-0").write_bytes(
+        b"half"
+    )
+    ours = output / "resized_rotated" / f"{atomic_file.PART}{atomic_file._MACHINE}-{os.getpid()}-0"
     ours.write_bytes(b"of a process that is there")
     assert transform(source, output, "--size", "64") == 0
-    assert list(output.rglob(f"{photo.PART}*")) == [ours]
+    assert list(output.rglob(f"{atomic_file.PART}*")) == [ours]
     ours.unlink()
     transform(source, tmp_path / "unbroken", "--size", "64")
     assert contents(output) == contents(tmp_path / "unbroken")

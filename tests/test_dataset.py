@@ -15,17 +15,16 @@ import zlib
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, scene
-from fake_bing import SEARCH_HOST, FakeBing, Web
-from fake_collections import HOSTS, Collections, FakeCollections, openverse_work
-from fake_proxy import make_certificate
 from PIL import Image, ImageOps
+from support.fake_bing import SEARCH_HOST, FakeBing, Web
+from support.fake_collections import HOSTS, Collections, FakeCollections, openverse_work
+from support.fake_proxy import make_certificate
+from support.scenes import ROOT, scene
 
-import bing_search
 import dataset
-import open_collections
-from collection import Collection, folder_name
-from downloads import Delivery
+from colourizer.downloads import bing, open_collections
+from colourizer.downloads.collection import Collection, folder_name
+from colourizer.downloads.delivery import Delivery
 
 PORT_THAT_REFUSES = 1
 
@@ -422,9 +421,9 @@ def test_an_odd_page_of_results_costs_nothing_but_itself(search, web, raw):
     ],
 )
 def test_a_link_that_fails_costs_nothing_but_itself(fault, why, web, raw, monkeypatch):
-    monkeypatch.setattr(bing_search, "FILE_SECONDS", 0.3)
-    monkeypatch.setattr(bing_search, "SILENT_SECONDS", 1)
-    monkeypatch.setattr(bing_search, "LARGEST_FILE", 3_000_000)
+    monkeypatch.setattr(bing, "FILE_SECONDS", 0.3)
+    monkeypatch.setattr(bing, "SILENT_SECONDS", 1)
+    monkeypatch.setattr(bing, "LARGEST_FILE", 3_000_000)
     bad = "http://a.test/bad.jpg"
     web.bodies = {bad: picture(0), "http://a.test/good.jpg": picture(2)}
     web.faults = {bad: fault}

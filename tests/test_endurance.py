@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, scene
 from PIL import Image
+from support.scenes import ROOT, scene
 
-from checkpoint import load_checkpoint
-from photo import SUFFIXES, find_photos, read_photo
+from colourizer.network.checkpoint import load_checkpoint
+from colourizer.photos.files import SUFFIXES, find_photos
+from colourizer.photos.read import read_photo
 
 pytestmark = pytest.mark.long
 
@@ -168,7 +169,7 @@ def test_every_odd_image_is_shown_on_the_page_or_its_card_says_why(checkpoint_fi
     if not folder:
         pytest.skip("ODD_IMAGES names no folder")
     pytest.importorskip("uvicorn")
-    from page_client import Client
+    from support.page_client import Client
 
     command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--checkpoint"]
     process = subprocess.Popen(

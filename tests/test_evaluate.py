@@ -5,13 +5,13 @@ import sys
 
 import pytest
 import torch
-from conftest import SAMPLES
 from PIL import Image
+from support.scenes import SAMPLES
 
 import evaluate
-from checkpoint import BUNDLED
-from classic_cnn import ClassicCNN
-from colour_space import grey_to_lightness
+from colourizer.colour.space import grey_to_lightness
+from colourizer.network.checkpoint import BUNDLED
+from colourizer.network.classic_cnn import ClassicCNN
 
 
 def table(capsys, *args) -> dict[str, dict]:

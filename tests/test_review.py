@@ -9,13 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import scene
 from PIL import Image
+from support.scenes import scene
 
 import review
-from contact_sheets import SIDE
-from rejected_list import HEADER, MARKED, SAVED, UNMARKED, read_rejected, write_rejected
-from review_page import PLACE, TEMPLATE
+from colourizer.curation.contact_sheets import SIDE
+from colourizer.curation.rejected_list import (
+    HEADER,
+    MARKED,
+    SAVED,
+    UNMARKED,
+    read_rejected,
+    write_rejected,
+)
+from colourizer.curation.review_page import PLACE, TEMPLATE
 
 
 def run(*args: object) -> int:

@@ -8,7 +8,7 @@ import torch
 
 import show_checkpoint
 import train
-from checkpoint import BUNDLED, build_model, load_checkpoint
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 
 
 def run(*args: object) -> int:
@@ -17,7 +17,7 @@ def run(*args: object) -> int:
 
 @pytest.fixture
 def trained(album, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "draw_progress", lambda *_: None)
+    monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
     options = ["--epochs", "1", "--size", "32", "--batch-size", "4", "--no-cache"]
     folder = tmp_path / "run"
     train.main([str(album), "-o", str(folder), "--recipe", "scratch", "--device", "cpu", *options])

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, scene, stops_after
 from PIL import Image
+from support.scenes import ROOT, scene, stops_after
 
-import checkpoint
-import photo
 import train
-from checkpoint import BUNDLED, build_model, load_checkpoint
-from classic_cnn import ClassicCNN
-from colourizer import Colourizer
-from crops import CropBatch, make_batch, pair
-from device import autocast
-from losses import loss_of
+from colourizer.inference.colourizer import Colourizer
+from colourizer.network import checkpoint
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
+from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.network.device import autocast
+from colourizer.runtime import atomic_file
+from colourizer.training.crops import CropBatch, make_batch, pair
+from colourizer.training.data import gather
+from colourizer.training.losses import loss_of
 from Model_CNN import Model_CNN
-from training_data import gather
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--no-cache"]
 CLASSIC = [*SMALL, "--model", "classic"]  # the smallest network, where any will do
@@ -36,7 +36,7 @@ SMALL += ["--recipe", "scratch"]
 def no_picture(request, monkeypatch) -> None:
     """Do not draw progress.png, which takes longer than the training, but where it is asked for."""
     if "picture" not in request.node.name:
-        monkeypatch.setattr(train, "draw_progress", lambda *_: None)
+        monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
 
 
 def run_train(*args: object) -> int:
@@ -425,7 +425,7 @@ def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_pat
         path.unlink()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (tmp_path / "killed" / f".part-{photo._MACHINE}-{gone.pid}-x").write_bytes(b"half")
+    (tmp_path / "killed" / f".part-{atomic_file._MACHINE}-{gone.pid}-x").write_bytes(b"half")
     assert run_train("--resume", tmp_path / "killed") == 0
     ends = [load_checkpoint(tmp_path / name / "last.pt") for name in ("unbroken", "killed")]
     assert same(*(end["training"] for end in ends))

@@ -1,0 +1,30 @@
+"""Image Colourizer: puts colour into black-and-white photographs.
+
+from colourizer import Colourizer
+
+runtime    the process: command lines, threads, files written whole
+colour     colour spaces, bins of ab colours, metrics
+photos     photographs' files <-> pixels and metadata
+network    checkpoints, devices, other networks; kernels for prediction in network/fast
+inference  lightness -> colours -> coloured files; look-up tables in inference/fast
+curation   which photographs are worth training on
+downloads  photographs from image search and open collections
+training   crops, losses, validation, the run's folder
+app        the page in the browser
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from colourizer.inference.colourizer import Colourizer
+
+__all__ = ["Colourizer"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the Colourizer, and PyTorch with it, when somebody asks for it (PEP 562)."""
+    if name != "Colourizer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from colourizer.inference.colourizer import Colourizer
+
+    return Colourizer

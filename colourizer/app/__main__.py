@@ -1,0 +1,92 @@
+"""Command: a page in the browser on which photographs are coloured, and their colours steered."""
+
+import argparse
+import socket
+from pathlib import Path
+
+import torch
+
+from colourizer.app.photo_store import MOST_PHOTOS, Desk
+from colourizer.inference.colour_file import provenance_tag
+from colourizer.inference.colourizer import Colourizer
+from colourizer.network.checkpoint import BUNDLED, CheckpointError
+from colourizer.network.device import add_device_option
+from colourizer.runtime.cli import Interrupt, print_error, print_note, print_result, run_command
+from colourizer.runtime.process import allow_open_files, count_cores
+
+HOST = "127.0.0.1"  # nobody else's machine reaches it
+SPARE_FILES = 512  # that may be open besides photographs: connections, and what is on its way
+SHUTDOWN_SECONDS = 2  # that answers which are under way have to end
+
+
+def port_number(text: str) -> int:
+    """Be an argparse type: a port."""
+    value = int(text)
+    if not 0 <= value < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text}: between 0 and 65535")
+    return value
+
+
+port_number.__name__ = "int"  # argparse says "invalid int value"
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; every default stands here and nowhere else."""
+    parser = argparse.ArgumentParser(
+        description="Show a page in the browser on which photographs are coloured. It works "
+        "without internet; photographs stay on this machine, and are forgotten when the page is "
+        "closed. Prints the page's address.",
+        epilog="exit codes: 2 it cannot begin, 130 or 143 stopped",
+    )
+    add = parser.add_argument
+    add("--port", type=port_number, default=8000, metavar="N",
+        help="0 takes any that is free (default: %(default)s)")  # fmt: skip
+    add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE",
+        help="a checkpoint of train.py, or of the original project (default: the bundled "
+        "one)")  # fmt: skip
+    add_device_option(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    args = parse_args(argv)
+    try:
+        import uvicorn
+
+        from colourizer.app.server import make_app
+    except ImportError as error:
+        print_error(f"needs {error.name}", "pip install -r requirements-app.txt")
+        return 2
+    try:
+        colourizer = Colourizer.load(args.checkpoint, args.device)
+    except CheckpointError as error:
+        print_error(error)
+        return 2
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, args.port))
+    except OSError as error:
+        print_error(f"port {args.port}: {error.strerror}", f"--port {args.port + 1}, or 0 for any")
+        return 2
+    allow_open_files(MOST_PHOTOS + SPARE_FILES)
+    # Photographs beside each other use the cores better than one photograph on all of them.
+    torch.set_num_threads(max(1, count_cores() // 2))
+    app = make_app(Desk(colourizer, provenance_tag(args.checkpoint)))
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    listening.listen()
+    print_result(f"http://{HOST}:{listening.getsockname()[1]}")
+    print_note("open that address in a browser; Ctrl-C stops")
+    with Interrupt() as stop:  # the server ends by itself, and tells again what ended it
+        uvicorn.Server(config).run(sockets=[listening])
+    return stop.exit_code
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,10 @@
+"""Networks on disk and on devices; the network itself is Model_CNN.py.
+
+checkpoint   saving, loading, rebuilding
+pretrained   ImageNet weights for the encoder
+device       CPU, CUDA or MPS; autocast
+prepare      a network made ready to predict; the door to fast/
+classic_cnn  the original project's network
+perceptual   LPIPS, FID, what a classifier sees
+fast/        kernels for prediction on x86
+"""

@@ -1,0 +1,50 @@
+"""Where the network runs, and in which precision."""
+
+import argparse
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def device_name(text: str) -> str:
+    """Be an argparse type: one of DEVICES, and one that is there."""
+    if text not in DEVICES:
+        raise argparse.ArgumentTypeError(f"{text}: choose from {', '.join(DEVICES)}")
+    missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.mps.is_available()}
+    if missing.get(text):
+        raise argparse.ArgumentTypeError(f"{text}: there is none here; leave --device out")
+    return text
+
+
+def add_device_option(group: Any) -> None:
+    """Give a parser, or a group of its options, the option --device."""
+    names = ", ".join(DEVICES)
+    help_text = f"what to compute on: {names} (default: %(default)s)"
+    group.add_argument("--device", type=device_name, default="auto", metavar="NAME", help=help_text)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn one of DEVICES into a device; auto takes the fastest that is there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    if name == "cuda":  # of the processes that torchrun starts on a machine, each has its own
+        of_machine = int(os.environ.get("LOCAL_RANK", 0))
+        return torch.device("cuda", of_machine % torch.cuda.device_count())
+    return torch.device(name)
+
+
+def is_fast_in_bf16(device: torch.device) -> bool:
+    """Say whether the hardware computes bf16 faster than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """Compute convolutions in bf16 where the hardware is fast at it, elsewhere in fp32."""
+    fast = is_fast_in_bf16(device)
+    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

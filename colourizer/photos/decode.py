@@ -1,0 +1,223 @@
+"""Opening and decoding photographs by Pillow and simplejpeg; refusing bombs."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
+from simplejpeg import decode_jpeg
+
+from colourizer.photos.errors import PhotoError, SeveralPicturesError
+from colourizer.photos.exif import tiff_pages
+from colourizer.photos.icc import grey_to_srgb
+from colourizer.photos.jpeg_segments import GreyScans, grey_scans
+from colourizer.photos.sixteen_bit import read_deep_colours, take_half, undo_premultiplication
+from colourizer.photos.source import open_source, own_source, read_content
+
+# An A3 sheet at 1200 dpi has 280 megapixels, a glass negative of 20x25 cm at 2400 dpi 450. Above
+# Pillow's own limit, a file that claims more than BOMB_PIXELS for each of its bytes is a bomb and
+# no scan; scans, even of two colours, have fewer than a tenth of that.
+MOST_PIXELS, SAFE_PIXELS, BOMB_PIXELS = 500_000_000, 2 * 89_478_485, 200
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this,
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # and warns above once
+# What Pillow finds odd about a file and reads all the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# By itself Pillow refuses a PNG whose profile or a text has more than 1 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+# What Pillow may open. Never EPS: it would start Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+PNG_START = b"\x89PNG\r\n\x1a\n"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+NEUTRAL = 3  # rounding leaves so much between red, green and blue of a JPEG without colour
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
+    """Open a photograph without decoding it; refuse what is none, and bombs."""
+    start = b""
+    try:
+        try:
+            image = Image.open(own_source(source), formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise
+        except Exception:
+            with open_source(source) as file:
+                file.seek(0)
+                start = file.read(32)
+                if others := _heif_formats(start):
+                    image = Image.open(own_source(source), formats=others)
+                elif start.startswith(PNG_START):  # perhaps only a text or a profile is broken
+                    image = Image.open(_bare_png(file), formats=FORMATS)
+                else:
+                    raise
+    except FileNotFoundError:
+        raise PhotoError("no such file") from None
+    except Image.UnidentifiedImageError:
+        what = "not an image, or of a format that is not supported"
+        if start[:4] in TIFF_STARTS:
+            what += " (a TIFF of a kind that Pillow does not know)"
+        raise PhotoError(what) from None
+    except Image.DecompressionBombError:
+        raise PhotoError("has more pixels than is safe to decode") from None
+    except PhotoError:
+        raise
+    except OSError as error:
+        reason = f"read ({error.strerror.lower()})" if error.strerror else f"decoded ({error})"
+        raise PhotoError(f"cannot be {reason}") from error
+    # Pillow raises seven kinds of exception on damaged files; all mean the same here.
+    except Exception as error:
+        raise PhotoError(f"cannot be decoded ({error})") from error
+    pixels = image.width * image.height
+    if pixels > SAFE_PIXELS:
+        with open_source(source) as file:
+            size = file.seek(0, io.SEEK_END)
+        if pixels > min(MOST_PIXELS, size * BOMB_PIXELS):
+            what = f"{pixels // 10**6} million in {size:,} bytes"
+            raise PhotoError(f"has more pixels than is safe to decode: {what}")
+    return image
+
+
+def _bare_png(file: BinaryIO) -> io.BytesIO:
+    """Copy a PNG without all that does not make its pixels."""
+    file.seek(0)
+    content = file.read()
+    bare, place = [PNG_START], len(PNG_START)
+    while head := content[place : place + 8]:
+        chunk = content[place : place + 12 + int.from_bytes(head[:4], "big")]
+        if head[4:] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            bare.append(chunk)
+        place += len(chunk)
+    return io.BytesIO(b"".join(bare))
+
+
+def _heif_formats(start: bytes) -> tuple[str, ...]:
+    """Make Pillow read HEIF, if a file begins as one.
+
+    Raises:
+        PhotoError: it needs a package that is not there.
+    """
+    if start[4:8] != b"ftyp" or start[8:12] not in HEIF_BRANDS or b"avif" in start[16:]:
+        return ()
+    try:
+        import pillow_heif  # slow to import, and few have it
+    except ImportError:
+        error = PhotoError("is HEIC, which needs the package pillow-heif")
+        error.add_note("hint: pip install pillow-heif")
+        raise error from None
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
+
+
+def decode(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Decode an opened image."""
+    try:
+        image.load()
+    except Exception as error:
+        raise PhotoError(f"cannot be decoded ({error})") from error
+    return image
+
+
+def turn(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Turn a decoded image upright."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # broken EXIF is no reason to give up a photograph that decodes
+        image.info.pop("exif", None)
+    return image
+
+
+def deep_pixels(
+    source: Path | BinaryIO, image: ImageFile.ImageFile, multiplied: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Take pixels and alpha of a file of 16-bit colours apart.
+
+    Args:
+        source: the file, which is decoded once more.
+        image: it, with the high half of its bits decoded; it is closed.
+        multiplied: whether its colours are multiplied by alpha.
+
+    Returns:
+        pixels as in Photo; alpha (H, W) uint16, or None.
+    """
+    unseen, profile = image.info.get("transparency"), image.info.get("icc_profile") or b""
+
+    def low_half() -> Image.Image:
+        opened = open_image(source)
+        take_half(opened, low=True)
+        return turn(decode(opened))
+
+    values = read_deep_colours(image, low_half)
+    if multiplied:
+        undo_premultiplication(values)
+    if values.shape[2] == 2:
+        return grey_to_srgb(values[..., 0], profile), values[..., 1]
+    if values.shape[2] == 4:
+        return values[..., :3], values[..., 3]
+    if isinstance(unseen, tuple):  # the one colour that is not seen, of PNG
+        return values, (values != unseen).any(axis=2).astype(np.uint16) * 65535
+    return values, None
+
+
+def read_scans(source: Path | BinaryIO) -> GreyScans | None:
+    """Take a grey JPEG that can be decoded apart; None if it is of a rare kind."""
+    return grey_scans(read_content(source))
+
+
+def jpeg_pixels(image: Any) -> np.ndarray | None:
+    """Decode an opened JPEG without Pillow, which is quicker, most of all in colour.
+
+    Args:
+        image: the photograph, opened; Pillow can go on with it.
+
+    Returns:
+        pixels, as stored, (H, W) uint8, or (H, W, 3) where any are coloured; None if Pillow has to
+        decode the file, or to say what is wrong with it.
+    """
+    if image.mode not in ("L", "RGB"):
+        return None
+    try:
+        content = read_content(image.fp)  # the photograph's file, which is open
+        if image.mode == "RGB":
+            rgb = decode_jpeg(content, "RGB")
+            across, down = image.layer[0][1:3]  # pixels that share one chroma
+            for rows in (32 * down, down):  # a few are enough to see that there are colours
+                red, green, blue = (rgb[::rows, ::across, n].astype(np.int16) for n in range(3))
+                if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL:
+                    return rgb
+        grey = decode_jpeg(content, "GRAY")[..., 0]  # of a colour JPEG it is the luma
+    except (ValueError, OSError, MemoryError):  # damaged, of a rare kind, or very large
+        return None
+    return grey_to_srgb(grey, image.info.get("icc_profile") or b"") if image.mode == "L" else grey
+
+
+def turn_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
+    """Turn pixels as stored, (H, W) or (H, W, 3) uint8, upright, as an opened image's EXIF says."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken EXIF is no reason to give up a photograph that decodes
+        return pixels
+    if orientation not in range(2, 9):
+        return pixels
+    stored = Image.fromarray(pixels)
+    stored.getexif()[ExifTags.Base.Orientation] = orientation
+    return np.asarray(ImageOps.exif_transpose(stored))
+
+
+def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:
+    """Refuse what has more than one page or frame.
+
+    Of an MPO the first picture is the photograph; the others are previews, depths, and the other
+    eye's view.
+    """
+    if image.format == "TIFF":
+        with open_source(source) as file:
+            pages = tiff_pages(file)
+        if pages > 1:
+            raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
+    elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
+        pictures = getattr(image, "n_frames", 1)
+        raise SeveralPicturesError(f"has {pictures} pictures; only single photographs are coloured")
+    elif image.format != "MPO" and getattr(image, "is_animated", False):
+        raise SeveralPicturesError("is an animation; only single photographs are coloured")

@@ -1,0 +1,81 @@
+"""Photographs as files: which names are ones, where they lie, what a result is called."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+FORMAT_OF = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+    ".mpo": "MPO",
+}
+SUFFIXES = frozenset(FORMAT_OF)
+# What a coloured photograph is written as, by the format it was read from: 256 palette entries are
+# too few for colour; of an MPO only the first picture, a JPEG, is taken; HEIF needs a package.
+WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
+# The formats that a user can ask for, and the suffix that a name gets where the format changes.
+TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
+
+
+def is_photo_name(path: Path) -> bool:
+    """Say whether a file's name is one of a photograph; hidden files are none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def find_photos(
+    folder: Path, without: Path | None = None, unreadable: list[OSError] | None = None
+) -> list[Path]:
+    """List the photographs in a folder and all folders below it, by name, in a fixed order.
+
+    Hidden files and folders (.thumbnails and the like) are left out.
+
+    Args:
+        folder: where to look; symbolic links to folders are not followed.
+        without: a folder to leave out (the one that results are written to).
+        unreadable: is given what went wrong with folders that may not be looked into.
+    """
+    note = None if unreadable is None else unreadable.append
+    skipped = without.resolve() if without else None
+    found = []
+    for top, folders, names in os.walk(folder, onerror=note):
+        visible = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
+        found += [Path(top) / name for name in sorted(names) if is_photo_name(Path(name))]
+    return found
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Take at most so many of the items, evenly from all over the list."""
+    n = min(most, len(items))
+    return [items[i * len(items) // n] for i in range(n)]
+
+
+def written_format(file_format: str, target: str | None = None) -> str:
+    """Say in which format, in Pillow's words, a photograph of a format is written.
+
+    Args:
+        file_format: the photograph's, in Pillow's words.
+        target: one of TARGETS; without, the photograph's own if it has room for colour.
+    """
+    return target.upper() if target else WRITTEN_AS.get(file_format, file_format)
+
+
+def written_name(path: Path, target: str | None = None) -> str:
+    """Name a result as its photograph; where the format changes, the new suffix is added.
+
+    Args:
+        path: the photograph.
+        target: one of TARGETS; without, the photograph's own format.
+    """
+    own = FORMAT_OF.get(path.suffix.lower(), "")
+    written = written_format(own, target)
+    return path.name if written == own else path.name + TARGETS[written.lower()]

@@ -1,0 +1,92 @@
+"""A coloured photograph -> a file with the alpha and metadata of the grey one."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from colourizer.photos.encode import encode, encode_ycbcr
+from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import written_format
+from colourizer.photos.jpeg_segments import GreyScans
+from colourizer.photos.photo import Photo
+from colourizer.runtime.atomic_file import write_whole
+
+
+def write_photo(
+    to: Path | BinaryIO,
+    strips: Iterable[np.ndarray] | np.ndarray,
+    like: Photo,
+    *,
+    target: str | None = None,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph with the alpha and metadata of another.
+
+    Args:
+        to: the path of a file, written whole or not at all, an existing one being replaced; or an
+            open file in which any place can be written to.
+        strips: (h, W, 3) uint8 or uint16, all of one type, from top to bottom; or all in one array.
+            uint16 becomes uint8 in formats that do not hold it.
+        like: the photograph that it was made from.
+        target: one of TARGETS; without, the format of `like`, if it has room for colour.
+        tag: what made it, for XMP and EXIF; without, nothing is said.
+
+    Raises:
+        PhotoError: it cannot be written; into an open file, the encoder's own errors.
+    """
+    size = like.pixels.shape[0], like.pixels.shape[1]
+    file_format = written_format(like.format, target)
+    strips = [strips] if isinstance(strips, np.ndarray) else strips
+
+    def write(file: BinaryIO) -> None:
+        encode(file, strips, file_format, size, like.alpha, like.metadata, tag)
+
+    _write(to, write)
+
+
+def write_jpeg(
+    to: Path | BinaryIO,
+    luma: np.ndarray | GreyScans,
+    chroma: np.ndarray,
+    like: Photo,
+    *,
+    tag: str | None = None,
+) -> None:
+    """Write a coloured photograph as JPEG, with the metadata of another.
+
+    Args:
+        to: as of `write_photo`.
+        luma: (H, W) uint8; or scans, which become a part of the file as they are.
+        chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
+        like: the photograph that it was made from.
+        tag: what made it, for XMP and EXIF; without, nothing is said.
+
+    Raises:
+        PhotoError: it cannot be written; into an open file, the encoder's own errors.
+    """
+
+    def write(file: BinaryIO) -> None:
+        encode_ycbcr(file, luma, chroma, like.metadata, tag)
+
+    _write(to, write)
+
+
+def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
+    if not isinstance(to, Path):
+        write(to)
+        return
+    with errors_of_writing():
+        write_whole(to, write)
+
+
+@contextmanager
+def errors_of_writing() -> Iterator[None]:
+    """Within it, what goes wrong is raised as a PhotoError that says so."""
+    try:
+        yield
+    except Exception as error:
+        reason = (getattr(error, "strerror", None) or "").lower() or str(error)
+        raise PhotoError(f"cannot be written ({reason})") from error

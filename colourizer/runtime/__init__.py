@@ -1,0 +1,7 @@
+"""The process that a command runs in; nothing about photographs or colour.
+
+cli          options, messages, progress, Ctrl-C, exit codes
+parallel     work in threads, in order; bounds on what is in memory
+process      cores, memory, open files, rank among torchrun's processes
+atomic_file  files that are written whole or not at all
+"""

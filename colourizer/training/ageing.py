@@ -1,0 +1,134 @@
+"""Make the grey version of a photograph look old: film, print, lens, grain and JPEG.
+
+The network has to find the colours of photographs that were taken on film, faded in an album and
+were scanned. Only what it sees is made old, never what it should answer, nor what is written.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from colourizer.colour.space import linear_to_srgb, srgb_to_linear
+
+# How much film sees of linear red, green and blue.
+PANCHROMATIC = (0.21, 0.72, 0.07)  # as the eye: Rec. 709; each times e^N(0, FILM_SPREAD^2)
+ORTHOCHROMATIC = (0.02, 0.50, 0.48)  # before 1930 or so: no red
+BLUE_SENSITIVE = (0.00, 0.10, 0.90)  # before 1880 or so
+FILM_SPREAD = 0.5
+MOST_FADING = 0.3  # of the range between black and white, lost at either end
+MOST_VIGNETTE = 0.6  # of the light, lost in the corners
+MOST_BLUR = 1.6  # pixels, sigma
+GRAIN = 0.02  # of the range between black and white: mean of the standard deviations
+WORST_JPEG, BEST_JPEG = 20, 95  # libjpeg's quality
+
+
+@cache
+def _tables() -> tuple[Tensor, Tensor]:
+    """List the linear light of the 256 levels, and the greys of linear light in 65535ths."""
+    return srgb_to_linear(torch.arange(256) / 255), linear_to_srgb(torch.arange(65536) / 65535)
+
+
+def photograph_on_film(rgb: Tensor, random: Callable[[], float]) -> Tensor:
+    """Turn colours grey as a film would: a weighted sum of linear light.
+
+    Args:
+        rgb: (3, H, W) uint8.
+        random: gives numbers in [0, 1).
+
+    Returns:
+        grey (1, H, W) in [0, 1].
+    """
+    kind = random()
+    film = PANCHROMATIC if kind < 0.6 else ORTHOCHROMATIC if kind < 0.9 else BLUE_SENSITIVE
+    # The sum of three uniform numbers is near enough to a normal one, of variance 1/4.
+    spread = torch.tensor([2 * (random() + random() + random() - 1.5) for _ in range(3)])
+    weights = torch.tensor(film) * (FILM_SPREAD * spread).exp()
+    light_of_levels, greys = _tables()
+    shares = (weights / weights.sum() * 65535)[:, None] * light_of_levels  # (3, 256)
+    levels = rgb.reshape(3, -1).int()
+    # Of all ways to look up, index_select is the fastest.
+    light = [share.index_select(0, plane) for share, plane in zip(shares, levels, strict=True)]
+    grey = greys.index_select(0, (light[0] + light[1] + light[2]).round().int())
+    return grey.view(1, *rgb.shape[1:])
+
+
+def fade(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Raise the blacks, dim the whites, bend what is between; grey: (1, H, W) in [0, 1]."""
+    black, white = MOST_FADING * random() ** 2, 1 - MOST_FADING * random() ** 2
+    gamma = 2 ** (2 * random() - 1)  # 1/2 to 2
+    return black + (white - black) * grey**gamma
+
+
+def darken_corners(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Lose light with the square of the distance from the middle; grey: (1, H, W) in [0, 1]."""
+    y, x = (torch.linspace(-1, 1, side) for side in grey.shape[-2:])
+    return grey * (1 - MOST_VIGNETTE * random() * (y[:, None] ** 2 + x**2) / 2)
+
+
+def blur(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Take the picture out of focus; grey: (1, H, W) in [0, 1]."""
+    sigma = 0.2 + (MOST_BLUR - 0.2) * random()
+    bell = torch.exp(-(torch.arange(0.0, 4.0) ** 2) / (2 * sigma**2))  # its right half
+    bell = bell / (2 * bell.sum() - bell[0])
+    for dim, padding in ((-2, (0, 0, 3, 3)), (-1, (3, 3, 0, 0))):
+        size = grey.shape[dim]
+        padded = F.pad(grey, padding, mode="replicate")
+        # A third of the time of a convolution with so few channels.
+        grey = grey * bell[0]
+        for n, weight in enumerate(bell.tolist()[1:], start=1):
+            both = padded.narrow(dim, 3 - n, size) + padded.narrow(dim, 3 + n, size)
+            grey.add_(both, alpha=weight)
+    return grey
+
+
+def add_grain(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
+    """Add normal noise of one or two pixels' size; grey: (1, H, W) in [0, 1]."""
+    deviation = -GRAIN * float(np.log(1 - random()))  # exponentially distributed
+    coarse = 1 + (random() < 0.5)
+    height, width = (-(-side // coarse) for side in grey.shape[-2:])
+    noise = torch.randn(1, height, width, generator=generator) * deviation
+    noise = noise.repeat_interleave(coarse, -1).repeat_interleave(coarse, -2)
+    return grey + noise[:, : grey.shape[-2], : grey.shape[-1]]
+
+
+def compress(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Send the picture through JPEG and back; grey: (1, H, W) uint8."""
+    file = BytesIO()
+    quality = round(WORST_JPEG + (BEST_JPEG - WORST_JPEG) * random())
+    Image.fromarray(grey[0].numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file)))[None]
+
+
+def age(rgb: Tensor, generator: torch.Generator) -> Tensor:
+    """Make an old black-and-white photograph of a colour photograph.
+
+    Each step is taken by chance, in the order in which a photograph suffers them.
+
+    Args:
+        rgb: (3, H, W) uint8.
+        generator: decides everything.
+
+    Returns:
+        grey (1, H, W) uint8.
+    """
+
+    def random() -> float:
+        return torch.rand((), generator=generator).item()
+
+    grey = photograph_on_film(rgb, random)
+    if random() < 0.3:
+        grey = darken_corners(grey, random)
+    if random() < 0.5:
+        grey = blur(grey, random)
+    if random() < 0.7:
+        grey = add_grain(grey, random, generator)
+    if random() < 0.5:
+        grey = fade(grey.clamp(0, 1), random)
+    grey = (grey.clamp(0, 1) * 255).round().byte()
+    return compress(grey, random) if random() < 0.4 else grey

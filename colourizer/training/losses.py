@@ -1,0 +1,75 @@
+"""What the network is trained to make small."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colourizer.colour.bins import mean_of_bins, soft_bins
+from colourizer.network.classic_cnn import ClassicCNN
+from Model_CNN import Model_CNN
+
+AB_SCALE = 20.0  # Lab units, about the mean chroma of photographs: brings L1 near 1
+
+
+def l1_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
+    """Mean absolute difference between the bins' mean colour and the true one, over AB_SCALE.
+
+    Args:
+        logits: (B, K, H, W).
+        ab: (B, 2, H, W) in Lab units.
+        centres: (K, 2), the bins' ab in Lab units.
+    """
+    return F.l1_loss(mean_of_bins(logits, centres), ab) / AB_SCALE
+
+
+def cross_entropy(log_probability: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
+    """Cross-entropy of likelihoods against the soft bins of the true colour, in nats.
+
+    Args:
+        log_probability: (..., K), of each bin.
+        ab: (..., 2) in Lab units.
+        centres: (K, 2), the bins' ab in Lab units.
+    """
+    return -(soft_bins(ab, centres) * log_probability).sum(dim=-1).mean()
+
+
+def bins_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
+    """Cross-entropy against the soft bins of the true colour, plus L1 on the mean colour.
+
+    Arguments as `l1_loss`.
+    """
+    logits, ab = logits.float().movedim(1, -1), ab.movedim(1, -1)  # (B, H, W, K), (B, H, W, 2)
+    log_probability = torch.log_softmax(logits, dim=-1)
+    l1 = F.l1_loss(log_probability.exp() @ centres, ab) / AB_SCALE
+    return cross_entropy(log_probability, ab, centres) + l1
+
+
+def average_to(ab: Tensor, logits: Tensor) -> Tensor:
+    """Average colours, (B, 2, H, W), over the blocks that logits speak of, (B, K, h, w).
+
+    Returns:
+        ab (B, 2, h, w).
+    """
+    height, width = logits.shape[-2:]
+    return F.adaptive_avg_pool2d(ab, (height, width))
+
+
+LOSSES = {"l1": l1_loss, "bins": bins_loss}
+
+
+def loss_of(
+    model: Model_CNN | ClassicCNN, output: Tensor, rgb: Tensor, ab: Tensor, name: str
+) -> Tensor:
+    """Say how wrong a network's output is.
+
+    Args:
+        model: the network.
+        output: what it says: of a Model_CNN logits (B, K, H/4, W/4); of a ClassicCNN rgb
+            (B, 3, H, W) in [0, 1].
+        rgb: (B, 3, H, W) uint8, the truth.
+        ab: (B, 2, H, W) in Lab units, its colours.
+        name: one of LOSSES; the original's network has its own, L1 between RGB and RGB.
+    """
+    if isinstance(model, ClassicCNN):
+        return F.l1_loss(output.float(), rgb.float() / 255)
+    return LOSSES[name](output, average_to(ab, output), model.bin_centres)

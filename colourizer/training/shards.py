@@ -1,0 +1,139 @@
+"""Photographs in tar files, the shards of the WebDataset layout: for sets that outgrow one disk."""
+
+import io
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colourizer.photos.files import is_photo_name
+from colourizer.photos.read import read_rgb
+
+META = re.compile(r"__[^/]*__($|/)")  # what webdataset passes over
+
+
+class ShardsError(Exception):
+    """Shards that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A photograph in a shard.
+
+    shard: the tar file.
+    name: its path in there.
+    start, size: where its content lies, in bytes.
+    """
+
+    shard: Path
+    name: str
+    start: int
+    size: int
+
+    @property
+    def path(self) -> Path:
+        """Name it as if the shard were a folder."""
+        return self.shard / self.name
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """List the shards that lie in a folder, by name."""
+    found = folder.glob("*.tar")
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def list_members(shard: Path) -> list[Member]:
+    """List the photographs in a shard, in its order; only its headers are read.
+
+    Raises:
+        ShardsError: it is no tar file, or one that was cut short.
+    """
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            return [
+                Member(shard, entry.name, entry.offset_data, entry.size)
+                for entry in tar
+                if entry.isreg() and is_photo_name(Path(entry.name)) and not META.match(entry.name)
+            ]
+    except (OSError, tarfile.TarError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise ShardsError(f"{shard}: no shard that can be read ({what})") from error
+
+
+def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:
+    """Import what reads shards.
+
+    Raises:
+        ShardsError: the package webdataset is missing.
+    """
+    try:
+        from webdataset.tariterators import tar_file_expander
+    except ImportError as error:
+        missing = ShardsError("webdataset: not installed")
+        missing.add_note("hint: pip install -r requirements-shards.txt")
+        raise missing from error
+    return tar_file_expander
+
+
+def stream(shards: list[Path]) -> Iterator[tuple[Path, bytes]]:
+    """Read shards one after the other, each from beginning to end.
+
+    Yields:
+        Each photograph's path, as `Member.path`, and its content.
+
+    Raises:
+        ShardsError: a shard is no longer what it was, or webdataset is missing.
+    """
+    read = load_reader()
+
+    def is_wanted(name: str) -> bool:
+        return is_photo_name(Path(name))
+
+    for shard in shards:
+        try:
+            with shard.open("rb") as file:
+                source = {"url": str(shard), "stream": file}
+                for entry in read(iter([source]), select_files=is_wanted, eof_value=None):
+                    yield shard / entry["fname"], entry["data"]
+        except (OSError, tarfile.TarError) as error:
+            raise ShardsError(f"{shard}: cannot be read any more ({error})") from error
+
+
+def decode(content: bytes, side: int) -> Tensor:
+    """Decode a photograph, its shortest side reduced to so many pixels.
+
+    Returns:
+        rgb (3, H, W) uint8.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    image = read_rgb(io.BytesIO(content), shortest_side=side)
+    return torch.from_numpy(np.array(image)).movedim(-1, 0)
+
+
+@dataclass(frozen=True)
+class Shards(Sequence[Tensor]):
+    """Photographs in shards, each (3, H, W) uint8, decoded whenever they are asked for.
+
+    members: which ones.
+    side: pixels to which the shortest side of larger photographs is reduced.
+    """
+
+    members: list[Member]
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, number: int) -> Tensor:  # type: ignore[override]  # no slices
+        member = self.members[number]
+        with member.shard.open("rb") as file:
+            file.seek(member.start)
+            return decode(file.read(member.size), self.side)

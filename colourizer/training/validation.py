@@ -1,0 +1,126 @@
+"""How good a network is, while it is trained, on photographs that are held out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colourizer.colour.metrics import ab_error, colourfulness, psnr
+from colourizer.colour.space import fit_to_gamut, lightness_to_grey, rgb_to_lab, round_to_greys
+from colourizer.network.checkpoint import Network
+from colourizer.network.device import autocast
+from colourizer.photos.files import spread
+from colourizer.training.losses import average_to, cross_entropy, loss_of
+from Model_CNN import Model_CNN
+
+AT_A_TIME = 10  # photographs
+SHOWN = 6  # photographs of which pictures are kept
+SHOWN_SIDE = 128  # pixels
+LEAST_SHARE = 1e-6  # of a bin, so that a colour that no photograph has is only unlikely
+
+
+@dataclass
+class Validation:
+    """What came out.
+
+    figures: means over the photographs, those of the untouched grey photographs among them.
+    grey, predicted, true: pictures of some photographs, (P, 3, SHOWN_SIDE, SHOWN_SIDE) uint8.
+    """
+
+    figures: dict[str, float]
+    grey: Tensor
+    predicted: Tensor
+    true: Tensor
+
+
+def _small(rgb: Tensor) -> Tensor:
+    """Make a picture (3, SHOWN_SIDE, SHOWN_SIDE) uint8 of rgb (3, H, W) in [0, 1]."""
+    size = (SHOWN_SIDE, SHOWN_SIDE)
+    small = F.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0]
+    return (small.clamp(0, 1) * 255).round().byte().cpu()
+
+
+def _cross_entropies(model: Model_CNN, logits: Tensor, ab: Tensor) -> dict[str, float]:
+    """Say how well likelihoods fit the truth, and how well the bins' shares alone would, in nats.
+
+    Args:
+        model: the network.
+        logits: (B, K, H/4, W/4), what it says.
+        ab: (B, 2, H, W) in Lab units, the truth.
+    """
+    ab = average_to(ab, logits).movedim(1, -1)  # (B, H/4, W/4, 2)
+    said = torch.log_softmax(logits.float(), dim=1).movedim(1, -1)  # (B, H/4, W/4, K)
+    shares = model.bin_shares.clamp_min(LEAST_SHARE).log()
+    return {
+        "cross_entropy": cross_entropy(said, ab, model.bin_centres).item(),
+        "cross_entropy_of_shares": cross_entropy(shares, ab, model.bin_centres).item(),
+    }
+
+
+def knows_likelihoods(figures: dict[str, float]) -> bool:
+    """Say whether a network's bins are likelihoods, by its figures.
+
+    Those of a network that was trained to have only the right mean of the bins are not; those of
+    one that was trained on likelihoods before may still be.
+    """
+    return figures.get("cross_entropy", 0.0) < figures.get("cross_entropy_of_shares", 0.0)
+
+
+@torch.inference_mode()
+def validate(
+    model: Network,
+    photos: Tensor,
+    device: torch.device,
+    loss_name: str,
+    stopped: Callable[[], object],
+) -> Validation | None:
+    """Colourize photographs, and compare with the truth.
+
+    Args:
+        model: in eval mode.
+        photos: (N, 3, H, W) uint8.
+        device: what to compute on.
+        loss_name: as of `loss_of`.
+        stopped: is asked from time to time; if it says yes, nothing is returned.
+    """
+    totals: dict[str, float] = {}
+    pictures = []
+    shown = set(spread(range(len(photos)), SHOWN))
+    for first, batch in zip(range(0, len(photos), AT_A_TIME), photos.split(AT_A_TIME), strict=True):
+        if stopped():
+            return None
+        pixels = batch.to(device)
+        rgb = pixels.float() / 255
+        lab = rgb_to_lab(rgb)
+        lightness, ab = round_to_greys(lab[:, :1]), lab[:, 1:]
+        lightness = lightness.contiguous(memory_format=torch.channels_last)
+        with autocast(device):
+            output = model(lightness)
+        figures = {"validation_loss": loss_of(model, output, pixels, ab, loss_name).item()}
+        if isinstance(model, Model_CNN):
+            figures |= _cross_entropies(model, output, ab)
+        for name, value in figures.items():
+            totals[name] = totals.get(name, 0.0) + value * len(batch)
+        predicted_ab = F.interpolate(model.ab_of(output), ab.shape[-2:], mode="bicubic")
+        predicted = fit_to_gamut(lightness, predicted_ab)
+        grey = lightness_to_grey(lightness).expand_as(predicted)
+        for i, true in enumerate(rgb):
+            figures = {
+                "ab_error": ab_error(predicted_ab[i], ab[i]),
+                "grey_ab_error": ab_error(torch.zeros_like(ab[i]), ab[i]),
+                "rgb_psnr": psnr(predicted[i], true, 1),
+                "grey_rgb_psnr": psnr(grey[i], true, 1),
+                "colourfulness": colourfulness(predicted[i]),
+                "true_colourfulness": colourfulness(true),
+            }
+            for name, value in figures.items():
+                totals[name] = totals.get(name, 0.0) + value
+            if first + i in shown:
+                pictures.append([_small(image) for image in (grey[i], predicted[i], true)])
+    means = {name: total / len(photos) for name, total in totals.items()}
+    true_colourfulness = max(means["true_colourfulness"], 1e-6)
+    means["colourfulness_ratio"] = means["colourfulness"] / true_colourfulness
+    figures = {name: round(value, 4) for name, value in means.items()}
+    return Validation(figures, *(torch.stack(kind) for kind in zip(*pictures, strict=True)))

@@ -1,0 +1,365 @@
+"""The page of app.py in a browser: drop, look, steer, download, as a user does."""
+
+import io
+import re
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.page_client import serve
+from support.scenes import SAMPLES, scene
+
+from colourizer.inference.colour_file import provenance_tag
+from colourizer.inference.colourizer import Colourizer
+from colourizer.network.checkpoint import BUNDLED
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    page_server = pytest.importorskip("page_server")
+    from colourizer.app.photo_store import Desk
+
+    with serve(page_server.make_app(Desk(Colourizer.load(), provenance_tag(BUNDLED)))) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def page(browser: Any, address: str, request: Any) -> Iterator[Any]:
+    """The page, from which no request may leave; no error may occur."""
+    wrong: list[str] = []
+    width, height = request.param
+    phone = width < 500
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=phone, accept_downloads=True
+    )
+    context.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "blob:", "data:")) else wrong.append(r.url),
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(address)
+    page.wrong = wrong
+    yield page
+    assert [text for text in wrong if "422" not in text] == []
+    context.close()
+
+
+def wait(page: Any, condition: str) -> None:
+    """Wait until a condition holds; the page's policy forbids Playwright's own way."""
+    until = time.monotonic() + 20
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, condition
+        page.wait_for_timeout(20)
+
+
+def add(page: Any, *paths: Path) -> None:
+    page.locator("#files").set_input_files(list(paths))
+    wait(page, f"document.querySelectorAll('.card .open:enabled').length >= {len(paths)}")
+
+
+def drop(page: Any, files: dict[str, bytes]) -> None:
+    """Drop files as a mouse does."""
+    page.evaluate(
+        """files => {
+            const transfer = new DataTransfer();
+            for (const [name, bytes] of Object.entries(files))
+                transfer.items.add(new File([new Uint8Array(bytes)], name));
+            document.body.dispatchEvent(
+                new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        {name: list(content) for name, content in files.items()},
+    )
+
+
+def edit(page: Any, name: str) -> None:
+    page.get_by_role("button", name=re.compile(name)).and_(page.locator(".open")).click()
+    settled(page)
+
+
+def settled(page: Any) -> None:
+    """Wait until the picture is as wished."""
+    picture = "document.getElementById('frame').dataset.wish === JSON.stringify(shown.wish)"
+    wait(page, f"shown && !refresh.busy && !refresh.again && {picture}")
+
+
+def pixels(page: Any, selector: str = "#coloured") -> np.ndarray:
+    """The pixels of a picture on the page, as it came."""
+    address = page.eval_on_selector(selector, "image => image.src")
+    content = page.evaluate(
+        "async a => [...new Uint8Array(await (await fetch(a)).arrayBuffer())]", address
+    )
+    return np.asarray(Image.open(io.BytesIO(bytes(content))).convert("RGB")).astype(int)
+
+
+def chroma(rgb: np.ndarray) -> float:
+    return float((rgb.max(axis=-1) - rgb.min(axis=-1)).mean())
+
+
+def test_a_dropped_photograph_is_grey_at_once_and_then_in_colour(page):
+    drop(page, {"cat_chelsea.jpg": (SAMPLES / "cat_chelsea.jpg").read_bytes()})
+    assert page.locator(".card img").first.get_attribute("class") == "grey"
+    page.get_by_text("1 of 1 coloured").wait_for()
+    assert chroma(pixels(page, ".card img:last-child")) > 15
+    assert not page.locator("#drop").is_visible()
+
+
+def test_the_slider_shows_more_or_less_of_the_grey_photograph(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.get_by_role("slider", name="Compare with grey").fill("75")
+    assert (
+        page.eval_on_selector("#grey", "e => getComputedStyle(e).clipPath")
+        == "inset(0px 25% 0px 0px)"
+    )
+    assert chroma(pixels(page, "#grey")) == 0
+    cutter = page.locator("#cutter").bounding_box()
+    frame = page.locator("#frame").bounding_box()
+    page.mouse.move(cutter["x"] + cutter["width"] / 2, cutter["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] / 4, cutter["y"] + 5)
+    page.mouse.up()
+    assert page.locator("#cut").input_value() == "25"
+    assert page.locator(".hint").count() == 0
+
+
+def test_vividness_is_followed_without_a_second_upload(page):
+    add(page, SAMPLES / "coffee.jpg")
+    uploads: list[str] = []
+    page.on("request", lambda r: uploads.append(r.url) if r.method == "POST" else None)
+    edit(page, "coffee")
+    strengths = []
+    for value in ("0", "50", "100"):
+        page.get_by_role("slider", name="Vividness").fill(value)
+        settled(page)
+        strengths.append(chroma(pixels(page)))
+    assert strengths[0] < strengths[1] < strengths[2]
+    page.get_by_role("button", name="Undo all changes").click()
+    settled(page)
+    assert chroma(pixels(page)) == strengths[1]
+    assert uploads == []
+
+
+def test_variants_and_confidence_are_shown(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    before = pixels(page)
+    page.get_by_role("radio", name="Variant 3").click()
+    settled(page)
+    assert np.abs(pixels(page) - before).mean() > 1
+    assert page.get_by_role("radio", checked=True).get_attribute("aria-label") == "Variant 3"
+    page.get_by_label("Darken where").check()
+    wait(page, "document.getElementById('sure').naturalWidth > 0")
+    assert page.locator("#sure").is_visible()
+
+
+def test_a_hint_colours_what_belongs_to_the_spot(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    before = pixels(page)
+    frame = page.locator("#frame").bounding_box()
+    page.mouse.click(frame["x"] + frame["width"] * 0.25, frame["y"] + frame["height"] * 0.75)
+    assert page.locator(".hint").count() == 1
+    page.get_by_label("Colour of hint 1").fill("#2040d0")
+    settled(page)
+    after = pixels(page)
+    height, width = after.shape[:2]
+    there = slice(height * 3 // 4 - 3, height * 3 // 4 + 3), slice(width // 4 - 3, width // 4 + 3)
+    was, is_now = (rgb[there].mean(axis=(0, 1)) for rgb in (before, after))
+    assert is_now[2] - is_now[0] > was[2] - was[0] + 30
+    page.get_by_role("button", name="Remove hint 1").click()
+    settled(page)
+    assert np.array_equal(pixels(page), before)
+
+
+def test_all_of_it_works_by_keyboard(page):
+    photos = [SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg"]
+    page.on("filechooser", lambda chooser: chooser.set_files(photos))
+    page.wait_for_timeout(300)
+    page.locator("#choose").focus()
+    page.keyboard.press("Enter")
+    page.locator(".card").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "add"
+    page.get_by_text("2 of 2 coloured").wait_for()
+    card = page.locator(".open").first
+    card.focus()
+    page.keyboard.press("Enter")
+    settled(page)
+    page.locator("#vividness").focus()
+    page.keyboard.press("End")
+    settled(page)
+    assert page.evaluate("shown.wish.vividness") == 1
+    page.get_by_role("radio", checked=True).focus()
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.evaluate("shown.wish.variant") == 1
+    page.locator("#add-hint").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.kind") == "colour"
+    marker = page.locator(".hint")
+    marker.focus()
+    x = page.evaluate("shown.wish.hints[0].x")
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.evaluate("shown.wish.hints[0].x") > x
+    assert page.evaluate("document.activeElement.dataset.kind") == "marker"
+    page.keyboard.press("Delete")
+    settled(page)
+    assert marker.count() == 0
+    page.locator("#next").focus()
+    for _ in range(2):  # the second time there is none
+        page.keyboard.press("Enter")
+        settled(page)
+        assert page.evaluate("[cards.indexOf(shown), document.activeElement.id]") == [1, "next"]
+    page.locator("#close").focus()
+    page.keyboard.press("Enter")
+    wait(page, "document.activeElement === cards[1].open")
+
+
+def test_downloads_have_the_names_and_are_what_the_page_shows(page, tmp_path):
+    add(page, SAMPLES / "cat_chelsea.jpg", SAMPLES / "coffee.jpg")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all 2").click()
+    assert download.value.suggested_filename == "colourized.zip"
+    download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.namelist() == ["cat_chelsea.jpg", "coffee.jpg"]
+    edit(page, "coffee")
+    page.get_by_role("slider", name="Vividness").fill("0")
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename == "coffee.jpg"
+    download.value.save_as(tmp_path / "coffee.jpg")
+    with Image.open(tmp_path / "coffee.jpg") as file, Image.open(SAMPLES / "coffee.jpg") as before:
+        assert file.size == before.size
+        assert "Image Colourizer" in str(file.getexif()[0x131])
+        assert np.abs(np.asarray(file).astype(int).mean() - pixels(page).mean()) < 1
+
+
+def test_a_bad_file_says_so_on_its_own_card(page):
+    drop(page, {"good.jpg": (SAMPLES / "coffee.jpg").read_bytes(), "<b>bad.jpg": b"no photograph"})
+    page.get_by_text("1 of 2 coloured, 1 failed").wait_for()
+    wrong = page.locator(".card.wrong")
+    assert "<b>bad.jpg" in wrong.inner_text()
+    assert "not an image" in wrong.inner_text()
+    wrong.get_by_role("button", name="Remove").click()
+    page.get_by_text("1 of 1 coloured").wait_for()
+
+
+def test_a_tiff_which_no_browser_shows_is_shown(page):
+    file = io.BytesIO()
+    scene(1, 200, 300).convert("L").save(file, "TIFF")
+    drop(page, {"scan.tif": file.getvalue()})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    assert pixels(page, ".card img:last-child").shape == (200, 300, 3)
+
+
+def test_what_is_removed_is_forgotten_by_the_server(page):
+    add(page, SAMPLES / "coffee.jpg")
+    address = page.eval_on_selector(".card img:last-child", "image => image.src")
+    with page.expect_response("**/api/forget"):
+        page.get_by_role("button", name="Remove all").click()
+    assert page.evaluate("async a => (await fetch(a)).status", address) == 404
+    page.wrong.clear()  # the browser's own word about that
+    assert page.locator("#drop").is_visible()
+
+
+def test_nothing_sticks_out_sideways(page):
+    add(page, SAMPLES / "coffee.jpg")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    edit(page, "coffee")
+    assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth")
+    frame = page.locator("#frame").bounding_box()
+    assert frame["width"] > 150
+    assert frame["x"] >= 0
+
+
+def test_the_browser_s_back_closes_the_editor_and_keeps_the_photographs(page):
+    add(page, SAMPLES / "coffee.jpg")
+    for _ in range(2):
+        edit(page, "coffee")
+        page.go_back()
+        wait(page, "!document.getElementById('editor').open")
+        assert page.get_by_text("1 of 1 coloured").is_visible()
+    edit(page, "coffee")
+    page.get_by_role("button", name="Back to all").click()
+    wait(page, "!document.getElementById('editor').open && history.state === null")
+
+
+def test_when_the_program_is_gone_the_page_says_so_and_offers_to_try_again(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.context.set_offline(True)
+    page.get_by_role("slider", name="Vividness").fill("100")
+    said = page.get_by_role("alert").filter(has_text="is it still running?")
+    said.wait_for()
+    box = said.bounding_box()
+    at = f"({box['x'] + box['width'] / 2}, {box['y'] + box['height'] / 2})"
+    assert page.evaluate(f"document.elementFromPoint{at}.id") == "say"  # nothing lies above it
+    page.get_by_role("button", name="Back to all").click()
+    drop(page, {"cat.jpg": (SAMPLES / "cat_chelsea.jpg").read_bytes()})
+    page.get_by_text("1 of 2 coloured, 1 failed").wait_for()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("2 of 2 coloured").wait_for()
+    page.wrong.clear()  # the browser's own words about what it could not fetch
+
+
+def test_a_photograph_that_is_gone_says_so(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.evaluate("post('api/forget', ids())")
+    page.get_by_role("slider", name="Vividness").fill("100")
+    page.get_by_role("alert").filter(has_text="add it again").wait_for()
+    page.wrong.clear()
+
+
+def test_what_the_page_held_is_forgotten_when_it_is_left(page):
+    add(page, SAMPLES / "coffee.jpg")
+    picture = page.eval_on_selector(".card img:last-child", "image => image.src")
+    assert status_of(picture) == 200
+    page.goto("about:blank")
+    until = time.monotonic() + 10
+    while status_of(picture) != 404:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_dropped_folder_is_taken_with_its_subfolders_and_without_what_is_no_photograph(
+    page, album
+):
+    (album / "letter.txt").write_text("dear aunt Mary")
+    (album / ".hidden.png").write_bytes(b"")
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(album)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):  # as from the system's own windows
+        event = {"type": kind, "x": 200, "y": 300, "data": data}
+        devtools.send("Input.dispatchDragEvent", event)
+    page.get_by_text("12 of 12 coloured").wait_for()
+    paths = page.evaluate("cards.map(card => card.path)")
+    assert sorted(paths) == sorted(
+        str(path.relative_to(album.parent)) for path in album.rglob("photo*.png")
+    )
+    names = page.evaluate("cards.map(card => card.photo.name)")
+    assert names == paths

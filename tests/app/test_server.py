@@ -1,0 +1,243 @@
+"""page_server.py: what the page may ask, who else may not, and what bad requests are told."""
+
+import errno
+import io
+import json
+import os
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+from support.page_client import Client, serve
+from support.scenes import scene
+
+pytest.importorskip("starlette")
+
+from colourizer.app import server
+from colourizer.app.photo_store import Desk
+from colourizer.app.server import make_app, policy_of
+from colourizer.inference.colourizer import Colourizer
+
+
+def encoded(image: Image.Image, file_format: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def colourizer(checkpoint_file) -> Colourizer:
+    return Colourizer.load(checkpoint_file, "cpu")
+
+
+@pytest.fixture(scope="module")
+def client(colourizer):
+    with serve(make_app(Desk(colourizer, None))) as port:
+        yield Client(port)
+
+
+@pytest.fixture
+def photo(client) -> str:
+    status, said = client.upload(encoded(scene(1).convert("L")), "album/größe.png")
+    assert status == 200
+    return said["id"]
+
+
+def test_the_page_comes_and_may_load_nothing_from_elsewhere(client):
+    status, headers, content = client.get("/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert content == server.PAGE.read_bytes()
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "server" not in headers
+
+
+def test_the_policy_names_the_script_and_no_other():
+    one, other = (policy_of(f"<script>{text}</script><style></style>") for text in "ab")
+    assert "script-src 'sha256-" in one
+    assert one != other
+
+
+def test_an_upload_says_what_it_is(client):
+    status, said = client.upload(encoded(scene(1, 30, 40)), "a/b.png")
+    assert status == 200
+    assert len(said.pop("id")) > 20
+    assert said == {
+        "name": "a/b.png",
+        "width": 40,
+        "height": 30,
+        "view": [40, 30],
+        "knows": True,
+        "vividness": 0.5,
+    }
+
+
+@pytest.mark.parametrize("what", ["grey", "coloured", "confidence"])
+def test_a_photograph_is_shown(client, photo, what):
+    status, headers, content = client.get(f"/api/photos/{photo}/{what}", side=32)
+    assert (status, headers["content-type"]) == (200, "image/jpeg")
+    assert headers["cache-control"] == "no-store"
+    assert Image.open(io.BytesIO(content)).size == (32, 24)
+
+
+def test_a_download_has_its_name_and_length(client, photo):
+    status, headers, content = client.get(f"/api/photos/{photo}/download", hints="3,4,ff8000")
+    assert status == 200
+    assert headers["content-disposition"] == "attachment; filename*=UTF-8''gr%C3%B6%C3%9Fe.png"
+    assert headers["content-length"] == str(len(content))
+    assert Image.open(io.BytesIO(content)).size == (64, 48)
+
+
+def test_a_zip_counts_what_failed(client, photo):
+    asked = [{"id": photo, "vividness": 0.2, "variant": 1, "hints": "1,2,00ff00"}, {"id": "gone"}]
+    status, headers, content = client.post("/api/zip", asked)
+    assert (status, headers["x-failed"]) == (200, "1")
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert names == ["album/größe.png", "failed.txt"]
+
+
+def test_what_is_forgotten_is_gone(client, photo):
+    assert client.post("/api/keep", [photo])[0] == 204
+    assert client.post("/api/forget", [photo])[0] == 204
+    status, _, content = client.get(f"/api/photos/{photo}/grey")
+    assert status == 404
+    assert "add it again" in json.loads(content)["error"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:1"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example:80"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+    ],
+)
+def test_no_other_origin_is_answered(client, photo, headers, status):
+    answer = client.ask("GET", f"/api/photos/{photo}/grey", headers=headers)
+    assert answer[0] == status
+    assert answer[1]["cross-origin-resource-policy"] == "same-origin"
+    answer = client.ask("POST", "/api/photos", encoded(scene(1)), headers)
+    assert answer[0] == status
+
+
+def test_the_own_origin_is_answered(client):
+    for host in ("127.0.0.1", "localhost"):
+        headers = {"Host": f"{host}:{client.port}", "Origin": f"http://{host}:{client.port}"}
+        assert client.ask("POST", "/api/keep", "[]", headers)[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [
+        ({"vividness": "2"}, "between 0 and 1"),
+        ({"vividness": "nan"}, "between 0 and 1"),
+        ({"vividness": "much"}, "much"),
+        ({"variant": "-1"}, "variant"),
+        ({"variant": "1000"}, "variant"),
+        ({"hints": "1,2"}, "X,Y,#RRGGBB"),
+        ({"hints": "1,2,ff0000;" * 101}, "100 are the most"),
+        ({"hints": "9999,2,ff0000"}, "outside the photograph"),
+        ({"side": "x"}, "side"),
+    ],
+)
+def test_what_makes_no_sense_is_told_so(client, photo, parameters, word):
+    status, _, content = client.get(f"/api/photos/{photo}/coloured", **parameters)
+    assert status == 400
+    assert word in json.loads(content)["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/nothing", None, 404),
+        ("GET", "/api/photos/a/b/c", None, 404),
+        ("GET", "/../../etc/passwd", None, 404),
+        ("GET", "/api/photos", None, 405),
+        ("POST", "/", None, 405),
+        ("POST", "/api/zip", "{", 400),
+        ("POST", "/api/zip", "{}", 400),
+        ("POST", "/api/zip", '["a"]', 400),
+        ("POST", "/api/zip", '[{"id": 1, "vividness": []}]', 400),
+        ("POST", "/api/keep", " " * (server.MOST_JSON + 1), 413),
+        ("POST", "/api/keep", str(list(range(server.MOST_PHOTOS + 1))), 400),
+    ],
+)
+def test_odd_requests_get_a_sentence(client, method, path, body, status):
+    answer = client.ask(method, path, body)
+    assert answer[0] == status
+    assert json.loads(answer[2])["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "word"),
+    [
+        (b"", 422, "is empty"),
+        (b"<html>", 422, "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", 422, "not an image"),
+        (encoded(scene(1))[:700], 422, "cannot be decoded"),
+    ],
+)
+def test_a_bad_file_gets_a_sentence(client, content, status, word):
+    answer, said = client.upload(content)
+    assert answer == status
+    assert word in said["error"]
+
+
+def test_a_bomb_is_refused(client):
+    header = encoded(Image.new("1", (1, 1)), "BMP")
+    bomb = header[:18] + (60000).to_bytes(4, "little") * 2 + header[26:]
+    status, said = client.upload(bomb, "bomb.bmp")
+    assert status in (413, 422)
+    assert "pixels" in said["error"]
+
+
+def test_too_large_a_file_is_refused(client, monkeypatch):
+    monkeypatch.setattr(server, "MOST_BYTES", 1000)
+    status, said = client.upload(encoded(scene(1)))
+    assert status == 413
+    assert "too large a file" in said["error"]
+
+
+def test_too_many_at_once_are_told_to_wait_and_the_others_are_answered(colourizer, monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 3)
+    content = encoded(scene(1, 300, 300))
+    with serve(make_app(Desk(colourizer, None))) as port, ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: Client(port).upload(content), range(24)))
+    assert {status for status, _ in answers} == {200, 503}
+    assert all("try again" in said["error"] for status, said in answers if status == 503)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
+def test_a_full_disk_is_no_fault_of_the_program(client, monkeypatch, number):
+    def refuses(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("colourizer.app.photo_store.tempfile.TemporaryFile", refuses)
+    status, said = client.upload(encoded(scene(1)))
+    assert status == 507
+    assert os.strerror(number).lower() in said["error"]
+    monkeypatch.undo()
+    assert client.upload(encoded(scene(1)))[0] == 200
+
+
+def test_what_nobody_foresaw_is_told_the_terminal_and_not_the_page(
+    client, photo, monkeypatch, capsys
+):
+    def breaks(*_):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Desk, "draw_grey", breaks)
+    status, _, content = client.get(f"/api/photos/{photo}/grey")
+    assert status == 500
+    assert b"secret" not in content
+    assert "RuntimeError: secret" in capsys.readouterr().err

@@ -1,0 +1,100 @@
+"""batching.py: many threads, one network, every answer to whom it belongs."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from colourizer.inference.batching import Batching
+
+
+class Network:
+    """Doubles its input; remembers how large its batches were."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.batches: list[int] = []
+        self.most = most
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        self.batches.append(len(batch))
+        time.sleep(0.01)
+        if len(batch) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        if (batch < 0).any():
+            raise ValueError("negative")
+        return batch * 2
+
+
+def ask_all(batching: Batching, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(batching, inputs))
+
+
+def numbered(count: int) -> list[torch.Tensor]:
+    """Make inputs of two shapes."""
+    return [torch.full((1, 1, 2, 2 + i % 2), float(i)) for i in range(count)]
+
+
+def test_every_thread_gets_its_own_answer_and_batches_form_by_themselves():
+    network = Network()
+    inputs = numbered(64)
+    answers = ask_all(Batching(network, most=8), inputs)
+    assert all(torch.equal(a, i * 2) for a, i in zip(answers, inputs, strict=True))
+    assert sum(network.batches) == 64
+    assert 2 <= max(network.batches) <= 8
+    assert len(network.batches) < 40
+
+
+def test_where_memory_is_short_batches_are_halved():
+    network = Network(most=2)
+    inputs = numbered(40)
+    batching = Batching(network, most=16)
+    answers = ask_all(batching, inputs)
+    assert all(torch.equal(a, i * 2) for a, i in zip(answers, inputs, strict=True))
+    assert batching.most <= 2
+
+
+def test_what_does_not_fit_alone_fails_alone():
+    batching = Batching(Network(most=0), most=4)
+    with pytest.raises(torch.OutOfMemoryError):
+        batching(torch.ones(1, 1, 2, 2))
+
+
+def test_an_error_of_the_network_reaches_those_who_asked():
+    batching = Batching(Network(), most=4)
+    with pytest.raises(ValueError, match="negative"):
+        batching(-torch.ones(1, 1, 2, 2))
+    assert batching(torch.ones(1, 1, 2, 2)).sum() == 8
+
+
+def test_nobody_waits_for_ever_when_the_one_who_computes_is_interrupted():
+    def interrupted(batch: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    batching, errors = Batching(interrupted, most=8), []
+
+    def ask() -> None:
+        try:
+            batching(torch.ones(1, 1, 2, 2))
+        except KeyboardInterrupt as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=5)
+    assert len(errors) == 6
+
+
+def test_a_thread_that_asks_alone_does_not_wait_for_others():
+    batching = Batching(Network(), most=8)
+    begun = time.monotonic()
+    thread = threading.Thread(target=batching, args=(torch.ones(1, 1, 2, 2),))
+    thread.start()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    assert time.monotonic() - begun < 5

@@ -1,0 +1,150 @@
+"""quantized_decoder.py: the decoder's answers in integers, as near as bf16's, in half the time."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+import torch.nn.functional as F
+from support.scenes import SAMPLES
+from torch import nn
+
+from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.preprocess import reduced_lightness
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
+from colourizer.network.fast import packed_conv
+from colourizer.network.fast.packed_conv import SIZES, pack_convolutions
+from colourizer.network.fast.quantized_decoder import (
+    STEP,
+    QuantizedConv2d,
+    QuantizedStep,
+    are_there,
+    quantize,
+    quantize_decoder,
+)
+from colourizer.network.prepare import fold_batch_norm, halve_weights
+from colourizer.photos.read import read_photo
+from Model_CNN import Model_CNN
+
+pytestmark = pytest.mark.skipif(not are_there(), reason="oneDNN's operators are not there, or fail")
+
+
+def some_steps(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(1)).byte()
+
+
+def exact(convolution: nn.Conv2d, steps: torch.Tensor) -> torch.Tensor:
+    """Convolve in float64, with weights rounded to 127 steps for each output channel."""
+    weight = convolution.weight.detach().double()
+    largest = weight.abs().flatten(1).amax(dim=1)[:, None, None, None]
+    rounded = (weight / largest * 127).round() * largest / 127
+    bias = None if convolution.bias is None else convolution.bias.detach().double()
+    return F.conv2d(steps.double() * 6 / 255, rounded, bias, padding=convolution.padding)
+
+
+def bundled(halved: bool = False) -> Model_CNN:
+    model = build_model(load_checkpoint(BUNDLED), BUNDLED).eval()
+    assert isinstance(model, Model_CNN)
+    fold_batch_norm(model)
+    if halved:
+        halve_weights(model)
+    return model.to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(7, 9), (8, 8), (33, 20)])
+@pytest.mark.parametrize(("c_in", "c_out", "kernel"), [(256, 160, 3), (24, 40, 3), (96, 261, 1)])
+def test_a_convolution_answers_as_that_of_rounded_weights(c_in, c_out, kernel, size):
+    torch.manual_seed(0)
+    plain = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
+    steps = some_steps(2, c_in, *size)
+    expected = exact(plain, steps)
+    added = torch.randn(expected.shape)
+    sums = QuantizedConv2d(plain, torch.float32)
+    # A weight half-way between two steps may be rounded either way.
+    assert torch.allclose(sums(steps).double(), expected, atol=3e-3)
+    assert torch.allclose(sums(steps, added.clone()).double(), expected + added, atol=3e-3)
+    in_steps = QuantizedConv2d(plain, torch.uint8)(steps)
+    assert in_steps.dtype == torch.uint8
+    assert torch.allclose(in_steps * (6 / 255), expected.clamp(0, 6).float(), atol=0.6 * STEP)
+
+
+def test_quantizing_rounds_to_the_nearest_step_and_cuts_what_lies_outside():
+    features = torch.tensor([-3.0, 0.0, 0.49 * STEP, 0.51 * STEP, 3.0, 6.0, 7.0, 1e9])
+    assert quantize(features).tolist() == [0, 0, 0, 1, 128, 255, 255, 255]
+    assert quantize(features.bfloat16()).tolist() == [0, 0, 0, 1, 128, 255, 255, 255]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
+def test_a_step_answers_as_before(size):
+    torch.manual_seed(0)
+    model = bundled()
+    step = model.steps[1]
+    features = quantize(torch.rand(2, 256, *size) * 6)
+    skip = torch.randn(2, 40, size[0] * 2, size[1] * 2)
+    expected = step(features * STEP, skip)
+    ours = QuantizedStep(step, 40)(features, skip) * STEP
+    assert (ours - expected).abs().mean() < STEP
+    assert expected.std() > 20 * STEP
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("halved", [False, True])
+def test_the_bundled_network_sees_the_colours_that_it_sees_in_fp32(halved):
+    plain = bundled()
+    ours = bundled(halved)
+    quantize_decoder(ours)
+    pack_convolutions(ours)
+    colourizer = Colourizer.load(device="cpu")
+    off = []
+    for path in sorted(SAMPLES.glob("*.jpg")):
+        small = colourizer.look(reduced_lightness(read_photo(path).pixels))
+        expected = plain.predict_ab(small)
+        with torch.autocast("cpu", enabled=halved):
+            off.append(float((ours.predict_ab(small) - expected).norm(dim=1).mean()))
+    assert max(off) < (1.0 if halved else 0.2)  # Lab units
+
+
+def test_a_colourizer_on_the_cpu_has_it():
+    parts = {type(part) for part in Colourizer.load(device="cpu").model.modules()}
+    assert {QuantizedStep, QuantizedConv2d} <= parts
+
+
+@torch.inference_mode()
+def test_many_sizes_in_many_threads_come_out_right_and_not_all_are_kept():
+    plain = nn.Conv2d(8, 8, 3, padding=1)
+    ours = QuantizedConv2d(plain, torch.float32)
+    sizes = [(1, 8, side, side + 1) for side in range(3, 3 + 3 * SIZES)] * 4
+
+    def differs(size: tuple[int, ...]) -> float:
+        with torch.inference_mode():
+            steps = some_steps(*size)
+            return float((ours(steps) - exact(plain, steps)).abs().max())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert max(pool.map(differs, sizes)) < 1e-3
+    assert ours._laid_out.cache_info().currsize == SIZES
+
+
+@pytest.mark.parametrize("wrong", ["gone", "fails", "overflows", "no packed convolutions"])
+def test_where_the_operators_are_not_right_a_decoder_stays_as_it_is(monkeypatch, wrong):
+    whole = torch.ops.onednn.qconv2d_pointwise
+
+    def fake(features, *rest):
+        if wrong == "fails":
+            raise RuntimeError("expected 22 arguments")
+        return whole(features.clamp_max(127), *rest)  # no sum leaves 16 bits then
+
+    fake.binary = whole.binary
+    if wrong == "gone":
+        monkeypatch.setattr(torch.ops, "onednn", None)
+    elif wrong == "no packed convolutions":
+        monkeypatch.setattr(packed_conv, "are_there", lambda: False)
+    else:
+        monkeypatch.setattr(torch.ops.onednn, "qconv2d_pointwise", fake)
+    assert not are_there()
+    model = Model_CNN().eval()
+    before = copy.deepcopy(model)
+    quantize_decoder(model)
+    assert [type(part) for part in model.modules()] == [type(part) for part in before.modules()]

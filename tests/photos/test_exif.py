@@ -1,0 +1,172 @@
+"""metadata.py: tags and XMP stay as they were, but for what changed."""
+
+import io
+import struct
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import ExifTags, Image
+from support.scenes import scene
+
+from colourizer.photos.exif import MOST_DIRECTORIES, exif_of_tiff, new_exif, read_tags, tiff_pages
+from colourizer.photos.xmp import new_xmp
+
+MADE_BY = "colourized with Image Colourizer, model M & N, version 0123abcd"
+MAKER_NOTE = bytes(range(256)) * 3
+
+
+def exif(order: str = "<", **more: object) -> bytes:
+    """EXIF with a camera, a place, a maker note, an orientation."""
+    tags = Image.Exif()
+    tags.endian = order
+    tags[0x010F], tags[0x0112], tags[0x0131] = "Zeiss", 6, "Scanner 1.0"
+    tags.get_ifd(ExifTags.IFD.Exif)[0x9003] = "1931:05:01 12:00:00"
+    tags.get_ifd(ExifTags.IFD.Exif)[0x927C] = MAKER_NOTE
+    tags.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
+    tags.get_ifd(ExifTags.IFD.GPSInfo)[2] = (52.0, 31.0, 12.5)
+    return tags.tobytes().removeprefix(b"Exif\0\0")
+
+
+def as_pillow_reads(content: bytes) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(b"Exif\0\0" + content)
+    return tags
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("software", [None, MADE_BY])
+def test_exif_says_upright_and_who_and_all_else_as_before(order, software):
+    before = exif(order)
+    after = new_exif(before, software)
+    old, new = as_pillow_reads(before), as_pillow_reads(after)
+    assert new[0x0112] == 1
+    assert new[0x0131] == (f"Scanner 1.0; {MADE_BY}" if software else "Scanner 1.0")
+    assert new[0x010F] == "Zeiss"
+    for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        assert dict(new.get_ifd(ifd)) == dict(old.get_ifd(ifd)) != {}
+    assert after.index(MAKER_NOTE) == before.index(MAKER_NOTE)  # it may hold places of its own
+
+
+def test_the_maker_is_named_once_however_often_it_is_said():
+    twice = as_pillow_reads(new_exif(new_exif(exif(), MADE_BY), MADE_BY))
+    assert twice[0x0131].count(MADE_BY) == 1
+
+
+def test_exif_can_leave_orientation_out():
+    assert 0x0112 not in as_pillow_reads(new_exif(exif(), None, keep_orientation=False))
+
+
+@pytest.mark.parametrize("broken", [b"no EXIF", b"II*\0\xff\xff\xff\x7f", exif()[:20], b"II*\0"])
+def test_broken_exif_gives_way_to_what_is_to_be_said(broken):
+    assert as_pillow_reads(new_exif(broken, MADE_BY))[0x0131] == MADE_BY
+    assert new_exif(broken, None) == b""
+
+
+def test_of_nothing_comes_nothing_and_of_a_maker_a_maker():
+    assert new_exif(b"", None) == new_xmp(b"", None) == b""
+    assert dict(as_pillow_reads(new_exif(b"", MADE_BY))) == {0x0131: MADE_BY}
+
+
+def test_a_tiff_gives_its_tags_but_not_how_it_is_stored(tmp_path):
+    options = {"compression": "zlib", "tile": (16, 16), "byteorder": ">", "bigtiff": True}
+    extra = [(270, 2, 0, "aunt Mary", True), (315, 2, 0, "uncle Fred", True)]
+    extra += [(33432, 2, 0, "public domain", True), (65000, 7, 5, b"house", True)]
+    pixels = [[[0, 0, 0]] * 40] * 40
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", dtype="uint8",
+                     metadata=None, extratags=extra, resolution=(30, 40),
+                     resolutionunit=3, **options)  # fmt: skip
+    with (tmp_path / "a.tif").open("rb") as file:
+        found = read_tags(io.BytesIO(exif_of_tiff(file)))
+    assert found.tags[270][2] == b"aunt Mary\0"
+    assert found.tags[315][2] == b"uncle Fred\0"
+    assert found.tags[65000][2] == b"house"
+    assert found.numbers(296) == (3,)
+    assert found.tags[282][2] == struct.pack(">2I", 30, 1)
+    assert not {256, 257, 258, 259, 262, 277, 322, 324, 325} & set(found.tags)
+
+
+def test_pages_are_counted_but_not_their_small_copies(tmp_path):
+    page = Image.new("L", (9, 9))
+    page.save(tmp_path / "3.tif", save_all=True, append_images=[page, page])
+    with tifffile.TiffWriter(tmp_path / "1.tif") as tiff:
+        tiff.write(np.asarray(scene(0)), photometric="rgb")
+        tiff.write(np.asarray(scene(0, 24, 32)), photometric="rgb", subfiletype=1)
+    counts = {}
+    for name in ("3.tif", "1.tif"):
+        with (tmp_path / name).open("rb") as file:
+            counts[name] = tiff_pages(file)
+    assert counts == {"3.tif": 3, "1.tif": 1}
+
+
+def test_directories_in_a_ring_come_to_an_end():
+    ring = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<HHHIII", 1, 254, 4, 1, 0, 8)
+    assert tiff_pages(io.BytesIO(ring)) == 1
+    endless = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", MOST_DIRECTORIES + 1)
+    with pytest.raises(ValueError, match="too many"):
+        read_tags(io.BytesIO(endless + bytes(10**6)))
+
+
+def test_tags_that_claim_more_than_the_file_has_take_no_memory():
+    n = 900
+    entries = b"".join(struct.pack("<HHII", 1000 + i, 7, 10**5, 8) for i in range(n))
+    content = struct.pack("<2sHIH", b"II", 42, 8, n) + entries + bytes(10**5)
+    found = read_tags(io.BytesIO(content))
+    assert sum(len(raw) for _, _, raw in found.tags.values()) <= len(content)
+    claims = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 270, 2, 0xFFFFFFF0, 8, 0)
+    assert read_tags(io.BytesIO(claims)).tags == {}
+
+
+LIGHTROOM = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="uuid:1" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"
+ xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+ tiff:Orientation="8" xmp:CreatorTool="Lightroom" xmp:Rating="4">
+<xmpMM:History><rdf:Seq><rdf:li stEvt:action="derived"/></rdf:Seq></xmpMM:History>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+ELEMENT = (
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"><tiff:Orientation>6'
+    b"</tiff:Orientation></rdf:Description></rdf:RDF>"
+)
+BARE = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>'
+TIFF_NAME = "{http://ns.adobe.com/tiff/1.0/}Orientation"
+
+
+@pytest.mark.parametrize("before", [b"", LIGHTROOM, ELEMENT, BARE])
+def test_xmp_stays_xml_and_names_the_maker_once(before):
+    after = new_xmp(before, MADE_BY)
+    root = ElementTree.fromstring(after)
+    texts = [element.text for element in root.iter() if element.tag.endswith("parameters")]
+    assert texts == [MADE_BY]
+    assert new_xmp(after, MADE_BY) == after
+    types = [element.text for element in root.iter() if element.tag.endswith("SourceType")]
+    assert len(types) == 1
+    assert types[0].endswith("compositeWithTrainedAlgorithmicMedia")
+
+
+def test_xmp_keeps_what_was_there_and_says_upright():
+    after = new_xmp(LIGHTROOM, MADE_BY)
+    for part in (b'xmp:CreatorTool="Lightroom"', b'xmp:Rating="4"', b'stEvt:action="derived"'):
+        assert part in after
+    assert b"<xmp:CreatorTool>" not in after
+    root = ElementTree.fromstring(after)
+    assert [e.attrib[TIFF_NAME] for e in root.iter() if TIFF_NAME in e.attrib] == ["1"]
+    subjects = {v for e in root.iter() for k, v in e.attrib.items() if k.endswith("about")}
+    assert subjects == {"uuid:1"}  # another would make it another thing's description
+    steps = next(e for e in root.iter() if e.tag.endswith("Seq"))
+    assert len(steps) == 2
+    assert next(ElementTree.fromstring(new_xmp(ELEMENT, None)).iter(TIFF_NAME)).text == "1"
+    assert new_xmp(LIGHTROOM, None) == LIGHTROOM.replace(b'tion="8"', b'tion="1"')
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xfe<\0x\0", b"<x:xmpmeta", b"hello"])
+def test_xmp_that_is_none_stays_as_it_is(broken):
+    assert new_xmp(broken, MADE_BY) == broken
+
+
+def test_xmp_of_megabytes_made_to_be_slow_is_not():
+    for part in (b"<xmpMM:History><rdf:Seq>", b'tiff:Orientation="', b"<rdf:RDF ", b"rdf:about "):
+        assert new_xmp(part * 100_000 + b"</rdf:RDF>", MADE_BY)

@@ -1,0 +1,196 @@
+"""jpeg_scans.py: grey JPEGs become the components of one in colour, bit for bit."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.scenes import scene
+
+from colourizer.photos.jpeg_segments import (
+    DQT,
+    DRI,
+    MOST_EXIF,
+    MOST_XMP,
+    PROGRESSIVE,
+    SOS,
+    START,
+    GreyScans,
+    grey_scans,
+    join_scans,
+    say,
+    what_is_not_said,
+)
+
+KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
+
+
+def jpeg(values: np.ndarray | Image.Image, **how) -> bytes:
+    file = io.BytesIO()
+    image = values if isinstance(values, Image.Image) else Image.fromarray(values)
+    image.save(file, "JPEG", **how)
+    return file.getvalue()
+
+
+def taken_apart(values: np.ndarray, **how) -> GreyScans:
+    scans = grey_scans(jpeg(values, **how))
+    assert scans
+    return scans
+
+
+def noise(height: int, width: int, seed: int) -> np.ndarray:
+    smooth = np.random.default_rng(seed).integers(0, 256, (3, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
+
+
+SAID = say((1, 300, 300), comment=b"aunt Mary")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"exif": b"MM\0*\0\0\0\x08" + bytes(6)},
+        {"xmp": b"<x:xmpmeta/>", "comment": b"aunt Mary"},
+        {"exif": b"e" * MOST_EXIF, "xmp": b"x" * MOST_XMP, "comment": b"c" * 65533},
+        {"icc_profile": b"p" * 65519, "photoshop": [b"Photoshop 3.0\0", b"more"]},
+        {"icc_profile": b"p" * 200_000},
+    ],
+    ids=lambda said: " ".join(said) or "nothing",
+)
+@pytest.mark.parametrize("dpi", [None, (300, 299)])
+def test_what_is_said_is_what_pillow_says(said, dpi):
+    pillows = {name: content for name, content in said.items() if name != "photoshop"}
+    if "exif" in said:
+        pillows["exif"] = b"Exif\0\0" + said["exif"]
+    if "photoshop" in said:
+        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in said["photoshop"]]
+        pillows["extra"] = b"".join(parts)
+    theirs = jpeg(Image.new("YCbCr", (1, 1)), **pillows, **({"dpi": dpi} if dpi else {}))
+    ours = START + say((1, *dpi) if dpi else (0, 1, 1), **said)
+    assert ours + bytes(what_is_not_said(theirs)) == theirs
+
+
+@pytest.mark.parametrize(
+    "too_much", [{"comment": bytes(65534)}, {"icc_profile": bytes(17_000_000)}]
+)
+def test_what_has_no_room_is_refused(too_much):
+    with pytest.raises((ValueError, OverflowError)):
+        say(**too_much)
+
+
+@pytest.mark.parametrize("how", KINDS, ids=lambda how: " ".join(how) or "baseline")
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 31), (17, 16), (70, 45)])
+def test_each_component_decodes_as_the_grey_jpeg_that_it_was(size, how):
+    half = [(side + 1) // 2 for side in size]
+    luma = noise(*size, 0)
+    chromas = [60 * seed + noise(*half, seed) // 8 for seed in (1, 2)]
+    like = {"progressive": "progressive" in how}
+    table = [[3] * 64]
+    planes = (taken_apart(luma, quality=60, **how),)
+    planes += tuple(taken_apart(c, qtables=table, **like) for c in chromas)
+    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+        assert (image.size, image.mode) == (size[::-1], "RGB")
+        assert image.info["comment"] == b"aunt Mary"
+        assert image.info["dpi"] == (300, 300)
+        image.draft("L", None)
+        assert np.array_equal(image, Image.open(io.BytesIO(jpeg(luma, quality=60, **how))))
+    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+        image.draft("YCbCr", image.size)
+        stored = np.asarray(image)[::2, ::2, 1:].astype(int)
+    assert np.abs(stored - np.stack(chromas, axis=-1)).max() <= 8  # a decoder makes them smooth
+
+
+def test_a_file_without_colour_is_what_it_was_before():
+    """Whoever throws the chroma away has the grey file's very scans again."""
+    luma = np.asarray(scene(0).convert("L"))
+    chroma = np.full((24, 32), 128, np.uint8)
+    parts = [taken_apart(values) for values in (luma, chroma, chroma)]
+    joined = join_scans(SAID, tuple(parts))
+    (compressed,) = (body for marker, body in parts[0].rest if marker == SOS)
+    assert compressed[6:] in joined
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        jpeg(scene(0)),  # in colour
+        jpeg(Image.new("CMYK", (9, 9))),
+        b"",
+        b"\xff\xd8",
+        b"GIF89a",
+    ],
+    ids=["colour", "cmyk", "empty", "start", "gif"],
+)
+def test_what_is_not_a_grey_jpeg_is_not_taken_apart(other):
+    assert grey_scans(other) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(1, 0xC3), (1, 0xC9), (4, 12), (6, 0)],  # of the frame's header
+    ids=["lossless", "arithmetic", "12 bits", "height said later"],
+)
+def test_rare_kinds_are_not_taken_apart(place, value):
+    content = bytearray(jpeg(noise(9, 9, 0)))
+    assert grey_scans(bytes(content))
+    content[content.index(b"\xff\xc0") + place] = value
+    assert grey_scans(bytes(content)) is None
+
+
+def test_a_torn_file_is_not_taken_apart_wherever_it_is_torn():
+    content = jpeg(noise(40, 40, 0), restart_marker_rows=1)
+    assert all(grey_scans(content[:n]) is None for n in range(len(content)))
+    assert grey_scans(content + b"what a phone adds") == grey_scans(content)
+
+
+def test_what_decodes_of_a_damaged_file_is_the_luma_of_the_joined_one():
+    chance = random.Random(0)
+    whole = [jpeg(scene(3).convert("L"), quality=80, **how) for how in KINDS]
+    table, chroma = [[3] * 64], np.full((24, 32), 100, np.uint8)
+    alike = 0
+    for _ in range(300):
+        content = bytearray(chance.choice(whole))
+        for _ in range(chance.choice((1, 2, 4))):
+            place, length = chance.randrange(2, len(content)), chance.randrange(1, 9)
+            content[place : place + chance.choice((1, length))] = chance.randbytes(length)
+        try:
+            expected = np.asarray(Image.open(io.BytesIO(content), formats=["JPEG"]))
+        except Exception:  # as Pillow raises seven kinds of it
+            continue
+        luma = grey_scans(bytes(content))
+        if luma is None or luma.size != (48, 64):
+            continue
+        like = {"progressive": luma.frame == PROGRESSIVE}
+        colours = taken_apart(chroma, qtables=table, **like)
+        with Image.open(io.BytesIO(join_scans(SAID, (luma, colours, colours)))) as image:
+            image.draft("L", None)
+            assert np.array_equal(image, expected)
+        alike += 1
+    assert alike > 50
+
+
+def test_planes_that_do_not_belong_together_are_refused():
+    luma, half = taken_apart(noise(16, 16, 0)), taken_apart(noise(8, 8, 0))
+    with pytest.raises(ValueError, match="half the luma's size"):
+        join_scans(SAID, (luma, luma, half))
+    progressive = taken_apart(noise(8, 8, 0), progressive=True)
+    with pytest.raises(ValueError, match="progressive"):
+        join_scans(SAID, (luma, half, progressive))
+
+
+def test_a_quantization_table_of_another_number_and_restarts_stay_the_lumas():
+    content = jpeg(noise(40, 24, 0), restart_marker_rows=1)
+    table = content.index(bytes((0xFF, DQT))) + 4
+    frame = content.index(b"\xff\xc0") + 12
+    renumbered = bytearray(content)
+    renumbered[table], renumbered[frame] = 2, 2
+    luma = grey_scans(bytes(renumbered))
+    assert luma and luma.table == 2
+    chroma = taken_apart(np.full((20, 12), 90, np.uint8))
+    joined = join_scans(SAID, (luma, chroma, chroma))
+    assert joined.count(bytes((0xFF, DRI))) == 2  # on, and off again for the chromas
+    with Image.open(io.BytesIO(joined)) as image:
+        image.draft("L", None)
+        assert np.array_equal(image, Image.open(io.BytesIO(content)))

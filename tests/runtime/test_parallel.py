@@ -1,0 +1,70 @@
+"""threads.py: never more than there is, and nobody waits for ever."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from colourizer.runtime.parallel import Aside, Room
+
+
+def test_never_more_is_held_than_there_is_and_all_get_their_turn():
+    room, lock = Room(10), threading.Lock()
+    held, most = 0, 0
+
+    def work(amount: int) -> int:
+        nonlocal held, most
+        with room.take(amount):
+            with lock:
+                held += min(amount, 10)
+                most = max(most, held)
+            time.sleep(0.002)
+            with lock:
+                held -= min(amount, 10)
+        return amount
+
+    amounts = [1, 3, 5, 25, 9, 4] * 8
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, amounts)) == amounts
+    assert 5 < most <= 10
+
+
+def test_room_is_given_back_when_the_work_fails():
+    room = Room(1)
+    for _ in range(3):
+        try:
+            with room.take(1):
+                raise ValueError
+        except ValueError:
+            pass
+    with room.take(1):
+        pass
+
+
+def test_what_only_waits_is_done_aside_and_no_more_of_it_than_there_are_threads():
+    lock, running, most = threading.Lock(), 0, 0
+
+    def wait(n: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+        if n == 3:
+            raise OSError("gone")
+        return n
+
+    with Aside(2) as aside:
+        begun = time.monotonic()
+        first = aside.do(lambda: wait(0))
+        assert time.monotonic() - begun < 0.01 or first.done()
+        others = []
+        for n in range(1, 8):
+            others.append(aside.do(lambda n=n: wait(n)))
+            assert sum(not future.done() for future in (first, *others)) <= 2 + 1
+    assert most == 2
+    assert [future.result() for future in (first, *others) if not future.exception()] == [
+        0, 1, 2, 4, 5, 6, 7
+    ]  # fmt: skip
+    assert str(others[2].exception()) == "gone"

@@ -1,0 +1,76 @@
+"""The house: which room may import from which, and what importing costs."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "colourizer"
+# What each room may import of ours, besides itself. Scripts at the root may import anything but
+# each other.
+MAY_IMPORT = {
+    "runtime": set(),
+    "colour": set(),
+    "photos": {"runtime"},
+    "Model_CNN": {"colour"},
+    "network": {"Model_CNN", "colour", "runtime"},
+    "inference": {"network", "Model_CNN", "photos", "colour", "runtime"},
+    "curation": {"photos", "colour", "runtime"},
+    "downloads": {"curation", "photos", "runtime"},
+    "training": {"network", "Model_CNN", "curation", "photos", "colour", "runtime"},
+    "app": {"inference", "network", "photos", "runtime"},
+}
+FILES = sorted([*PACKAGE.rglob("*.py"), *ROOT.glob("*.py")])
+
+
+def module_of(path: Path) -> str:
+    """Return a file's dotted module name; a package's is its folder's."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    """Return the room that a module lies in; a script's is itself."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "colourizer" and len(parts) > 1 else parts[0]
+
+
+MODULES = {module_of(path): path for path in FILES}
+SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {"Model_CNN", "queries_for_download"}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names & set(MODULES)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_room_imports_only_what_its_rule_allows(module):
+    room, used = room_of(module), {room_of(name) for name in imports(MODULES[module])}
+    if module == "colourizer":
+        return  # exports lazily
+    allowed = MAY_IMPORT.get(room, set(MAY_IMPORT) | {"queries_for_download", "colourizer"})
+    assert used - {room, "colourizer"} <= allowed
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_a_command_never_imports_a_command(script):
+    assert not imports(ROOT / f"{script}.py") & SCRIPTS
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = {name: imports(path) - {name, "colourizer"} for name, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_every_file_says_its_job_in_its_first_line(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring and 20 <= len(docstring.splitlines()[0]) <= 97

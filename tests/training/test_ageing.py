@@ -1,0 +1,106 @@
+"""ageing.py: what the network sees may get old in every way; it stays a picture of the same."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from support.scenes import scene
+
+from colourizer.colour.space import linear_to_srgb, srgb_to_linear
+from colourizer.training import ageing
+from colourizer.training.ageing import (
+    add_grain,
+    age,
+    blur,
+    compress,
+    darken_corners,
+    fade,
+    photograph_on_film,
+)
+
+COLOUR = torch.from_numpy(np.array(scene(3, 64, 64))).movedim(-1, 0)
+GREY = COLOUR[1:2].float() / 255
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def middle() -> float:
+    """Stand in for random numbers."""
+    return 0.5
+
+
+def test_ageing_is_decided_by_its_generator_and_gives_a_grey_picture_of_the_same_size():
+    old = [age(COLOUR[:, :, :50], seeded(seed)) for seed in range(30)]
+    assert all(grey.shape == (1, 64, 50) and grey.dtype == torch.uint8 for grey in old)
+    assert torch.equal(old[7], age(COLOUR[:, :, :50], seeded(7)))
+    assert len({tuple(grey.flatten().tolist()) for grey in old}) == 30
+
+
+def test_an_old_photograph_still_shows_the_same_things():
+    likeness = [
+        torch.corrcoef(torch.stack((age(COLOUR, seeded(s)).float().flatten(), GREY.flatten())))[
+            0, 1
+        ]
+        for s in range(40)
+    ]
+    assert np.mean(likeness) > 0.5
+
+
+@pytest.mark.parametrize(("kind", "red_seen"), [(0.0, True), (0.7, False), (0.95, False)])
+def test_only_panchromatic_film_sees_red(kind, red_seen):
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 4, 4)
+    numbers = iter([kind] + [0.5] * 9)
+    assert (photograph_on_film(red, lambda: next(numbers)).mean() > 0.3) == red_seen
+
+
+def test_film_keeps_greys_grey():
+    neutral = torch.arange(0, 256, dtype=torch.uint8).expand(3, 4, 256)
+    for seed in range(10):
+        numbers = torch.rand(10, generator=seeded(seed)).tolist()
+        assert torch.allclose(
+            photograph_on_film(neutral, iter(numbers).__next__), neutral[:1] / 255, atol=1e-3
+        )
+
+
+def test_film_adds_up_linear_light():
+    weights = torch.tensor(ageing.PANCHROMATIC)  # the numbers stand for the middle of each spread
+    light = (srgb_to_linear(COLOUR / 255) * weights[:, None, None]).sum(0, keepdim=True)
+    assert torch.allclose(photograph_on_film(COLOUR, middle), linear_to_srgb(light), atol=2e-4)
+
+
+def test_fading_keeps_the_order_of_greys_and_loses_range():
+    ramp = torch.linspace(0, 1, 32).expand(1, 4, 32)
+    faded = fade(ramp, middle)
+    assert (faded.diff(dim=-1) > 0).all()
+    assert faded.min() > 0.05
+    assert faded.max() < 0.95
+
+
+def test_corners_darken_and_the_middle_does_not():
+    white = torch.ones(1, 65, 65)
+    dark = darken_corners(white, middle)
+    assert dark[0, 32, 32] == 1
+    assert dark[0, 0, 0] == pytest.approx(1 - ageing.MOST_VIGNETTE / 2)
+
+
+def test_blur_is_gaussian():
+    expected = gaussian_filter(
+        GREY[0].numpy(), 0.2 + (ageing.MOST_BLUR - 0.2) / 2, mode="nearest", radius=3
+    )
+    assert np.allclose(blur(GREY, middle)[0].numpy(), expected, atol=1e-5)
+
+
+def test_blur_smoothes_and_grain_roughens():
+    assert blur(GREY, middle).diff(dim=-1).abs().mean() < GREY.diff(dim=-1).abs().mean()
+    noise = add_grain(torch.full((1, 63, 65), 0.5), middle, seeded(1)) - 0.5
+    assert noise.shape == (1, 63, 65)
+    assert noise.std() == pytest.approx(-ageing.GRAIN * np.log(0.5), rel=0.2)
+
+
+def test_a_jpeg_is_like_the_picture_but_not_equal():
+    grey = (GREY * 255).round().byte()
+    back = compress(grey, lambda: 0.0)
+    assert back.shape == grey.shape
+    assert 0 < (back.float() - grey.float()).abs().mean() < 8

@@ -1,0 +1,140 @@
+"""distributed.py and train.py: processes that train together do what one does alone."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from support.scenes import scene
+
+import train
+from colourizer.network import device
+from colourizer.runtime.process import find_share
+from colourizer.training.crops import Batches, Order
+from colourizer.training.distributed import SyncedBatchNorm, sync_batch_norm, team_of
+from colourizer.training.validation import Validation
+
+STEPS = 20
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def work(rank: int, count: int, port: int, folder: Path, task: str) -> None:
+    """Be one of torchrun's processes, and do a task."""
+    torch.set_num_threads(1)
+    os.environ |= {
+        "TORCHELASTIC_RUN_ID": "test", "RANK": str(rank), "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    with (folder / f"said_{rank}").open("w") as said:
+        os.dup2(said.fileno(), 1)
+        {"norm": norm_together, "train": train_together}[task](folder)
+
+
+def together(folder: Path, task: str) -> None:
+    mp.spawn(work, (2, free_port(), folder, task), nprocs=2)
+
+
+def norm_together(folder: Path) -> None:
+    """Normalize a part of a batch; the first process gets more of it than the second."""
+    with team_of(torch.device("cpu")) as team:
+        features, upstream = torch.load(folder / "batch.pt")
+        part = slice(0, 5) if team.rank == 0 else slice(5, None)
+        norm = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+        norm[0].weight.data = torch.tensor([1.0, 2.0, -0.5])
+        sync_batch_norm(norm, team.device)
+        assert isinstance(norm[0], SyncedBatchNorm)
+        mine = features[part].clone().requires_grad_()
+        out = norm(mine)
+        out.backward(upstream[part])
+        sums = team.add_up(1, team.rank), team.largest(team.rank, -team.rank)
+        assert sums == ([2, 1], [1, 0])
+        what = (out.detach(), mine.grad, norm.state_dict())
+        torch.save(what, folder / f"normal_{team.rank}.pt")
+
+
+def test_batch_norm_over_processes_is_that_of_the_whole_batch(tmp_path):
+    torch.manual_seed(0)
+    features, upstream = 3 + 2 * torch.randn(8, 3, 4, 6), torch.randn(8, 3, 4, 6)
+    torch.save((features, upstream), tmp_path / "batch.pt")
+    together(tmp_path, "norm")
+    parts = [torch.load(tmp_path / f"normal_{rank}.pt") for rank in (0, 1)]
+    norm = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+    norm[0].weight.data = torch.tensor([1.0, 2.0, -0.5])
+    whole = features.requires_grad_()
+    out = norm(whole)
+    out.backward(upstream)
+    assert torch.allclose(torch.cat([part[0] for part in parts]), out, atol=1e-5)
+    assert torch.allclose(torch.cat([part[1] for part in parts]), whole.grad, atol=1e-5)
+    for name, value in norm.state_dict().items():
+        assert all(torch.allclose(part[2][name].float(), value.float()) for part in parts), name
+
+
+def train_together(folder: Path) -> None:
+    """Train for STEPS steps in fp32, each an epoch of its own, so that the log has its loss."""
+    # Adam turns rounding into steps: from random weights, or with batch normalization over few
+    # pixels, even one process with two threads parts from one with one thread. So the decoder only.
+    options = ["--size", "64", "--batch-size", "5", "--device", "cpu", "--no-cache"]
+    options += ["--freeze-encoder", "7", "--no-freeze-norm"]
+    options += ["--epochs", str(STEPS), "-o", str(folder / "run")]
+    pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    names = ("ab_error", "grey_ab_error", "rgb_psnr", "grey_rgb_psnr", "colourfulness_ratio")
+    seen = Validation(dict.fromkeys(names, 1.0), pictures, pictures, pictures)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "is_fast_in_bf16", lambda _: False)
+        patch.setattr(train, "REPORT_STEPS", 1)
+        # These take longer than the steps.
+        patch.setattr(train, "validate", lambda *_: seen)
+        patch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
+        patch.setattr(train, "save_last", lambda *_: None)
+        assert train.main([str(folder / "album"), *options]) == 0
+
+
+def losses(run: Path) -> list[float]:
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in log if row["epoch"] > 0]
+
+
+def test_two_processes_learn_what_one_learns(tmp_path):
+    for where in ("alone", "together"):
+        (tmp_path / where / "album").mkdir(parents=True)
+        for n in range(8):
+            scene(n).save(tmp_path / where / "album" / f"photo{n}.png")
+    train_together(tmp_path / "alone")
+    together(tmp_path / "together", "train")
+    alone, both = (losses(tmp_path / where / "run") for where in ("alone", "together"))
+    assert len(alone) == len(both) == STEPS
+    assert min(alone) < 0.9 * alone[0]
+    assert max(abs(a - b) for a, b in zip(alone, both, strict=True)) < 1e-4
+    said = [(tmp_path / "together" / f"said_{rank}").read_text() for rank in (0, 1)]
+    assert "photographs to train on" in said[0]
+    assert "done: " in said[0]
+    assert said[1] == ""
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_processes_share_an_epoch_without_loss_or_repetition(parts):
+    whole = list(Batches(103, Order(10, seed=1, epoch=4)))
+    shares = [list(Batches(103, Order(10, 1, 4, part=part, parts=parts))) for part in range(parts)]
+    whole = whole[: len(shares[0])]  # four processes leave out a batch of three
+    assert len(whole) == (10 if parts == 4 else 11)
+    for number, batch in enumerate(whole):
+        of_all = [sample for share in shares for sample in share[number]]
+        assert sorted(of_all) == sorted(batch)
+        sizes = [len(share[number]) for share in shares]
+        assert min(sizes) >= 1
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    assert find_share() == (0, 1)

@@ -1,0 +1,39 @@
+"""progress.py: the picture of a run, whatever the run."""
+
+import pytest
+import torch
+from PIL import Image
+
+from colourizer.training.plots import draw_progress
+from colourizer.training.validation import Validation
+
+
+def row(epoch: int, trained: bool = True) -> dict:
+    measured = {"loss": 1.0, "learning_rate": 1e-4, "images_per_s": 10.0}
+    return {
+        "epoch": epoch, "images": 10 * epoch, "seconds": epoch, "validation_loss": 1.0,
+        "ab_error": 15.0, "grey_ab_error": 18.0, "rgb_psnr": 23.0, "grey_rgb_psnr": 22.0,
+        "colourfulness_ratio": 0.5, **(measured if trained else dict.fromkeys(measured)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("photos", [1, 4, 6])
+@pytest.mark.parametrize("epochs", [[0], [1], [0, 8, 16], list(range(1, 91))])
+def test_a_run_of_any_length_is_drawn(tmp_path, photos, epochs):
+    pictures = torch.randint(0, 256, (photos, 3, 128, 128), dtype=torch.uint8)
+    log = [row(epoch, trained=epoch > 0) for epoch in epochs]
+    kept = [epoch for number, epoch in enumerate(epochs, 1) if number & (number - 1) == 0]
+    strip = [[epoch, pictures] for epoch in kept]
+    path = tmp_path / "progress.png"
+    draw_progress(path, log, strip, Validation({}, pictures, pictures, pictures))
+    with Image.open(path) as picture:
+        assert picture.width == 1200
+        assert 600 < picture.height < 2200
+
+
+def test_a_log_of_an_older_version_is_drawn_with_gaps(tmp_path):
+    pictures = torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
+    log = [{k: v for k, v in row(1).items() if k not in ("validation_loss", "learning_rate")}]
+    path = tmp_path / "progress.png"
+    draw_progress(path, log, [], Validation({}, pictures, pictures, pictures))
+    assert path.exists()

@@ -1,0 +1,39 @@
+"""schedule.py: how long a run is, and what follows from it."""
+
+import math
+
+import pytest
+
+from colourizer.training.schedule import Schedule, duration, learning_rate
+
+
+def test_the_rate_rises_then_falls_to_a_hundredth():
+    rates = [learning_rate(1.0, done / 1000) for done in range(1100)]
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01)
+
+
+def test_whatever_comes_first_ends_a_run():
+    schedule = Schedule(epochs=10, steps=5, seconds=100)
+    assert schedule.done(25, 10) == 0.5
+    assert schedule.done(5, 80) == 0.8
+    assert schedule.done(60, 0) == 1
+    assert Schedule(math.inf, 5, 100).done(1000, 25) == 0.25
+    assert [schedule.is_final(step, 0) for step in (24, 25)] == [False, True]
+
+
+def test_it_is_said_how_long_an_epoch_and_all_of_it_take():
+    assert (
+        Schedule(90, 100, math.inf).estimate(0.5) == "an epoch takes about 50 s, 90 epochs 75 min"
+    )
+    by_time = Schedule(math.inf, 10, 600).estimate(2.0)
+    assert by_time == "an epoch takes about 20 s, 10 min are about 30.0 epochs"
+    assert Schedule(3, 10, 6000).estimate(2.0).endswith("3 epochs 60 s")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4, "4 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations_are_said_in_the_unit_that_reads_best(seconds, text):
+    assert duration(seconds) == text

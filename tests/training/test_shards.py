@@ -1,0 +1,162 @@
+"""Tar shards: photographs in them are trained on as those in folders are."""
+
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from support.scenes import scene, stops_after
+
+import train
+from colourizer.curation.derived_copies import original_of
+from colourizer.network.checkpoint import load_checkpoint
+from colourizer.photos.files import find_photos
+from colourizer.training import crops
+from colourizer.training.crops import Order, ShardBatches
+from colourizer.training.data import bin_shares, gather
+from colourizer.training.shards import ShardsError, find_shards, list_members, stream
+
+SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
+SMALL += ["--recipe", "scratch"]
+
+
+@pytest.fixture
+def shards(album, tmp_path) -> Path:
+    """The album in three shards, as "tar" makes them; beside the photographs lie other files."""
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    photos = find_photos(album)
+    for n in range(3):
+        with tarfile.open(folder / f"part-{n}.tar", "w") as tar:
+            for path in photos[n::3]:
+                tar.add(path, path.relative_to(album))
+                tar.add(__file__, path.relative_to(album).with_suffix(".json"))
+            tar.add(photos[n], "__meta__/of-the-shard.png")
+    return folder
+
+
+def batches(shards: Path, batch_size=5, seed=0, epoch=0, first=0) -> list[torch.Tensor]:
+    order = Order(batch_size, seed, epoch, first)
+    return [batch.rgb for batch in gather([shards], None, 48).batches(32, 0.5, order, processes=0)]
+
+
+def equal(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
+    return len(one) == len(two) and all(map(torch.equal, one, two))
+
+
+def test_members_are_the_photographs_and_lie_where_they_say(shards, album):
+    members = [member for shard in find_shards(shards) for member in list_members(shard)]
+    assert sorted(member.name for member in members) == sorted(
+        str(path.relative_to(album)) for path in find_photos(album)
+    )
+    for member in members:
+        content = member.shard.read_bytes()[member.start : member.start + member.size]
+        assert content == (album / member.name).read_bytes()
+
+
+def test_a_stream_gives_each_photograph_once_shard_after_shard(shards, album):
+    order = list(reversed(find_shards(shards)))
+    members = [member for shard in order for member in list_members(shard)]
+    streamed = list(stream(order))
+    assert [path for path, _ in streamed] == [member.path for member in members]
+    for (_, content), member in zip(streamed, members, strict=True):
+        assert content == (album / member.name).read_bytes()
+
+
+def test_photographs_are_held_out_by_name_and_their_copies_with_them(album, tmp_path):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    with tarfile.open(folder / "a.tar", "w") as tar:
+        for path in find_photos(album):
+            tar.add(path, f"resized/x/{path.name}")
+            tar.add(path, f"resized_rotated/x/{path.stem}_rotated_7.png")
+    data = gather([folder], None, 48)
+    assert data.held_out
+    assert len(data.train) == 2 * (12 - len(data.held_out))
+    assert not {original_of(p) for p in data.held_out} & {original_of(p) for p in data.names}
+
+
+def test_an_epoch_sees_every_photograph_once_in_an_order_that_the_seed_decides(shards):
+    data = gather([shards], None, 48)
+    mixed = ShardBatches(data.train, 32, 0.5, Order(5, 0, 0))
+    numbers = [number for number, _ in mixed._mixed(torch.Generator().manual_seed(0))]
+    assert sorted(numbers) == list(range(len(data.train)))
+    assert numbers != sorted(numbers)
+    assert equal(batches(shards), batches(shards))
+    assert not equal(batches(shards), batches(shards, epoch=1))
+    assert not equal(batches(shards), batches(shards, seed=1))
+
+
+@pytest.mark.parametrize("limit", [{"MIXED": 3}, {"MIXED_BYTES": 20_000}, {}])
+def test_an_epoch_goes_on_where_it_stopped(shards, monkeypatch, limit):
+    for name, value in limit.items():
+        monkeypatch.setattr(crops, name, value)
+    epoch = batches(shards, batch_size=3)
+    for first in range(len(epoch) + 1):
+        assert equal(batches(shards, batch_size=3, first=first), epoch[first:])
+
+
+def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
+    names = gather([album], None, 48).names
+    for shard in find_shards(shards):
+        for member in list_members(shard):
+            if album / member.name in names[:2]:
+                with shard.open("r+b") as file:
+                    file.seek(member.start)
+                    file.write(b"broken")
+    data = gather([shards], None, 48)
+    batches = [batch.rgb for batch in data.batches(32, 0, Order(4, 0, 0), processes=0)]
+    assert [len(rgb) for rgb in batches] == [4, 4]
+    shares = bin_shares(data.train, torch.tensor([[0.0, 0.0], [40.0, 40.0]]))
+    assert shares.sum().item() == pytest.approx(1)
+
+
+def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
+    shards, tmp_path, monkeypatch, capsys
+):
+    options = [str(shards), *SMALL, "-o"]
+    assert train.main([*options, str(tmp_path / "unbroken")]) == 0
+    assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
+
+    run = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Interrupt", stops_after(3))
+        assert train.main([*options, str(run)]) == 130
+    assert train.main(["--resume", str(run)]) == 0
+    one, two = (
+        load_checkpoint(tmp_path / name / "last.pt")["training"] for name in ("unbroken", "stopped")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_validation_folder_is_used_instead(shards, album):
+    data = gather([shards], album / "sub", 48)
+    assert (len(data.train), len(data.validation)) == (12, 2)
+
+
+@pytest.mark.parametrize("case", ["torn", "no tar", "beside photographs", "webdataset missing"])
+def test_shards_that_cannot_be_used_are_an_error_in_a_line(
+    shards, album, tmp_path, case, monkeypatch, capsys
+):
+    shard = shards / "part-1.tar"
+    if case == "torn":
+        shard.write_bytes(shard.read_bytes()[:3000])
+    elif case == "no tar":
+        shard.write_text("<html>")
+    elif case == "beside photographs":
+        scene(0).save(shards / "photo.png")
+    else:
+        monkeypatch.setitem(sys.modules, "webdataset.tariterators", None)
+    code = train.main([str(shards), *SMALL, "-o", str(tmp_path / "run")])
+    error = capsys.readouterr().err.splitlines()[0]
+    assert code == 2
+    assert error.startswith("error: ")
+    assert str(shards) in error or "webdataset: not installed" in error
+
+
+def test_a_shard_that_lost_photographs_ends_the_epoch_with_an_error(shards):
+    data = gather([shards], None, 48)
+    (shards / "part-0.tar").write_bytes((shards / "part-1.tar").read_bytes())
+    with pytest.raises(ShardsError, match="fewer photographs"):
+        list(data.batches(32, 0, Order(4, 0, 0), processes=0))
