@@ -32,7 +32,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
-from colourizer.runtime.parallel import each
+from colourizer.runtime.parallel import map_ordered
 
 RESIZED_FOLDER = "resized"
 ROTATED_FOLDER, SCALED_FOLDER = RESIZED_FOLDER + ROTATED, RESIZED_FOLDER + SCALED
@@ -321,7 +321,7 @@ def transform_all(todo: dict[Path, list[Result]], args: argparse.Namespace) -> C
     with Interrupt(PATIENCE, give_up_writing) as stop:
         photos = itertools.takewhile(lambda _: not (stop.exit_code or disk_full), todo)
         made = each_photo(photos, lambda photo: transform(photo, todo[photo], args))
-        written = each(made, write, WRITERS, ahead=2 * WRITERS)
+        written = map_ordered(made, write, WRITERS, ahead=2 * WRITERS)
         for (photo, files), error in progress(written, "transforming", len(todo)):
             if isinstance(error, PhotoError):
                 counts["failed"] += 1

@@ -28,7 +28,7 @@ from colourizer.photos.files import written_name
 from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import to_8_bits
 from colourizer.photos.read import count_pixels, read_photo
-from colourizer.runtime.parallel import Room
+from colourizer.runtime.parallel import PixelBudget
 
 VIEW_SIDE = 1280  # pixels: the longest side of the largest picture that a page gets to see
 MOST_PIXELS = 150_000_000  # of a photograph; more than that is work for the command line
@@ -122,7 +122,7 @@ class Desk:
         self._kept: dict[str, Kept] = {}
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._changing = Lock()  # held while either of them changes
-        self._room = Room(PIXELS_IN_FLIGHT)
+        self._budget = PixelBudget(PIXELS_IN_FLIGHT)
 
     def new_file(self) -> IO[bytes]:
         """Open a file for a photograph that is to come.
@@ -226,7 +226,7 @@ class Desk:
         """Colour a photograph as colourize.py does, into an open file; return the file's name."""
         kept = self.find(key)
         ab = self._opened_of(key).ab(wish)
-        with self._room.take(kept.width * kept.height):
+        with self._budget.hold(kept.width * kept.height):
             photo = self._read(kept)
             write_coloured(file, photo, ab, None, self._tag, check=lambda: None)
         path = Path(kept.name)
@@ -278,7 +278,7 @@ class Desk:
         if pixels > MOST_PIXELS:
             what = f"has {pixels // 10**6} million pixels; here {MOST_PIXELS // 10**6} are the most"
             raise TooMuchError(f"{what}; python colourize.py takes more")
-        with self._room.take(pixels):
+        with self._budget.hold(pixels):
             photo = self._read(kept)
             kept.height, kept.width = photo.pixels.shape[:2]
             prediction = self.colourizer.study(reduced_lightness(photo.pixels))

@@ -58,7 +58,7 @@ from colourizer.runtime.cli import (
     print_result,
     progress,
 )
-from colourizer.runtime.parallel import Aside, Room, each
+from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import allow_open_files, count_cores, find_share, keep_freed_memory
 
 TILE = 512  # pixels: the longest side of a picture on the sheet of variants
@@ -120,8 +120,8 @@ class Run:
     tag: str | None  # what the files' metadata says
     reference: Reference | None
     pixels_together: int  # of the photographs that a thread works at at a time, if several
-    room: Room  # in pixels
-    aside: Aside  # waits for the disk
+    budget: PixelBudget  # in pixels
+    writer: BoundedExecutor  # waits for the disk
     stop: Interrupt
     disk_full: bool = False  # no photograph after one that found it so can be written
 
@@ -174,10 +174,10 @@ def attempt(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[N
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
         count = max(1, sum(pixels <= run.pixels_together for pixels in sums))
-        with run.room.take(sum(item.pixels for item in unfinished[:count])):
+        with run.budget.hold(sum(item.pixels for item in unfinished[:count])):
             colourize(unfinished[:count], run)
         written = [item.outcome for item in unfinished[:count]]
-        on_their_way.append(run.aside.do(partial(finish, written, run)))
+        on_their_way.append(run.writer.submit(partial(finish, written, run)))
         unfinished = unfinished[count:]
     return outcomes, on_their_way
 
@@ -395,15 +395,15 @@ def colourize_all(
             except OSError as error:
                 print_error(f"--report {path}: {error.strerror}")
                 return 2
-        aside = stack.enter_context(Aside(WAITING))
+        writer = stack.enter_context(BoundedExecutor(WAITING))
         stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
         room = pixels_in_flight()
         together = min(PIXELS_TOGETHER, room // threads)  # of the room, each thread has its share
-        run = Run(colourizer, args, tag, reference, together, Room(room), aside, stop)
+        run = Run(colourizer, args, tag, reference, together, PixelBudget(room), writer, stop)
         groups = cut_into_groups(mine, most, threads)
         # Asked to stop, it takes no more; what is begun is waited for, but not for long.
         wanted = itertools.takewhile(lambda _: not run.ends(), groups)
-        results = each(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)
+        results = map_ordered(wanted, lambda group: attempt(group, run), threads, ahead=16 * threads)
         for outcome in progress(wait_for_disk(results), "colourizing", len(mine)):
             counts[outcome.result] += 1
             there_already += outcome.reason == THERE_ALREADY

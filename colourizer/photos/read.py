@@ -25,7 +25,7 @@ from colourizer.photos.metadata import collect_metadata
 from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import pixels_and_alpha, to_8_bits, without_colour
 from colourizer.photos.sixteen_bit import is_deep_colour, take_half
-from colourizer.runtime.parallel import each
+from colourizer.runtime.parallel import map_ordered
 
 
 def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image.Image:
@@ -167,7 +167,7 @@ def each_photo(paths: Iterable[Path], read: Callable[[Path], Any]) -> Iterator[t
         read: is called with each; what it raises is given as a PhotoError in the result's place.
     """
     threads = os.cpu_count() or 1
-    for path, result in each(paths, read, threads, ahead=2 * threads):
+    for path, result in map_ordered(paths, read, threads, ahead=2 * threads):
         if isinstance(result, Exception) and not isinstance(result, PhotoError):
             yield path, PhotoError(str(result) or type(result).__name__)
         else:

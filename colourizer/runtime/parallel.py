@@ -1,4 +1,4 @@
-"""What several threads share: lists of work, and a bound on how much is in memory."""
+"""Work in threads: results in order, a bound on what is in memory, waiting done by others."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,30 +10,33 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def each(
+def map_ordered(
     items: Iterable[T],
-    do: Callable[[T], Any],
+    function: Callable[[T], Any],
     threads: int,
     ahead: int,
-    begin: Callable[[], object] | None = None,
+    initializer: Callable[[], object] | None = None,
 ) -> Iterator[tuple[T, Any]]:
-    """Do something with many things in threads; give the results in order.
+    """Call a function for each item in a pool of threads.
 
     Args:
-        items: the things.
-        do: is called with each; what it raises is given in the result's place.
-        threads: how many.
-        ahead: how many results are kept at most for who takes them.
-        begin: is called once in each thread, before it does anything.
+        items: what it is called with.
+        function: an exception that it raises is yielded in place of the result.
+        threads: size of the pool.
+        ahead: how many results may wait for the consumer.
+        initializer: called once in each thread of the pool, before anything else.
+
+    Yields:
+        (item, result), in the order of the items.
     """
 
     def guarded(item: T) -> Any:
         try:
-            return do(item)
+            return function(item)
         except Exception as error:
             return error
 
-    with ThreadPoolExecutor(threads, initializer=begin) as pool:
+    with ThreadPoolExecutor(threads, initializer=initializer) as pool:
         running: deque[tuple[T, Future[Any]]] = deque()
         try:
             for item in items:
@@ -49,45 +52,44 @@ def each(
                 result.cancel()
 
 
-class Aside:
-    """Threads that do what only waits, so that who asks for it goes on meanwhile."""
+class BoundedExecutor:
+    """Thread pool for blocking I/O; `submit` blocks while all workers are busy."""
 
-    def __init__(self, threads: int) -> None:
-        """Take how many; who asks for more than they can do waits too."""
-        self._pool = ThreadPoolExecutor(threads)
-        self._free = Semaphore(threads)
+    def __init__(self, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers)
+        self._free = Semaphore(workers)
 
-    def do(self, what: Callable[[], T]) -> "Future[T]":
-        """Have something done, as soon as a thread is free."""
+    def submit(self, function: Callable[[], T]) -> "Future[T]":
+        """Call a function in a worker, as soon as one is free; return its future."""
         self._free.acquire()
-        future = self._pool.submit(what)
+        future = self._pool.submit(function)
         future.add_done_callback(lambda _: self._free.release())
         return future
 
-    def __enter__(self) -> "Aside":
+    def __enter__(self) -> "BoundedExecutor":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
 
 
-class Room:
-    """So much room, in whatever unit; who finds too little waits."""
+class PixelBudget:
+    """Bound on the pixels in memory over all threads; `hold` blocks until its share fits."""
 
-    def __init__(self, size: int) -> None:
-        self._free = self._size = size
+    def __init__(self, pixels: int) -> None:
+        self._free = self._total = pixels
         self._changed = Condition()
 
     @contextmanager
-    def take(self, amount: int) -> Iterator[None]:
-        """Hold some of it; who wants more than there is gets all."""
-        amount = min(amount, self._size)
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Reserve pixels of the budget; a request beyond all of it waits for all of it."""
+        pixels = min(pixels, self._total)
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= amount)
-            self._free -= amount
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
         try:
             yield
         finally:
             with self._changed:
-                self._free += amount
+                self._free += pixels
                 self._changed.notify_all()

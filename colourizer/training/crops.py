@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 
 from colourizer.colour.space import grey_to_lightness, rgb_to_lab, round_to_greys
 from colourizer.photos.errors import PhotoError
-from colourizer.runtime.parallel import each
+from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
 from colourizer.training.ageing import age
 from colourizer.training.shards import Shards, ShardsError, decode, stream
@@ -231,7 +231,7 @@ class CropBatches:
 
     def __iter__(self) -> Iterator[CropBatch]:
         """Give the batches."""
-        for _, batch in each(
+        for _, batch in map_ordered(
             self.batches, self.crops.__getitems__, count_cores(), AHEAD, _begin_thread
         ):
             if isinstance(batch, Exception):
@@ -286,7 +286,7 @@ class ShardBatches:
 
         batches = (list(islice(rest, batch_size)) for _ in self.starts)
         for start, (batch, crops) in zip(
-            self.starts, each(batches, cut, count_cores(), AHEAD, _begin_thread), strict=True
+            self.starts, map_ordered(batches, cut, count_cores(), AHEAD, _begin_thread), strict=True
         ):
             if len(batch) < min(batch_size, len(self.photos) - start):
                 raise ShardsError("the shards have fewer photographs than when the run began")

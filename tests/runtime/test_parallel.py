@@ -4,16 +4,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from colourizer.runtime.parallel import Aside, Room
+from colourizer.runtime.parallel import BoundedExecutor, PixelBudget
 
 
 def test_never_more_is_held_than_there_is_and_all_get_their_turn():
-    room, lock = Room(10), threading.Lock()
+    budget, lock = PixelBudget(10), threading.Lock()
     held, most = 0, 0
 
     def work(amount: int) -> int:
         nonlocal held, most
-        with room.take(amount):
+        with budget.hold(amount):
             with lock:
                 held += min(amount, 10)
                 most = max(most, held)
@@ -29,14 +29,14 @@ def test_never_more_is_held_than_there_is_and_all_get_their_turn():
 
 
 def test_room_is_given_back_when_the_work_fails():
-    room = Room(1)
+    budget = PixelBudget(1)
     for _ in range(3):
         try:
-            with room.take(1):
+            with budget.hold(1):
                 raise ValueError
         except ValueError:
             pass
-    with room.take(1):
+    with budget.hold(1):
         pass
 
 
@@ -55,13 +55,13 @@ def test_what_only_waits_is_done_aside_and_no_more_of_it_than_there_are_threads(
             raise OSError("gone")
         return n
 
-    with Aside(2) as aside:
+    with BoundedExecutor(2) as executor:
         begun = time.monotonic()
-        first = aside.do(lambda: wait(0))
+        first = executor.submit(lambda: wait(0))
         assert time.monotonic() - begun < 0.01 or first.done()
         others = []
         for n in range(1, 8):
-            others.append(aside.do(lambda n=n: wait(n)))
+            others.append(executor.submit(lambda n=n: wait(n)))
             assert sum(not future.done() for future in (first, *others)) <= 2 + 1
     assert most == 2
     assert [future.result() for future in (first, *others) if not future.exception()] == [
