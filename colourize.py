@@ -226,5 +226,10 @@ def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
     return 1 if counts["failed"] else 0
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the installed command and end the process with its exit code."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    run()

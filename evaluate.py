@@ -66,7 +66,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "ab everywhere.",
         epilog="PSNR in dB, ab error and CIEDE2000 in Lab units, colourfulness after Hasler and "
         "Suesstrunk; photos/s counts the colourizing alone. --lpips, --fid and --classifier need "
-        "requirements-evaluate.txt, and an optional FILE comes after FOLDER.",
+        'pip install -e ".[evaluate]", and an optional FILE comes after FOLDER.',
     )
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="colour photographs; subfolders too")

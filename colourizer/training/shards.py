@@ -76,7 +76,7 @@ def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:
         from webdataset.tariterators import tar_file_expander
     except ImportError as error:
         missing = ShardsError("webdataset: not installed")
-        missing.add_note("hint: pip install -r requirements-shards.txt")
+        missing.add_note('hint: pip install -e ".[shards]"')
         raise missing from error
     return tar_file_expander
 
