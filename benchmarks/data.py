@@ -30,8 +30,8 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import data_transformer  # noqa: E402
 import train  # noqa: E402
-from colourizer.curation.duplicates import find_copies  # noqa: E402
-from colourizer.curation.screening import objection  # noqa: E402
+from colourizer.curation.duplicates import find_duplicates  # noqa: E402
+from colourizer.curation.screening import reason_to_reject  # noqa: E402
 from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.errors import PhotoError  # noqa: E402
 from colourizer.photos.files import find_photos, spread  # noqa: E402
@@ -278,8 +278,8 @@ def measure_copies(photos: list[Path], folder: Path) -> None:
             copies[kind].append(folder / f"{n}_{m}.jpg")
             variant.save(copies[kind][-1], quality=30 if "30" in kind else 90)
     paths = [*chosen, *(path for kind in kinds for path in copies[kind])]
-    read = [(path, photo.places) for path, photo in read_photos(paths)]
-    found = {read[n][0] for n in find_copies([places for _, places in read])}
+    read = [(path, photo.dhash) for path, photo in read_photos(paths)]
+    found = {read[n][0] for n in find_duplicates([found_hash for _, found_hash in read])}
     print(f"\ncopies found, of {len(chosen)} photographs")
     for kind in kinds:
         print(f"{kind:25}  {len(found.intersection(copies[kind])) / len(chosen):.0%}")
@@ -307,7 +307,9 @@ def measure_screening(photos: list[Path], folder: Path) -> None:
         sepia.save(made["sepia"][-1], quality=(60, 85, 95)[n % 3])
     print("\njudged right by screening.py")
     for kind, paths in made.items():
-        objections = {path: objection(photo.look) for path, photo in read_photos(paths)}
+        objections = {
+            path: reason_to_reject(photo.statistics) for path, photo in read_photos(paths)
+        }
         wrong = [path for path, why in objections.items() if bool(why) != (kind != "in colour")]
         print(f"{kind:25}  {len(paths) - len(wrong)} of {len(paths)}", *(p.name for p in wrong))
 

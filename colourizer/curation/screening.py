@@ -10,7 +10,7 @@ from torch import Tensor
 from colourizer.colour.metrics import colourfulness
 from colourizer.colour.space import rgb_to_lab
 
-SIDE_JUDGED = 256  # pixels: the longest side at which pictures are judged
+MEASURED_SIDE = 256  # pixels: the longest side at which pictures are judged
 # Of 500 photographs in colour none is less colourful than that, fog and concrete among them.
 NEAR_GREY = 8.0
 # Lab units. A toned photograph has one colour for each lightness: of 34 old ones none deviates by
@@ -24,7 +24,7 @@ FLAT_STEP, BLACK = 1, 24  # of 255
 
 
 @dataclass(frozen=True)
-class Look:
+class PhotoStatistics:
     """What a picture looks like, measured once.
 
     colourfulness: of Hasler and Suesstrunk, from 0.
@@ -39,17 +39,17 @@ class Look:
     few_colours: float
 
 
-def look_at(image: Image.Image) -> Look:
+def measure_photo(image: Image.Image) -> PhotoStatistics:
     """Measure what a picture looks like.
 
     Args:
         image: RGB, of any size.
     """
     image = image.copy()
-    image.thumbnail((SIDE_JUDGED, SIDE_JUDGED), Image.Resampling.BOX)
+    image.thumbnail((MEASURED_SIDE, MEASURED_SIDE), Image.Resampling.BOX)
     pixels = np.array(image)  # (H, W, 3) uint8
     rgb = torch.from_numpy(pixels).movedim(-1, 0) / 255  # (3, H, W)
-    return Look(
+    return PhotoStatistics(
         round(colourfulness(rgb), 3),
         round(deviation_from_tone(rgb), 3),
         round(flat_share(pixels), 3),
@@ -90,7 +90,7 @@ def commonest_share(pixels: np.ndarray) -> float:
     return float(np.sort(counts)[-FEW_COLOURS:].sum() / counts.sum())
 
 
-def objection(look: Look) -> str:
+def reason_to_reject(look: PhotoStatistics) -> str:
     """Say why a picture is of no use to learn colours from; nothing if it is of use."""
     if look.colourfulness < NEAR_GREY or look.deviation < TONED:
         return "near grey"

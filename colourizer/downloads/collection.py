@@ -20,13 +20,13 @@ from torch import Tensor
 
 from colourizer.curation.duplicates import (
     HASH_SIDE,
-    are_copies,
-    difference_hash,
-    pack_hash,
-    unpack_hash,
+    are_duplicates,
+    dhash,
+    dhash_from_text,
+    dhash_to_text,
 )
 from colourizer.curation.rejected_list import read_rejected
-from colourizer.curation.screening import SIDE_JUDGED, look_at, objection
+from colourizer.curation.screening import MEASURED_SIDE, measure_photo, reason_to_reject
 from colourizer.downloads.delivery import Delivery
 from colourizer.photos.decode import FORMATS
 from colourizer.photos.errors import PhotoError
@@ -72,7 +72,7 @@ def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
     """Measure a downloaded file; if it is of no use by itself, "rejected" says why.
 
     Returns:
-        The manifest's row; and the photograph's `difference_hash` if it is one.
+        The manifest's row; and the photograph's `dhash` if it is one.
     """
     content = path.read_bytes()
     row: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -85,15 +85,15 @@ def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
     row |= {"width": image.width, "height": image.height}
     if min(image.size) < SMALLEST_SIDE:
         return row | {"rejected": "too small"}, None
-    places = difference_hash(image)
-    row["hash"] = pack_hash(places)
-    why = objection(look_at(image))
+    places = dhash(image)
+    row["hash"] = dhash_to_text(places)
+    why = reason_to_reject(measure_photo(image))
     return row | ({"rejected": why} if why else {}), places
 
 
 def identify(path: Path) -> tuple[str, Tensor]:
-    """Say what tells a photograph from others: its sha256, and its `difference_hash`."""
-    places = difference_hash(read_rgb(path, shortest_side=SIDE_JUDGED))
+    """Say what tells a photograph from others: its sha256, and its `dhash`."""
+    places = dhash(read_rgb(path, shortest_side=MEASURED_SIDE))
     return hashlib.sha256(path.read_bytes()).hexdigest(), places
 
 
@@ -151,7 +151,7 @@ class Collection:
                 if "rejected" not in row:
                     path = self.folder / row["file"]
                     path.resolve().relative_to(self.folder.resolve())  # no other file of the disk
-                    places = unpack_hash(row["hash"])
+                    places = dhash_from_text(row["hash"])
                     self._know(row["sha256"], path)
                     self._look_like(places, path)
                     if "link" in row:
@@ -170,7 +170,7 @@ class Collection:
                 self._know(sha256, path)
                 self._look_like(places, path)
                 name = str(path.relative_to(self.folder))
-                self._write({"file": name, "sha256": sha256, "hash": pack_hash(places)})
+                self._write({"file": name, "sha256": sha256, "hash": dhash_to_text(places)})
 
     def _know(self, sha256: str, path: Path) -> None:
         self._files[sha256[:DIGITS]] = path
@@ -188,7 +188,7 @@ class Collection:
         if self._new_places:
             self._places = torch.cat((self._places, torch.stack(self._new_places)))
             self._new_places = []
-        found = are_copies(places[None], self._places)[0].nonzero().flatten()
+        found = are_duplicates(places[None], self._places)[0].nonzero().flatten()
         return self._by_place[int(found[0])] if len(found) else None
 
     def count(self, query: str) -> int:

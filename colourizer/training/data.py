@@ -16,8 +16,8 @@ from torchvision.transforms.v2 import functional as transform
 from colourizer.colour.bins import soft_bins
 from colourizer.colour.space import rgb_to_lab
 from colourizer.curation.derived_copies import find_originals, original_of
-from colourizer.curation.duplicates import find_copies
-from colourizer.curation.screening import objection
+from colourizer.curation.duplicates import find_duplicates
+from colourizer.curation.screening import reason_to_reject
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos, spread
 from colourizer.photos.read import square
@@ -124,7 +124,7 @@ def gather(
                 unreadable.append((path, photo))
             elif min(cache.files.look_up(photo.pixels).shape[1:]) < SMALLEST_SIDE:
                 rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
-            elif not grey_too and (why := objection(photo.look)):
+            elif not grey_too and (why := reason_to_reject(photo.statistics)):
                 rejected[why] += 1
             else:
                 yield path, photo
@@ -140,7 +140,7 @@ def gather(
 
     to_validate = PhotoCache(cache, VALIDATION_SIDE)
     for path, photo in usable(validation_paths, to_validate, validation is not None):
-        hashes.append(photo.places)
+        hashes.append(photo.dhash)
         if path in shown:
             hold_out(path, to_validate.files.look_up(photo.pixels))
     known = len(hashes)
@@ -149,7 +149,7 @@ def gather(
     to_train = PhotoCache(cache, side)
     for path, photo in usable(train_paths, to_train, grey_too=False):
         if path in originals:
-            hashes.append(photo.places)
+            hashes.append(photo.dhash)
             compared.append(path)
         kept.append((path, photo))
     rejected["unreadable"] = len(unreadable)
@@ -158,7 +158,7 @@ def gather(
         print_note(f"note: and {len(unreadable) - MOST_NAMED} more that cannot be read")
     # A copy of a photograph that is validated on would be learnt by heart. A rotated or scaled copy
     # is meant to be one; it goes with the photograph that it was made from.
-    copies = {original_of(compared[i - known]) for i in find_copies(hashes) if i >= known}
+    copies = {original_of(compared[i - known]) for i in find_duplicates(hashes) if i >= known}
     trained_on = [photo for photo in kept if original_of(photo[0]) not in copies]
     rejected["copies of others"] += len(kept) - len(trained_on)
     left = find_originals([path for path, _ in trained_on])

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from colourizer.curation.duplicates import (
     HASH_SIDE,
-    LEAST_STEP,
-    difference_hash,
-    pack_hash,
-    unpack_hash,
+    MIN_STEP,
+    dhash,
+    dhash_from_text,
+    dhash_to_text,
 )
-from colourizer.curation.screening import SIDE_JUDGED, Look, look_at
+from colourizer.curation.screening import MEASURED_SIDE, PhotoStatistics, measure_photo
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import each_photo, read_rgb
 from colourizer.runtime.atomic_file import remove_leftovers, write_whole
@@ -54,13 +54,13 @@ class Decoded:
     """A photograph that was decoded, now or by an earlier run.
 
     pixels: (3, H, W) uint8, in memory until they are in a file.
-    look: from `look_at`.
-    places: from `difference_hash`.
+    statistics: from `measure_photo`.
+    dhash: from `duplicates.dhash`.
     """
 
     pixels: Tensor | Place
-    look: Look
-    places: Tensor
+    statistics: PhotoStatistics
+    dhash: Tensor
 
 
 class Files(dict[Path, Tensor]):
@@ -104,13 +104,19 @@ class _Stored:
 
     place: Place
     checksum: int
-    look: dict[str, float]
-    places: str
+    statistics: dict[str, float]
+    dhash: str
 
 
 def folder_name(side: int) -> str:
     """Name the cache's folder for a size; measures that did not exist yet make it another."""
-    meaning = (FORMAT, HASH_SIDE, LEAST_STEP, SIDE_JUDGED, *(field.name for field in fields(Look)))
+    meaning = (
+        FORMAT,
+        HASH_SIDE,
+        MIN_STEP,
+        MEASURED_SIDE,
+        *(field.name for field in fields(PhotoStatistics)),
+    )
     return f"side-{side}-{zlib.crc32(repr(meaning).encode()):08x}"
 
 
@@ -208,7 +214,11 @@ class PhotoCache:
         for stored in self._known.get(key, ()):
             pixels = self.files[stored.place.file][stored.place.start : stored.place.end]
             if zlib.crc32(pixels.numpy().data) == stored.checksum:
-                return key, Decoded(stored.place, Look(**stored.look), unpack_hash(stored.places))
+                return key, Decoded(
+                    stored.place,
+                    PhotoStatistics(**stored.statistics),
+                    dhash_from_text(stored.dhash),
+                )
         photo = self._decode(path)
         now = path.stat()
         changed = (before.st_mtime_ns, before.st_size) != (now.st_mtime_ns, now.st_size)
@@ -217,7 +227,7 @@ class PhotoCache:
     def _decode(self, path: Path) -> Decoded:
         image = read_rgb(path, shortest_side=self.side)
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)  # (3, H, W)
-        return Decoded(pixels, look_at(image), difference_hash(image))
+        return Decoded(pixels, measure_photo(image), dhash(image))
 
     def _keep(self, key: str, photo: Decoded, pixels: Tensor) -> None:
         """Put a photograph with the others that are in no file yet; if those fill one, write it."""
@@ -240,8 +250,8 @@ class PhotoCache:
                 "height": height,
                 "width": width,
                 "checksum": zlib.crc32(stored.numpy().data),
-                "look": asdict(photo.look),
-                "places": pack_hash(photo.places),
+                "look": asdict(photo.statistics),
+                "places": dhash_to_text(photo.dhash),
             }
         )
 

@@ -1,4 +1,4 @@
-"""duplicates.py: copies are found, different photographs are not taken for copies."""
+"""duplicates.py: duplicates are found, different photographs are not taken for them."""
 
 from io import BytesIO
 
@@ -7,7 +7,7 @@ from PIL import Image
 from support.scenes import scene
 
 from colourizer.curation import duplicates
-from colourizer.curation.duplicates import difference_hash, find_copies
+from colourizer.curation.duplicates import dhash, find_duplicates
 
 
 def recompressed(image: Image.Image) -> Image.Image:
@@ -22,15 +22,15 @@ def cropped(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize("block", [1024, 7])
-def test_copies_are_found_and_nothing_else(block, monkeypatch):
+def test_duplicates_are_found_and_nothing_else(block, monkeypatch):
     monkeypatch.setattr(duplicates, "BLOCK", block)
     photos = [scene(seed, 240, 320) for seed in range(20)]
     changed = [photos[3].resize((100, 80)), recompressed(photos[11]), cropped(photos[19])]
     again = [*photos, changed[0], scene(99, 240, 320), *changed[1:], photos[3].convert("L")]
-    assert find_copies([difference_hash(photo) for photo in again]) == [20, 22, 23, 24]
+    assert find_duplicates([dhash(photo) for photo in again]) == [20, 22, 23, 24]
 
 
 def test_the_first_of_three_is_kept_and_none_of_none():
-    photo = difference_hash(scene(1))
-    assert find_copies([photo, photo, photo]) == [1, 2]
-    assert find_copies([]) == []
+    photo = dhash(scene(1))
+    assert find_duplicates([photo, photo, photo]) == [1, 2]
+    assert find_duplicates([]) == []

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 from support.scenes import SAMPLES, scene
 
-from colourizer.curation.screening import look_at, objection
+from colourizer.curation.screening import measure_photo, reason_to_reject
 
 IN_COLOUR = sorted((SAMPLES.parent / "samples_in_colour").glob("*.jpg"))
 
@@ -24,9 +24,9 @@ def test_a_photograph_is_of_use_in_colour_and_of_none_in_grey_or_a_tone(path):
     grey = image.convert("L")
     sepia = ImageOps.colorize(grey, (43, 24, 10), (255, 240, 205), (150, 110, 70))
     blue = ImageOps.colorize(grey, (10, 20, 50), (250, 250, 240), (100, 120, 150))
-    assert objection(look_at(image)) == ""
+    assert reason_to_reject(measure_photo(image)) == ""
     for without in (grey.convert("RGB"), sepia, blue):
-        assert objection(look_at(as_jpeg(without))) == "near grey"
+        assert reason_to_reject(measure_photo(as_jpeg(without))) == "near grey"
 
 
 def test_charts_and_logos_are_graphics_and_a_night_sky_is_none():
@@ -34,15 +34,15 @@ def test_charts_and_logos_are_graphics_and_a_night_sky_is_none():
     draw = ImageDraw.Draw(chart)
     for i, colour in enumerate(("red", "green", "blue", "orange", "purple")):
         draw.rectangle((40 + 110 * i, 400 - 60 * i, 120 + 110 * i, 440), fill=colour)
-    assert objection(look_at(as_jpeg(chart))) == "graphic"
+    assert reason_to_reject(measure_photo(as_jpeg(chart))) == "graphic"
     night = Image.new("RGB", (640, 480), (2, 2, 6))
     night.paste(scene(1, 120, 160), (300, 250))
-    assert objection(look_at(as_jpeg(night))) == ""
+    assert reason_to_reject(measure_photo(as_jpeg(night))) == ""
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 2)])
 def test_any_size_has_a_look(size):
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    look = look_at(Image.fromarray(pixels))
+    look = measure_photo(Image.fromarray(pixels))
     assert 0 <= look.flat <= 1
     assert 0 < look.few_colours <= 1

@@ -15,8 +15,8 @@ import pytest
 import torch
 from support.scenes import scene
 
-from colourizer.curation.duplicates import difference_hash
-from colourizer.curation.screening import look_at
+from colourizer.curation.duplicates import dhash
+from colourizer.curation.screening import measure_photo
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos
 from colourizer.photos.read import read_rgb
@@ -30,7 +30,7 @@ def read(folder: Path, cache: Path | None, side: int = 40) -> tuple[dict, int]:
     reader = PhotoCache(cache, side)
     photos = dict(reader.read_all(find_photos(folder)))
     looked_up = {
-        path: (reader.files.look_up(found.pixels).clone(), found.look, found.places)
+        path: (reader.files.look_up(found.pixels).clone(), found.statistics, found.dhash)
         for path, found in photos.items()
         if not isinstance(found, PhotoError)
     }
@@ -42,7 +42,7 @@ def expect(folder: Path, side: int = 40) -> dict:
     for path in find_photos(folder):
         image = read_rgb(path, shortest_side=side)
         pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)
-        expected[path] = pixels, look_at(image), difference_hash(image)
+        expected[path] = pixels, measure_photo(image), dhash(image)
     return expected
 
 
@@ -128,9 +128,11 @@ def test_another_size_has_photographs_of_its_own(album, tmp_path):
 
 def test_measures_that_an_old_cache_does_not_have_are_taken_anew(album, tmp_path, monkeypatch):
     read(album, tmp_path / "cache")
-    look = make_dataclass("Look", [("colourfulness", float), ("sepia", float)], frozen=True)
-    monkeypatch.setattr(photo_cache, "Look", look)
-    monkeypatch.setattr(photo_cache, "look_at", lambda image: look(1.5, 0.25))
+    look = make_dataclass(
+        "PhotoStatistics", [("colourfulness", float), ("sepia", float)], frozen=True
+    )
+    monkeypatch.setattr(photo_cache, "PhotoStatistics", look)
+    monkeypatch.setattr(photo_cache, "measure_photo", lambda image: look(1.5, 0.25))
     for known in (0, 12):
         photos, reused = read(album, tmp_path / "cache")
         assert reused == known
