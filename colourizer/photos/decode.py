@@ -1,31 +1,24 @@
 """Opening and decoding photographs by Pillow and simplejpeg; refusing bombs."""
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.exif import tiff_pages
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import GreyScans, grey_scans
+from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
 from colourizer.photos.sixteen_bit import read_deep_colours, take_half, undo_premultiplication
 from colourizer.photos.source import open_source, own_source, read_content
 
-# An A3 sheet at 1200 dpi has 280 megapixels, a glass negative of 20x25 cm at 2400 dpi 450. Above
-# Pillow's own limit, a file that claims more than BOMB_PIXELS for each of its bytes is a bomb and
-# no scan; scans, even of two colours, have fewer than a tenth of that.
-MOST_PIXELS, SAFE_PIXELS, BOMB_PIXELS = 500_000_000, 2 * 89_478_485, 200
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this,
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # and warns above once
-# What Pillow finds odd about a file and reads all the same.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-# By itself Pillow refuses a PNG whose profile or a text has more than 1 MB.
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+# A file that claims more pixels than Pillow accepts by itself is a bomb if they are more than
+# MAX_PIXELS_PER_BYTE for each of its bytes; scans, even of two colours, have less than a tenth.
+PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -34,6 +27,7 @@ NEUTRAL = 3  # rounding leaves so much between red, green and blue of a JPEG wit
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
+@pillow_limits()
 def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     """Open a photograph without decoding it; refuse what is none, and bombs."""
     start = b""
@@ -70,10 +64,10 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
     pixels = image.width * image.height
-    if pixels > SAFE_PIXELS:
+    if pixels > PILLOWS_MAX_PIXELS:
         with open_source(source) as file:
             size = file.seek(0, io.SEEK_END)
-        if pixels > min(MOST_PIXELS, size * BOMB_PIXELS):
+        if pixels > min(MAX_PIXELS, size * MAX_PIXELS_PER_BYTE):
             what = f"{pixels // 10**6} million in {size:,} bytes"
             raise PhotoError(f"has more pixels than is safe to decode: {what}")
     return image

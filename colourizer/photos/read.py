@@ -23,6 +23,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.icc import profile_kind
 from colourizer.photos.metadata import collect_metadata
 from colourizer.photos.photo import Photo
+from colourizer.photos.pillow_limits import pillow_limits
 from colourizer.photos.pixels import pixels_and_alpha, to_8_bits, without_colour
 from colourizer.photos.sixteen_bit import is_deep_colour, take_half
 from colourizer.runtime.parallel import map_ordered
@@ -47,6 +48,7 @@ def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image
     return image
 
 
+@pillow_limits()
 def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Image.Image:
     """Read as `read_rgb` does, but leave a photograph larger than suffices where that is quicker.
 
@@ -74,6 +76,7 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
     return Image.composite(image, white, Image.fromarray(to_8_bits(alpha)))
 
 
+@pillow_limits()
 def read_photo(
     source: Path | BinaryIO,
     with_scans: bool = False,

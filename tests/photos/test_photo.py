@@ -19,13 +19,14 @@ from PIL.PngImagePlugin import PngInfo
 from support.scenes import scene
 
 from colourizer.photos import read
-from colourizer.photos.decode import MOST_PIXELS, jpeg_pixels, open_image
+from colourizer.photos.decode import jpeg_pixels, open_image
 from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.exif import Directory
 from colourizer.photos.files import FORMAT_OF, find_photos, written_name
 from colourizer.photos.icc import _grey_srgb
 from colourizer.photos.photo import Photo
+from colourizer.photos.pillow_limits import MAX_PIXELS
 from colourizer.photos.read import read_photo, read_rgb, square
 from colourizer.photos.write import write_jpeg, write_photo
 from colourizer.runtime.atomic_file import write_whole
@@ -233,7 +234,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, name):
 
 def test_a_scan_of_several_hundred_megapixels_is_no_bomb(tmp_path):
     side = 20_000
-    assert side * side < MOST_PIXELS
+    assert side * side < MAX_PIXELS
     (tmp_path / "scan.png").write_bytes(png_of(side, side))
     with (tmp_path / "scan.png").open("ab") as file:
         file.truncate(10_000_000)  # bytes enough for so many pixels
