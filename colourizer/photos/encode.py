@@ -147,7 +147,8 @@ def encode_ycbcr(
     if not isinstance(luma, GreyScans):
         # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.
         quality = SAVE_OPTIONS["JPEG"]["quality"]
-        _write_jpeg(file, encode_jpeg_yuv_planes(luma, *chroma, quality=quality), metadata, tag)
+        compressed = encode_jpeg_yuv_planes(_with_even_sides(luma), *chroma, quality=quality)
+        _write_jpeg(file, compressed, metadata, tag)
         return
     one_pixel = io.BytesIO()
     Image.new("YCbCr", (1, 1)).save(one_pixel, "JPEG", **SAVE_OPTIONS["JPEG"])
@@ -159,6 +160,17 @@ def encode_ycbcr(
     file.seek(0)
     file.truncate()
     file.write(content)
+
+
+def _with_even_sides(luma: np.ndarray) -> np.ndarray:
+    """Return luma (H, W) with, beyond its end in memory, the row and column that make sides even.
+
+    libjpeg-turbo reads them where chroma has half the luma's resolution.
+    """
+    height, width = luma.shape
+    if height % 2 == 0 and width % 2 == 0:
+        return luma
+    return np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
 
 
 def _grey_jpeg(

@@ -227,6 +227,19 @@ def test_luma_and_chroma_go_into_a_jpeg_as_they_are(size):
     assert ours == pillows
 
 
+@pytest.mark.parametrize("size", [(47, 64), (48, 63), (47, 63)])
+def test_at_odd_sides_no_other_memory_gets_into_a_jpeg(size):
+    luma, files = np.asarray(scene(0).convert("L"))[: size[0], : size[1]], set()
+    for level in range(0, 256, 15):
+        memory = np.full((100, 128), level, np.uint8)  # of which luma is a part
+        ours = memory.reshape(-1)[: luma.size].reshape(size)
+        ours[:] = luma
+        file = io.BytesIO()
+        write_jpeg(file, ours, half_planes(luma, 90, 150), Photo(luma, "JPEG"))
+        files.add(file.getvalue())
+    assert len(files) == 1
+
+
 @pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
 def test_a_grey_jpegs_own_luma_stays_bit_for_bit_in_colour(how):
     source, file = io.BytesIO(), io.BytesIO()
