@@ -6,13 +6,14 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from colourizer.colour.metrics import ab_error, ciede2000, colourfulness, psnr
@@ -27,11 +28,18 @@ from colourizer.inference.colourizer import VIVIDNESS, Colourizer
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option, pick_device
-from colourizer.network.perceptual import CLASSIFIER_PACKAGE, Classifier, Critic, Inception, Lpips
+from colourizer.network.perceptual import (
+    CLASSIFIER_PACKAGE,
+    Classifier,
+    Inception,
+    Lpips,
+    PerceptualMetric,
+)
 from colourizer.network.pretrained import WeightsError
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.files import find_photos, spread
-from colourizer.photos.read import each_photo, read_rgb, square
+from colourizer.photos.files import find_photos, evenly_spaced
+from colourizer.photos.pictures import tile_images
+from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import write_whole
 from colourizer.runtime.cli import at_least, in_unit_range, print_error, progress, run_command
 from colourizer.training.ageing import age
@@ -40,9 +48,9 @@ AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
 SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet
 TILE, HEADER, GAP = 192, 24, 16  # pixels
 SIZES = (256, 512, 1024, 4000)  # pixels of a photograph's shortest side, for --size-stability
-LONGEST_ASPECT = 4  # beyond, 4000 pixels on the short side would take too much memory
+MAX_ASPECT = 4  # beyond, 4000 pixels on the short side would take too much memory
 SIZE_PHOTOS = 50  # so many, unless --limit says otherwise: 4000 pixels take their time
-LEAST_CRITIC_CROP = 32  # pixels: VGG16 halves a photograph four times
+MIN_METRIC_CROP = 32  # pixels: VGG16 halves a photograph four times
 DOWNLOAD = "download"  # what an optional FILE is when none is named
 # column of the table -> (key of a photograph's figures, how they become one, decimals)
 COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
@@ -56,6 +64,8 @@ COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
     "flip": ("flip", statistics.fmean, 2),  # with --flip only
 }
 Row = dict[str, float | int | str]
+Figures = dict[str, float]  # of one photograph
+Predictor = Callable[[Tensor], Tensor]  # lightness (1, H, W) in [0, 100] -> ab (2, H, W)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -70,124 +80,121 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="colour photographs; subfolders too")
-    add(
-        "--checkpoint",
-        type=Path,
-        action="append",
-        metavar="FILE",
+    add("--checkpoint", type=Path, action="append", metavar="FILE",
         help="a checkpoint to judge; may be given several times (default: the bundled one)",
-    )
-    add(
-        "--crop",
-        type=at_least(0),
-        default=256,
-        metavar="PIXELS",
+        )  # fmt: skip
+    add("--crop", type=at_least(0), default=256, metavar="PIXELS",
         help="compare centre squares of this side; 0: whole photographs (default: %(default)s)",
-    )
-    add(
-        "--vividness",
-        type=in_unit_range,
-        action="append",
-        metavar="V",
+        )  # fmt: skip
+    add("--vividness", type=in_unit_range, action="append", metavar="V",
         help="judge the checkpoints at this vividness, 0 to 1; may be given several times "
-        f"(default: {VIVIDNESS})",
-    )
-    add(
-        "--aged",
-        action="store_true",
+        f"(default: {VIVIDNESS})")  # fmt: skip
+    add("--aged", action="store_true",
         help="show the network each photograph as an old one: film, fading, blur, grain, JPEG",
-    )
+        )  # fmt: skip
     add("--limit", type=at_least(1), metavar="N", help="only N photographs, spread over the folder")
     add("--json", action="store_true", help="print one JSON object for the table")
     add("--sheet", type=Path, metavar="FILE.png", help="a picture: grey, each checkpoint, truth")
-    add(
-        "--size-stability",
-        action="store_true",
+    add("--size-stability", action="store_true",
         help="another table instead: how far apart, in Lab units, are the colours of a photograph "
         f"whose shortest side is {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} pixels? Whole "
         f"photographs, {SIZE_PHOTOS} of them without --limit; smaller ones are enlarged",
-    )
+        )  # fmt: skip
     add_device_option(parser)
     add = parser.add_argument_group("more columns").add_argument
-    add(
-        "--flip",
-        action="store_true",
+    add("--flip", action="store_true",
         help="flip: how far apart, in Lab units, are the colours of a photograph and of its mirror "
-        "image?",
-    )
-    add(
-        "--lpips",
-        nargs="?",
-        const=DOWNLOAD,
-        metavar="FILE",
+        "image?")  # fmt: skip
+    add("--lpips", nargs="?", const=DOWNLOAD, metavar="FILE",
         help="LPIPS with VGG16, lower is better; FILE: its ImageNet weights (default: download)",
-    )
-    add(
-        "--fid",
-        nargs="?",
-        const=DOWNLOAD,
-        metavar="FILE",
+        )  # fmt: skip
+    add("--fid", nargs="?", const=DOWNLOAD, metavar="FILE",
         help="FID and KID, lower is better; FID is too high below some thousand photographs. FILE: "
-        "the weights of Inception-v3 for FID (default: download)",
-    )
-    add(
-        "--classifier",
-        nargs="?",
-        const=CLASSIFIER_PACKAGE,
-        metavar="FILE_OR_PACKAGE",
+        "the weights of Inception-v3 for FID (default: download)")  # fmt: skip
+    add("--classifier", nargs="?", const=CLASSIFIER_PACKAGE, metavar="FILE_OR_PACKAGE",
         help="same class: the share of photographs that EfficientNet-Lite0 takes for what it takes "
         "the true ones for; and distances as FID and KID, but of its features (default: %(const)s)",
-    )
+        )  # fmt: skip
     args = parser.parse_args(argv)
-    critics = args.lpips or args.fid or args.classifier
-    if args.size_stability and (critics or args.flip or args.sheet or args.aged):
+    metrics = args.lpips or args.fid or args.classifier
+    if args.size_stability and (metrics or args.flip or args.sheet or args.aged):
         parser.error("--size-stability prints a table of its own: without --sheet, --flip and such")
-    if critics and args.crop < LEAST_CRITIC_CROP:
-        least = f"of at least {LEAST_CRITIC_CROP} pixels"
+    if metrics and args.crop < MIN_METRIC_CROP:
+        least = f"of at least {MIN_METRIC_CROP} pixels"
         parser.error(f"--lpips, --fid and --classifier look at squares {least}: see --crop")
     return args
 
 
-def load_critics(args: argparse.Namespace) -> list[Critic]:
-    """Load the networks that the command line asks for.
+def load_colourizers(
+    checkpoints: list[Path], device: str, vividness: list[float]
+) -> dict[str, Colourizer]:
+    """Load each checkpoint, at each vividness if there are some; return them by their rows' names.
+
+    Raises:
+        CheckpointError: one cannot be loaded.
+    """
+    colourizers = {}
+    for path in checkpoints:
+        for value in vividness or [VIVIDNESS]:
+            colourizer = Colourizer.load(path, device, value)
+            named = vividness and colourizer.has_likelihoods
+            colourizers[f"{path} at {value}" if named else str(path)] = colourizer
+    return colourizers
+
+
+def load_metrics(
+    lpips: str | None, fid: str | None, classifier: str | None, device: torch.device
+) -> list[PerceptualMetric]:
+    """Load the networks of the perceptual metrics that are not None.
+
+    Args:
+        lpips: a file of weights, or DOWNLOAD.
+        fid: a file of weights, or DOWNLOAD.
+        classifier: a file of weights, or a package that holds one.
+        device: where to compute.
 
     Raises:
         WeightsError: one is not there.
     """
-    device = pick_device(args.device)
 
-    def named(file: str) -> Path | None:
+    def weights(file: str) -> Path | None:
         return None if file == DOWNLOAD else Path(file)
 
-    critics: list[Critic] = []
-    if args.lpips:
-        critics.append(Lpips(named(args.lpips), device))
-    if args.fid:
-        critics.append(Inception(named(args.fid), device))
-    if args.classifier:
-        critics.append(Classifier(args.classifier, device))
-    return critics
+    metrics: list[PerceptualMetric] = []
+    if lpips:
+        metrics.append(Lpips(weights(lpips), device))
+    if fid:
+        metrics.append(Inception(weights(fid), device))
+    if classifier:
+        metrics.append(Classifier(classifier, device))
+    return metrics
 
 
 def read_photos(paths: list[Path], crop: int) -> Iterator[tuple[Path, Tensor | PhotoError]]:
-    """Give each photograph as rgb (3, H, W) in [0, 1], or why it cannot be read."""
+    """Read each photograph as rgb (3, H, W) in [0, 1], or why it cannot be read.
+
+    Args:
+        paths: the photographs.
+        crop: the side of the centre square that they are cut to, pixels; 0: whole photographs.
+    """
 
     def read(path: Path) -> Tensor:
         image = read_rgb(path, shortest_side=crop or None)
-        image = square(image, crop) if crop else image
+        if crop:
+            image = ImageOps.fit(image, (crop, crop), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.asarray(image).copy()).movedim(-1, 0).float() / 255
 
-    return each_photo(paths, read)
+    return map_photos(paths, read)
 
 
-def judge(lab: Tensor, rgb: Tensor, ab: Tensor, predicted: Tensor) -> dict[str, float]:
-    """Compare one photograph with its colourized self.
+def judge(rgb: Tensor, lab: Tensor, predicted: Tensor, ab: Tensor) -> Figures:
+    """Return the figures of one photograph and its prediction.
 
     Args:
-        lab: the truth, (3, H, W).
         rgb: the truth, (3, H, W) in [0, 1].
-        ab: the prediction, (2, H, W) in Lab units.
+        lab: the truth, (3, H, W).
         predicted: the prediction, rgb (3, H, W) in [0, 1].
+        ab: the prediction, (2, H, W) in Lab units.
     """
     return {
         "ab_psnr": psnr(ab, lab[1:], AB_PEAK),
@@ -198,27 +205,29 @@ def judge(lab: Tensor, rgb: Tensor, ab: Tensor, predicted: Tensor) -> dict[str, 
     }
 
 
-def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
-    """Lay pictures out, a photograph's side by side, photographs in SHEET_COLUMNS columns.
+def mean_colour(paths: list[Path], crop: int) -> Tensor | None:
+    """Return the mean ab (2, 1, 1) of all photographs that can be read; None if none can."""
+    photos = read_photos(paths, crop)
+    means = [rgb_to_lab(rgb)[1:].mean(dim=(1, 2)) for _, rgb in photos if isinstance(rgb, Tensor)]
+    return torch.stack(means).mean(dim=0)[:, None, None] if means else None
 
-    Args:
-        photos: for each photograph its pictures, rgb (3, H, W) in [0, 1].
-        names: what each of a photograph's pictures shows.
+
+def age_lightness(rgb: Tensor, seed: int) -> Tensor:
+    """Return the lightness (1, H, W) of a photograph, rgb (3, H, W) in [0, 1], made to look old."""
+    generator = torch.Generator().manual_seed(seed)
+    return grey_to_lightness(age((rgb * 255).round().byte(), generator) / 255)
+
+
+@dataclass
+class Results:
+    """What a row of the table is made of.
+
+    figures: of each photograph.
+    seconds: that the colourizing has taken.
     """
-    width, rows = TILE * len(names), -(-len(photos) // SHEET_COLUMNS)
-    columns = min(SHEET_COLUMNS, len(photos))
-    sheet = Image.new("RGB", ((width + GAP) * columns - GAP, HEADER + TILE * rows), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    for column in range(columns):
-        for i, name in enumerate(names):
-            draw.text(((width + GAP) * column + TILE * i + 6, 3), name[-26:], "black", font)
-    for n, pictures in enumerate(photos):
-        row, column = divmod(n, columns)
-        for i, rgb in enumerate(pictures):
-            tile = Image.fromarray(rgb_to_pixels(rgb))
-            tile.thumbnail((TILE, TILE))
-            sheet.paste(tile, ((width + GAP) * column + TILE * i, HEADER + TILE * row))
-    return sheet
+
+    figures: list[Figures] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @torch.inference_mode()
@@ -228,7 +237,7 @@ def evaluate(
     crop: int,
     aged: bool = False,
     flip: bool = False,
-    critics: Sequence[Critic] = (),
+    metrics: Sequence[PerceptualMetric] = (),
 ) -> tuple[list[Row], list[list[Tensor]], int]:
     """Judge the floors and every colourizer on the photographs.
 
@@ -238,77 +247,79 @@ def evaluate(
         crop: the side of the squares to compare, pixels; 0: whole photographs.
         aged: show the photographs to the network as old ones.
         flip: judge the mirror images' colours too.
-        critics: who else has a say.
+        metrics: perceptual metrics, for more columns.
 
     Returns:
-        The table's rows, the pictures of the sheet, and how many photographs were not readable.
+        The table's rows, the pictures of the sheet, rgb (3, H, W) in [0, 1] for each photograph on
+        it, and how many photographs were not readable.
     """
-    # First look: the mean ab of all photographs, the best single colour for them.
-    photos = read_photos(paths, crop)
-    means = [rgb_to_lab(rgb)[1:].mean(dim=(1, 2)) for _, rgb in photos if isinstance(rgb, Tensor)]
-    if not means:
+    mean_ab = mean_colour(paths, crop)  # the best single colour for these photographs
+    if mean_ab is None:
         return [], [], len(paths)
-    mean_ab = torch.stack(means).mean(dim=0)[:, None, None]  # (2, 1, 1)
-
-    names = ["grey", "mean ab", *colourizers]
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    seconds = dict.fromkeys(names, 0.0)
+    predictors: dict[str, Predictor] = {
+        "grey": lambda lightness: torch.zeros(2, *lightness.shape[1:]),
+        "mean ab": lambda lightness: mean_ab.expand(2, *lightness.shape[1:]),
+    }
+    predictors |= {name: colourizer.predict_ab for name, colourizer in colourizers.items()}
+    results = {name: Results() for name in predictors}
     true_colourfulness: list[float] = []
     pictures: list[list[Tensor]] = []
     failed = 0
-    on_sheet = set(spread(paths, SHEET_PHOTOS))
-    bar = progress(read_photos(paths, crop), "evaluating", len(paths))
-    for path, rgb in bar:
+    on_sheet = set(evenly_spaced(paths, SHEET_PHOTOS))
+    for path, rgb in progress(read_photos(paths, crop), "evaluating", len(paths)):
         if isinstance(rgb, PhotoError):
             failed += 1
             print_error(f"{path}: {rgb}")
             continue
         lab = rgb_to_lab(rgb)
-        lightness = seen = lab[:1]
-        if aged:
-            chance = torch.Generator().manual_seed(len(true_colourfulness))
-            seen = grey_to_lightness(age((rgb * 255).round().byte(), chance) / 255)
-        row = [lightness_to_grey(seen).expand_as(rgb)]
-        for critic in critics:
-            critic.look_at_truth(rgb)
-        for name in names:
+        seen = age_lightness(rgb, seed=len(true_colourfulness)) if aged else lab[:1]
+        for metric in metrics:
+            metric.add_truth(rgb)
+        shown = [lightness_to_grey(seen).expand_as(rgb)]
+        for name, predict in predictors.items():
             begun = time.perf_counter()
-            if name == "grey":
-                ab = torch.zeros_like(lab[1:])
-            elif name == "mean ab":
-                ab = mean_ab.expand_as(lab[1:])
-            else:
-                ab = colourizers[name].predict_ab(seen)
-            predicted = fit_to_gamut(lightness, ab)
-            seconds[name] += time.perf_counter() - begun
-            figures[name].append(judge(lab, rgb, ab, predicted))
-            for critic in critics:
-                critic.look(name, predicted)
+            ab = predict(seen)
+            predicted = fit_to_gamut(lab[:1], ab)
+            results[name].seconds += time.perf_counter() - begun
+            results[name].figures.append(judge(rgb, lab, predicted, ab))
             if flip:
-                mirrored = ab.flip(-1)  # the floors know neither left nor right
-                if name in colourizers:
-                    mirrored = colourizers[name].predict_ab(seen.flip(-1))
-                figures[name][-1]["flip"] = ab_error(ab, mirrored.flip(-1))
+                mirrored = predict(seen.flip(-1)).flip(-1)
+                results[name].figures[-1]["flip"] = ab_error(ab, mirrored)
+            for metric in metrics:
+                metric.add(name, predicted)
             if name in colourizers:
-                row.append(predicted)
+                shown.append(predicted)
         true_colourfulness.append(colourfulness(rgb))
         if path in on_sheet:
-            pictures.append([*row, rgb])
-
-    table: list[Row] = []
-    for name in names:
-        line: Row = {"checkpoint": name}
-        for column, (key, summarize, decimals) in COLUMNS.items():
-            if key in figures[name][0]:
-                line[column] = round(summarize([f[key] for f in figures[name]]), decimals)
-        ratio = statistics.fmean(f["colourfulness"] for f in figures[name])
-        line["ratio"] = round(ratio / max(statistics.fmean(true_colourfulness), 1e-9), 2)
-        for critic in critics:
-            line |= critic.columns(name)
-        line["photos/s"] = round(len(figures[name]) / seconds[name], 1)
-        line["n"] = len(figures[name])
-        table.append(line)
+            pictures.append([*shown, rgb])
+    truth = statistics.fmean(true_colourfulness)
+    table = [make_row(name, made, truth, metrics) for name, made in results.items()]
     return table, pictures, failed
+
+
+def make_row(
+    name: str, results: Results, true_colourfulness: float, metrics: Iterable[PerceptualMetric]
+) -> Row:
+    """Return a row of the table.
+
+    Args:
+        name: of the row.
+        results: of at least one photograph.
+        true_colourfulness: the photographs' own, their mean.
+        metrics: for more columns.
+    """
+    figures = results.figures
+    row: Row = {"checkpoint": name}
+    for column, (key, summarize, decimals) in COLUMNS.items():
+        if key in figures[0]:
+            row[column] = round(summarize([photo[key] for photo in figures]), decimals)
+    predicted = statistics.fmean(photo["colourfulness"] for photo in figures)
+    row["ratio"] = round(predicted / max(true_colourfulness, 1e-9), 2)
+    for metric in metrics:
+        row |= metric.columns(name)
+    row["photos/s"] = round(len(figures) / results.seconds, 1)
+    row["n"] = len(figures)
+    return row
 
 
 @torch.inference_mode()
@@ -320,57 +331,83 @@ def size_stability(paths: list[Path], colourizers: dict[str, Colourizer]) -> tup
         the mean chroma for each size; and how many photographs were not readable.
     """
     pairs = {f"{one}-{two}": (one, two) for one, two in itertools.combinations(SIZES, 2)}
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in colourizers}
+    figures: dict[str, list[Figures]] = {name: [] for name in colourizers}
     failed = 0
-    for path, photo in progress(each_photo(paths, read_rgb), "evaluating", len(paths)):
-        if isinstance(photo, PhotoError):
+    for path, photo in progress(map_photos(paths, read_rgb), "evaluating", len(paths)):
+        if isinstance(photo, PhotoError) or max(photo.size) > MAX_ASPECT * min(photo.size):
             failed += 1
-            print_error(f"{path}: {photo}")
+            narrow = "too long and narrow to be enlarged"
+            print_error(f"{path}: {photo if isinstance(photo, PhotoError) else narrow}")
             continue
-        if max(photo.size) > LONGEST_ASPECT * min(photo.size):
-            failed += 1
-            print_error(f"{path}: too long and narrow to be enlarged")
-            continue
-        grey = photo.convert("L")
-        colours: dict[str, dict[int, Tensor]] = {name: {} for name in colourizers}
-        for size in SIZES:
-            scale = size / min(grey.size)
-            width, height = (round(side * scale) for side in grey.size)
-            if size == SIZES[0]:
-                common = (height, width)
-            resized = grey.resize((width, height), Image.Resampling.LANCZOS)
-            lightness = reduced_lightness(np.asarray(resized))  # (1, h, w), of 8 bits as in a file
-            for name, colourizer in colourizers.items():
-                ab = colourizer.predict_ab(lightness)[None]  # (1, 2, H, W)
-                colours[name][size] = F.interpolate(ab, common, mode="bilinear", antialias=True)
-        for name, at in colours.items():
+        for name, at in predict_at_sizes(photo.convert("L"), colourizers).items():
             figures[name].append(
                 {pair: ab_error(at[one], at[two]) for pair, (one, two) in pairs.items()}
                 | {f"chroma {size}": ab.norm(dim=1).mean().item() for size, ab in at.items()}
             )
-
     if failed == len(paths):
         return [], failed
     table: list[Row] = []
-    for name in colourizers:
-        columns = figures[name][0]
-        means = {column: statistics.fmean(f[column] for f in figures[name]) for column in columns}
-        line: Row = {"checkpoint": name}
-        line |= {column: round(mean, 2) for column, mean in means.items()}
-        line["worst pair"] = max(pairs, key=lambda pair: means[pair])
-        line["n"] = len(figures[name])
-        table.append(line)
+    for name, photos in figures.items():
+        means = {column: statistics.fmean(f[column] for f in photos) for column in photos[0]}
+        row: Row = {"checkpoint": name}
+        row |= {column: round(mean, 2) for column, mean in means.items()}
+        row["worst pair"] = max(pairs, key=lambda pair: means[pair])
+        row["n"] = len(photos)
+        table.append(row)
     return table, failed
+
+
+def predict_at_sizes(
+    grey: Image.Image, colourizers: dict[str, Colourizer]
+) -> dict[str, dict[int, Tensor]]:
+    """Return each colourizer's ab of a photograph at each of SIZES, (1, 2, H, W) of the first."""
+    colours: dict[str, dict[int, Tensor]] = {name: {} for name in colourizers}
+    sizes = {}
+    for shortest in SIZES:
+        scale = shortest / min(grey.size)
+        sizes[shortest] = round(grey.width * scale), round(grey.height * scale)
+    width, height = sizes[SIZES[0]]
+    for shortest, size in sizes.items():
+        resized = grey.resize(size, Image.Resampling.LANCZOS)
+        lightness = reduced_lightness(np.asarray(resized))  # (1, h, w), of 8 bits as in a file
+        for name, colourizer in colourizers.items():
+            ab = colourizer.predict_ab(lightness)[None]  # (1, 2, H, W)
+            reduced = F.interpolate(ab, (height, width), mode="bilinear", antialias=True)
+            colours[name][shortest] = reduced
+    return colours
 
 
 def print_table(table: list[Row]) -> None:
     """Print a table's rows, which have the same columns, below each other."""
     first, *headers = table[0]
-    width = max(len(str(line[first])) for line in table)
+    width = max(len(str(row[first])) for row in table)
     print("  ".join([first.ljust(width), *headers]))
-    for line in table:
-        cells = [str(line[header]).rjust(len(header)) for header in headers]
-        print("  ".join([str(line[first]).ljust(width), *cells]))
+    for row in table:
+        cells = [str(row[header]).rjust(len(header)) for header in headers]
+        print("  ".join([str(row[first]).ljust(width), *cells]))
+
+
+def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
+    """Return a sheet of photographs, the pictures of each side by side, in SHEET_COLUMNS columns.
+
+    Args:
+        photos: for each photograph its pictures, rgb (3, H, W) in [0, 1].
+        names: what each of a photograph's pictures shows.
+    """
+    strips = []
+    for pictures in photos:
+        tiles = [Image.fromarray(rgb_to_pixels(rgb)) for rgb in pictures]
+        for tile in tiles:
+            tile.thumbnail((TILE, TILE))
+        strips.append(tile_images(tiles, len(tiles), (TILE, TILE), background="white"))
+    grid = tile_images(strips, SHEET_COLUMNS, gap=(GAP, 0), background="white")
+    sheet = Image.new("RGB", (grid.width, HEADER + grid.height), "white")
+    sheet.paste(grid, (0, HEADER))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for left in range(0, sheet.width, TILE * len(names) + GAP):
+        for i, name in enumerate(names):
+            draw.text((left + TILE * i + 6, 3), name[-26:], "black", font)
+    return sheet
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -381,15 +418,12 @@ def main(argv: list[str] | None = None) -> int:
         what = "no photographs there" if args.folder.is_dir() else "no such folder"
         print_error(f"{args.folder}: {what}", "python evaluate.py FOLDER_OF_COLOUR_PHOTOS")
         return 2
-    paths = spread(paths, args.limit or (SIZE_PHOTOS if args.size_stability else len(paths)))
-    colourizers = {}
+    paths = evenly_spaced(paths, args.limit or (SIZE_PHOTOS if args.size_stability else len(paths)))
     try:
-        for path in args.checkpoint or [BUNDLED]:
-            for vividness in args.vividness or [VIVIDNESS]:
-                colourizer = Colourizer.load(path, args.device, vividness)
-                named = args.vividness and colourizer.knows_likelihoods
-                colourizers[f"{path} at {vividness}" if named else str(path)] = colourizer
-        critics = load_critics(args)
+        checkpoints = args.checkpoint or [BUNDLED]
+        colourizers = load_colourizers(checkpoints, args.device, args.vividness or [])
+        device = pick_device(args.device)
+        metrics = load_metrics(args.lpips, args.fid, args.classifier, device)
     except (CheckpointError, WeightsError) as error:
         print_error(error)
         return 2
@@ -397,10 +431,10 @@ def main(argv: list[str] | None = None) -> int:
     if args.size_stability:
         table, failed = size_stability(paths, colourizers)
     else:
-        table, pictures, failed = evaluate(
-            paths, colourizers, args.crop, args.aged, args.flip, critics
-        )
         about |= {"crop": args.crop, "aged": args.aged}
+        table, pictures, failed = evaluate(
+            paths, colourizers, args.crop, args.aged, args.flip, metrics
+        )
     if not table:
         print_error(f"{args.folder}: none of {failed} photographs can be read")
         return 1

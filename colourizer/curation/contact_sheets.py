@@ -6,12 +6,15 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from colourizer.photos.pictures import tile_images
+
 SIDE = 160  # pixels: the longest side of a photograph on a sheet
 COLUMNS, ROWS = 10, 8
 PER_SHEET = COLUMNS * ROWS
 MARGIN, GAP, TITLE_HEIGHT, NAME_HEIGHT = 24, 14, 44, 24  # pixels
+SHEET_WIDTH = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
 PAPER, EMPTY, INK, NAME_INK, CROSS = "#f7f7f5", "#e6e6e2", "#2b2b28", "#5c5c57", "#c62f2f"
-FADED = 0.65  # how much of a crossed-out photograph is paper
+FADED = 0.65  # opacity of the paper's colour over a crossed-out photograph
 # Unlike Pillow's own font, it has the letters of most European languages.
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
@@ -21,7 +24,7 @@ class Tile:
     """A photograph on a sheet.
 
     name: what stands below it.
-    image: it, no side longer than SIDE; None if it is broken.
+    image: no side of it longer than SIDE; None if the photograph is broken.
     crossed_out: whether it is rejected.
     """
 
@@ -31,50 +34,51 @@ class Tile:
 
 
 def draw_contact_sheet(title: str, tiles: list[Tile]) -> Image.Image:
-    """Draw a sheet of at most PER_SHEET photographs.
+    """Return a sheet of at most PER_SHEET photographs.
 
     Args:
         title: what stands above all of them.
         tiles: the photographs, from left to right and from top to bottom.
     """
-    rows = -(-len(tiles) // COLUMNS)
-    across, down = SIDE + GAP, SIDE + NAME_HEIGHT + GAP
-    width = 2 * MARGIN + COLUMNS * across - GAP
-    sheet = Image.new("RGB", (width, 2 * MARGIN + TITLE_HEIGHT + rows * down - GAP), PAPER)
-    draw = ImageDraw.Draw(sheet)
     large, small = ImageFont.truetype(FONT, 19), ImageFont.truetype(FONT, 11)
-    draw.text((MARGIN, MARGIN), shorten(title, large, width - 2 * MARGIN), INK, large)
-    for n, tile in enumerate(tiles):
-        row, column = divmod(n, COLUMNS)
-        left, top = MARGIN + column * across, MARGIN + TITLE_HEIGHT + row * down
-        sheet.paste(draw_tile(tile, small), (left, top))
-        name = shorten(tile.name, small, SIDE)
-        draw.text((left + SIDE // 2, top + SIDE + 6), name, NAME_INK, small, anchor="ma")
+    grid = tile_images(
+        [draw_tile(tile, small) for tile in tiles], COLUMNS, gap=(GAP, GAP), background=PAPER
+    )
+    sheet = Image.new("RGB", (SHEET_WIDTH, grid.height + 2 * MARGIN + TITLE_HEIGHT), PAPER)
+    sheet.paste(grid, (MARGIN, MARGIN + TITLE_HEIGHT))
+    title = shorten(title, large, SHEET_WIDTH - 2 * MARGIN)
+    ImageDraw.Draw(sheet).text((MARGIN, MARGIN), title, INK, large)
     return sheet
 
 
 def draw_tile(tile: Tile, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draw a photograph on a square of paper, near what will stand below it."""
-    paper = Image.new("RGB", (SIDE, SIDE), PAPER)
+    """Return a photograph at the bottom of a square of paper, its name below it."""
     image = tile.image or Image.new("RGB", (SIDE, SIDE * 2 // 3), EMPTY)
     if tile.crossed_out:
         image = Image.blend(image, Image.new("RGB", image.size, PAPER), FADED)
-    width, height = image.size
     if tile.image is None:
-        draw = ImageDraw.Draw(image)
-        draw.text((width / 2, height / 2), "broken", NAME_INK, font, anchor="mm")
+        middle = (image.width / 2, image.height / 2)
+        ImageDraw.Draw(image).text(middle, "broken", NAME_INK, font, anchor="mm")
     if tile.crossed_out:
-        mask = Image.new("L", (4 * width, 4 * height))  # four times as large: smooth lines
-        draw = ImageDraw.Draw(mask)
-        for start, end in (((0, 0), mask.size), ((0, mask.height), (mask.width, 0))):
-            draw.line((*start, *end), fill=255, width=16)
-        image.paste(CROSS, mask=mask.resize(image.size, Image.Resampling.BOX))
-    paper.paste(image, ((SIDE - width) // 2, SIDE - height))
+        draw_cross(image)
+    paper = Image.new("RGB", (SIDE, SIDE + NAME_HEIGHT), PAPER)
+    paper.paste(image, ((SIDE - image.width) // 2, SIDE - image.height))
+    name = shorten(tile.name, font, SIDE)
+    ImageDraw.Draw(paper).text((SIDE // 2, SIDE + 6), name, NAME_INK, font, anchor="ma")
     return paper
 
 
+def draw_cross(image: Image.Image) -> None:
+    """Draw a cross from corner to corner."""
+    mask = Image.new("L", (4 * image.width, 4 * image.height))  # supersampled, for smooth lines
+    draw = ImageDraw.Draw(mask)
+    for start, end in (((0, 0), mask.size), ((0, mask.height), (mask.width, 0))):
+        draw.line((*start, *end), fill=255, width=16)
+    image.paste(CROSS, mask=mask.resize(image.size, Image.Resampling.BOX))
+
+
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Leave out the middle of a text that is wider than so many pixels, and what is no text."""
+    """Return a text that is at most so many pixels wide, its middle replaced by "…" if need be."""
     # Undecodable bytes and control characters, a line break among them, cannot be drawn.
     text = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text

