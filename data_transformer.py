@@ -1,7 +1,6 @@
 """Command: resize photographs to 256x256, and add copies, rotated and at other scales."""
 
 import argparse
-import io
 import itertools
 import json
 import math
@@ -11,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
 from colourizer.photos.decode import open_image
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos, is_photo_name
-from colourizer.photos.read import each_photo, read_large_enough
+from colourizer.photos.pictures import to_jpeg
+from colourizer.photos.read import map_photos, read_large_enough
 from colourizer.runtime.atomic_file import DISK_FULL, give_up_writing, remove_leftovers, write_bytes
 from colourizer.runtime.cli import (
     PATIENCE,
@@ -38,18 +39,38 @@ RESIZED_FOLDER = "resized"
 ROTATED_FOLDER, SCALED_FOLDER = RESIZED_FOLDER + ROTATED, RESIZED_FOLDER + SCALED
 RESULT_FOLDERS = (RESIZED_FOLDER, ROTATED_FOLDER, SCALED_FOLDER)
 SETTINGS = "transformed.json"  # beside them
-# The path of a result; the only group that matches is what name_result gave.
-OF_A_RESULT = re.compile(
+# The path of a result; the one group that matches is what result_stem returned.
+RESULT_PATH = re.compile(
     f"{RESIZED_FOLDER}/(.+)[.]jpg|{ROTATED_FOLDER}/(.+){ROTATED}_[0-9]+[.]jpg|"
     f"{SCALED_FOLDER}/(.+){SCALED}_[0-9]+[.]jpg",
     re.DOTALL,
 )
 JPEG_QUALITY = 95
-# Times the side of a result: what a photograph's shorter side is decoded to at least. The finer
-# side of a rotated copy needs 2 at most.
-ENOUGH = 2
-WRITERS = 4  # threads that wait for the disk while others compute
-ELSEWHERE = "choose another OUTPUT folder"
+# Least shorter side of a decoded photograph, times the side of its results. The finer side of a
+# rotated copy needs 2 at most.
+OVERSAMPLING = 2
+WRITERS = 4  # threads that write files
+HINT_OUTPUT = "choose another OUTPUT folder"
+
+
+@dataclass(frozen=True)
+class TransformOptions:
+    """What is made of each photograph.
+
+    output: the folder that gets the folders of results.
+    size: sides of the resized and of the rotated results, in pixels.
+    fit: squash the whole photograph into the square; else cut out the largest square.
+    rotations: rotated copies of each photograph.
+    scales: sides of more copies, in pixels.
+    seed: decides the angles.
+    """
+
+    output: Path
+    size: int
+    fit: bool
+    rotations: int
+    scales: tuple[int, ...]
+    seed: int
 
 
 class Result(NamedTuple):
@@ -58,13 +79,13 @@ class Result(NamedTuple):
     file: below the output folder, with slashes.
     side: its sides, in pixels.
     angle: degrees by which the photograph is rotated.
-    least: pixels that the photograph's shorter side must have.
+    min_side: the least shorter side of the photograph, in pixels.
     """
 
     file: str
     side: int
     angle: int = 0
-    least: int = 0
+    min_side: int = 0
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -103,7 +124,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def largest_rectangle(width: int, height: int, angle: float, fit: bool) -> tuple[float, float]:
-    """Find the largest upright rectangle inside a rotated one, around the same centre.
+    """Return the largest upright rectangle inside a rotated one, around the same centre.
 
     Turn the picture until the outer rectangle is upright: now the inner one, a x b, is rotated, and
     the box around it has the sides a |cos| + b |sin| and a |sin| + b |cos|. It fits as long as that
@@ -119,10 +140,10 @@ def largest_rectangle(width: int, height: int, angle: float, fit: bool) -> tuple
         width: of the rotated rectangle.
         height: of it.
         angle: degrees.
-        fit: look for the rectangle of the largest area, not for the largest square.
+        fit: the rectangle of the largest area, not the largest square.
 
     Returns:
-        Its width and height.
+        Its (width, height).
     """
     cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
     shorter, longer = min(width, height), max(width, height)
@@ -136,7 +157,7 @@ def largest_rectangle(width: int, height: int, angle: float, fit: bool) -> tuple
 
 
 def cut(image: Image.Image, side: int, angle: float, fit: bool) -> Image.Image:
-    """Rotate a photograph, cut the largest upright rectangle out of it, and make that a square.
+    """Return the largest upright rectangle inside a rotated photograph, resized to a square.
 
     No pixel of the result lies outside the photograph.
 
@@ -144,27 +165,27 @@ def cut(image: Image.Image, side: int, angle: float, fit: bool) -> Image.Image:
         image: the photograph.
         side: of the result, in pixels.
         angle: degrees.
-        fit: as of `largest_rectangle`; else the rectangle is a square itself.
+        fit: as in `largest_rectangle`; else the rectangle is a square itself.
     """
     width, height = largest_rectangle(*image.size, angle, fit)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    # The box around it, in the photograph as it lies; rounding may not carry it outside.
+    # Its bounding box in the photograph, which rounding must not carry outside.
     across = min(image.width, width * abs(cos) + height * abs(sin))
     down = min(image.height, width * abs(sin) + height * abs(cos))
     left, top = (image.width - across) / 2, (image.height - down) / 2
     box = (left, top, left + across, top + down)
     if not angle:
-        return image.resize((side, side), Image.Resampling.LANCZOS, box, ENOUGH)
-    # Reduce first: then about one pixel becomes one pixel along the finer side of the result, and
-    # nothing aliases. Along the other side more pixels are taken, and reduced in the end.
+        return image.resize((side, side), Image.Resampling.LANCZOS, box, OVERSAMPLING)
+    # Downscale before rotating, so that the finer side of the result is sampled about 1:1 and
+    # nothing aliases; the other side is sampled more densely and downscaled in the end.
     unit = max(1.0, min(width, height) / side)  # pixels of the photograph
     columns, rows = max(side, round(width / unit)), max(side, round(height / unit))
     zoom_x = zoom_y = 1.0
     if unit > 1:
         reduced = math.ceil(across / unit), math.ceil(down / unit)
-        image = image.resize(reduced, Image.Resampling.LANCZOS, box, ENOUGH)
+        image = image.resize(reduced, Image.Resampling.LANCZOS, box, OVERSAMPLING)
         zoom_x, zoom_y = image.width / across, image.height / down
-    # One affine map: (x, y) of the result -> of the photograph, which turn around their centres.
+    # Affine map from (x, y) of the result to the photograph's, both around their centres.
     step_x, step_y = width / columns, height / rows
     a, b = zoom_x * cos * step_x, -zoom_x * sin * step_y
     d, e = zoom_y * sin * step_x, zoom_y * cos * step_y
@@ -178,20 +199,20 @@ def cut(image: Image.Image, side: int, angle: float, fit: bool) -> Image.Image:
 
 
 def pick_angles(name: str, count: int, seed: int) -> list[int]:
-    """Pick the angles of a photograph's copies, whole degrees; more copies keep the first ones."""
-    chance = random.Random(os.fsencode(f"{seed} {name}"))
+    """Return the angles of a photograph's copies, whole degrees; more copies keep the first."""
+    rng = random.Random(os.fsencode(f"{seed} {name}"))
     angles = list(range(1, 360))
     for i in range(count):
-        j = chance.randrange(i, len(angles))
+        j = rng.randrange(i, len(angles))
         angles[i], angles[j] = angles[j], angles[i]
     return angles[:count]
 
 
-def name_result(photo: str) -> str:
-    """Name what is made of a photograph; no two photographs share a name.
+def result_stem(photo: str) -> str:
+    """Return the stem of the files that are made of a photograph; no two photographs share one.
 
-    Only its own name decides, so that no other one that comes or goes changes it: of a.jpg it is a,
-    of a.png it is a.png, and of a.png.jpg, which may lie beside, a.png.jpg.
+    It depends on the photograph's name alone, not on what lies beside it: a for a.jpg, a.png for
+    a.png, and a.png.jpg for a.png.jpg.
 
     Args:
         photo: a path below the source folder.
@@ -203,109 +224,102 @@ def name_result(photo: str) -> str:
     return photo if is_photo_name(Path(stem)) else stem
 
 
-def list_results(photo: str, args: argparse.Namespace) -> list[Result]:
-    """List what is to be made of a photograph, a path below the source folder."""
-    name = name_result(photo)
-    angles = pick_angles(photo, args.rotations, args.seed)
+def list_results(photo: str, options: TransformOptions) -> list[Result]:
+    """Return what is to be made of a photograph, a path below the source folder."""
+    stem, size = result_stem(photo), options.size
+    angles = pick_angles(photo, options.rotations, options.seed)
     return [
-        Result(f"{RESIZED_FOLDER}/{name}.jpg", args.size),
-        *(Result(f"{ROTATED_FOLDER}/{name}{ROTATED}_{a}.jpg", args.size, a) for a in angles),
-        *(Result(f"{SCALED_FOLDER}/{name}{SCALED}_{s}.jpg", s, 0, s) for s in args.scales),
+        Result(f"{RESIZED_FOLDER}/{stem}.jpg", size),
+        *(Result(f"{ROTATED_FOLDER}/{stem}{ROTATED}_{a}.jpg", size, a) for a in angles),
+        *(Result(f"{SCALED_FOLDER}/{stem}{SCALED}_{s}.jpg", s, 0, s) for s in options.scales),
     ]
 
 
 def find_results(output: Path) -> set[str]:
-    """Find what is in the folders of results, as paths below the output with slashes.
+    """Return the files in the folders of results, as paths below the output with slashes.
 
-    What killed runs left half written there is removed.
+    Part files that killed runs left there are removed.
     """
-    there: set[str] = set()
+    existing: set[str] = set()
     folders = [output]
     for folder in RESULT_FOLDERS:
         for top, _, files in os.walk(output / folder):
             folders.append(Path(top))
             below = folders[-1].relative_to(output).as_posix()
-            there |= {f"{below}/{file}" for file in files if not file.startswith(".")}
+            existing |= {f"{below}/{file}" for file in files if not file.startswith(".")}
     remove_leftovers(folders)
-    return there
+    return existing
 
 
-def check_settings(args: argparse.Namespace, there: set[str]) -> str:
-    """Write the settings beside the first results; later, say what is wrong if they are others."""
+def check_settings(options: TransformOptions, existing: set[str]) -> str:
+    """Write the settings beside the first results; return an error if the results have others."""
 
-    def say(settings: dict[str, int | bool]) -> str:
+    def describe(settings: dict[str, int | bool]) -> str:
         return f"--size {settings['size']}" + " --fit" * bool(settings["fit"])
 
-    file = args.output / SETTINGS
-    settings = {"size": args.size, "fit": args.fit}
+    output, file = options.output, options.output / SETTINGS
+    settings = {"size": options.size, "fit": options.fit}
     if not file.exists():
-        if there:
-            return f"{args.output}: has results, but no {SETTINGS} that says how they were made"
+        if existing:
+            return f"{output}: has results, but no {SETTINGS} that says how they were made"
         write_bytes(file, f"{json.dumps(settings)}\n".encode())
         return ""
     try:
-        before = say(json.loads(file.read_bytes()))
+        before = describe(json.loads(file.read_bytes()))
     except (ValueError, TypeError, KeyError):
         return f"{file}: not what this command writes"
-    now = say(settings)
-    return "" if before == now else f"{args.output}: was made with {before}, not with {now}"
+    now = describe(settings)
+    return "" if before == now else f"{output}: was made with {before}, not with {now}"
 
 
-def remove_results(photos: Iterable[str], there: set[str], output: Path) -> int:
-    """Remove what was made of photographs, at any size, angle and scale.
+def remove_results(photos: Iterable[str], existing: set[str], output: Path) -> int:
+    """Remove what was made of photographs, at any size, angle and scale; return how many files.
 
     Args:
         photos: paths below the source folder.
-        there: the files in the folders of results.
+        existing: the files in the folders of results, from `find_results`.
         output: where those folders lie.
-
-    Returns:
-        How many files.
     """
-    names = {name_result(photo) for photo in photos}
-    matches = [match for file in there if (match := OF_A_RESULT.fullmatch(file))] if names else []
-    removed = {match[0] for match in matches if match[match.lastindex or 0] in names}
+    stems = {result_stem(photo) for photo in photos}
+    if not stems:
+        return 0
+    matches = [match for file in existing if (match := RESULT_PATH.fullmatch(file))]
+    removed = {match[0] for match in matches if match[match.lastindex or 0] in stems}
     for file in removed:
         (output / file).unlink(missing_ok=True)
     return len(removed)
 
 
-def transform(photo: Path, wanted: list[Result], args: argparse.Namespace) -> dict[Result, bytes]:
-    """Make files of a photograph, less those that it would have to be enlarged for.
+def transform(photo: Path, wanted: list[Result], options: TransformOptions) -> dict[Result, bytes]:
+    """Return JPEGs made of a photograph, less those that it would have to be enlarged for.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    if any(result.least for result in wanted):
+    if any(result.min_side for result in wanted):
         with open_image(photo) as image:
             shortest = min(image.size)
-        wanted = [result for result in wanted if result.least <= shortest]
+        wanted = [result for result in wanted if result.min_side <= shortest]
     if not wanted:
         return {}
-    # The same for all results, whichever are there already: it decides their pixels.
-    enough = ENOUGH * max([args.size, *args.scales])
+    # The same for all results, whichever exist already: it decides their pixels.
+    enough = OVERSAMPLING * max((options.size, *options.scales))
     pixels = read_large_enough(photo, enough)
     if (factor := min(pixels.size) // enough) > 1:
         pixels = pixels.reduce(factor)
-    return {r: to_jpeg(cut(pixels, r.side, r.angle, args.fit)) for r in wanted}
+    return {r: to_jpeg(cut(pixels, r.side, r.angle, options.fit), JPEG_QUALITY) for r in wanted}
 
 
-def to_jpeg(image: Image.Image) -> bytes:
-    """Encode an image."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
-
-
-def transform_all(todo: dict[Path, list[Result]], args: argparse.Namespace) -> Counter[str]:
-    """Transform photographs, several at the same time; say what went wrong.
+def transform_all(todo: dict[Path, list[Result]], options: TransformOptions) -> Counter[str]:
+    """Transform photographs, several at the same time, and print what went wrong.
 
     Args:
-        todo: of each photograph, what is not there yet.
-        args: the command line.
+        todo: what is missing of each photograph.
+        options: the same for all.
 
     Returns:
-        How many were transformed, skipped and failed, and the exit code of a run that was stopped.
+        How many were "transformed", "skipped" and "failed"; "stopped" is the exit code of a run
+        that was interrupted, or 0.
     """
     counts: Counter[str] = Counter()
     too_small: Counter[int] = Counter()  # by scale
@@ -316,11 +330,11 @@ def transform_all(todo: dict[Path, list[Result]], args: argparse.Namespace) -> C
         if isinstance(files, PhotoError):
             raise files
         for result, content in files.items():
-            write_bytes(args.output / result.file, content)
+            write_bytes(options.output / result.file, content)
 
     with Interrupt(PATIENCE, give_up_writing) as stop:
         photos = itertools.takewhile(lambda _: not (stop.exit_code or disk_full), todo)
-        made = each_photo(photos, lambda photo: transform(photo, todo[photo], args))
+        made = map_photos(photos, lambda photo: transform(photo, todo[photo], options))
         written = map_ordered(made, write, WRITERS, ahead=2 * WRITERS)
         for (photo, files), error in progress(written, "transforming", len(todo)):
             if isinstance(error, PhotoError):
@@ -336,52 +350,56 @@ def transform_all(todo: dict[Path, list[Result]], args: argparse.Namespace) -> C
     for scale, number in sorted(too_small.items()):
         print_note(f"{number} smaller than {scale} pixels, left out of --scales {scale}")
     if disk_full:
-        print_error(f"{args.output}: the disk is full", "make room and run this again")
+        print_error(f"{options.output}: the disk is full", "make room and run this again")
     counts["stopped"] = stop.exit_code
     return counts
 
 
 def reason(error: Exception) -> str:
-    """Say what went wrong with a file, less the file's name."""
+    """Return an error's message without the file's name."""
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    if not args.source.is_dir():
-        print_error(f"{args.source}: no such folder", "download photographs: python dataset.py")
+    source, output = args.source, args.output
+    options = TransformOptions(
+        output, args.size, args.fit, args.rotations, tuple(args.scales), args.seed
+    )
+    if not source.is_dir():
+        print_error(f"{source}: no such folder", "download photographs: python dataset.py")
         return 2
-    results = [args.output / folder for folder in RESULT_FOLDERS]
-    if args.source.resolve() in [folder.resolve() for folder in (args.output, *results)]:
-        print_error(f"{args.output}: is where the photographs are", ELSEWHERE)
+    results = [output / folder for folder in RESULT_FOLDERS]
+    if source.resolve() in [folder.resolve() for folder in (output, *results)]:
+        print_error(f"{output}: is where the photographs are", HINT_OUTPUT)
         return 2
-    photos = find_photos(args.source, without=args.output)
+    photos = find_photos(source, without=output)
     if not photos:
-        print_error(f"{args.source}: no photographs there", "download some: python dataset.py")
+        print_error(f"{source}: no photographs there", "download some: python dataset.py")
         return 2
     try:
-        rejected = read_rejected(args.source)
+        rejected = read_rejected(source)
     except OSError as error:
-        print_error(f"{args.source / REJECTED_LIST}: {reason(error)}")
+        print_error(f"{source / REJECTED_LIST}: {reason(error)}")
         return 2
     try:
-        there = find_results(args.output)
-        if wrong := check_settings(args, there):
-            print_error(wrong, ELSEWHERE)
+        existing = find_results(output)
+        if wrong := check_settings(options, existing):
+            print_error(wrong, HINT_OUTPUT)
             return 2
-        unwanted = [p.relative_to(args.source) for p in rejected if p.is_relative_to(args.source)]
-        removed = remove_results((path.as_posix() for path in unwanted), there, args.output)
+        unwanted = [p.relative_to(source) for p in rejected if p.is_relative_to(source)]
+        removed = remove_results((path.as_posix() for path in unwanted), existing, output)
     except OSError as error:
-        print_error(f"{error.filename}: {reason(error)}", ELSEWHERE)
+        print_error(f"{error.filename}: {reason(error)}", HINT_OUTPUT)
         return 2
     wanted = [photo for photo in photos if photo not in rejected]
     todo = {}
     for photo in wanted:
-        missing = list_results(photo.relative_to(args.source).as_posix(), args)
-        if missing := [result for result in missing if result.file not in there]:
+        planned = list_results(photo.relative_to(source).as_posix(), options)
+        if missing := [result for result in planned if result.file not in existing]:
             todo[photo] = missing
-    counts = transform_all(todo, args)
+    counts = transform_all(todo, options)
     skipped = len(wanted) - len(todo) + counts["skipped"]
     print(
         f"{counts['transformed']} transformed, {skipped} skipped, {len(photos) - len(wanted)} left "

@@ -1,4 +1,4 @@
-"""Command: look through downloaded photographs and say which are not wanted."""
+"""Command: draw pages and contact sheets of photographs, to mark those that are not wanted."""
 
 import argparse
 import io
@@ -20,7 +20,8 @@ from colourizer.curation.rejected_list import (
 from colourizer.curation.review_page import Thumbnail, make_page, name_folder
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos
-from colourizer.photos.read import each_photo, read_rgb
+from colourizer.photos.pictures import to_jpeg
+from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import remove_leftovers, write_bytes
 from colourizer.runtime.cli import (
     list_hints,
@@ -31,10 +32,10 @@ from colourizer.runtime.cli import (
     run_command,
 )
 
-OUTPUT_ENDING = "_review"  # of the default output's name, after that of the source
-PER_PAGE = 5000  # photographs; a page of so many has about 30 MB
+OUTPUT_SUFFIX = "_review"  # the default output is SOURCE_review
+PER_PAGE = 5000  # photographs; such a page has about 30 MB
 THUMBNAIL_QUALITY, SHEET_QUALITY = 70, 88
-# What stands near the beginning of all that this command writes, by which it is known again.
+# Stands within the first bytes of every file that this command writes, and identifies it.
 OURS, BEGINNING = b"Image Colourizer's review.py", 1024
 OUR_NAMES = re.compile(r"review(_\d+)?\.html|.*_\d+\.jpg", re.DOTALL)
 
@@ -66,7 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="a folder of photographs; subfolders too (default: %(default)s)")  # fmt: skip
     add("-o", "--output", type=Path, metavar="DIR",
         help="where the page and the sheets go, in place of those of an earlier run; outside "
-        f"SOURCE (default: beside it, SOURCE{OUTPUT_ENDING})")  # fmt: skip
+        f"SOURCE (default: beside it, SOURCE{OUTPUT_SUFFIX})")  # fmt: skip
     add("--merge", nargs="+", type=Path, metavar="LIST",
         help=f"draw nothing; bring SOURCE/{REJECTED_LIST} up to date with lists that were saved "
         "from pages")  # fmt: skip
@@ -77,12 +78,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def merge(source: Path, rejected: set[Path], lists: list[Path]) -> int:
-    """Do in rejected.txt what saved lists say; return the exit code.
+    """Merge saved lists into rejected.txt; return the exit code.
 
     Args:
-        source: the folder that it is about.
-        rejected: what it names so far.
-        lists: the files.
+        source: the folder that rejected.txt lies in.
+        rejected: the photographs that it lists so far.
+        lists: the saved lists' files; where they disagree, the one saved last decides.
     """
     read: list[tuple[float, SavedList]] = []
     for path in lists:
@@ -106,7 +107,7 @@ def merge(source: Path, rejected: set[Path], lists: list[Path]) -> int:
 
 
 def plan_sheets(photos: list[Path], source: Path, output: Path) -> list[Sheet]:
-    """Distribute photographs over contact sheets, a series for each folder.
+    """Return the contact sheets of photographs, a series for each folder.
 
     Args:
         photos: those of one folder come after each other.
@@ -130,7 +131,7 @@ def plan_sheets(photos: list[Path], source: Path, output: Path) -> list[Sheet]:
 
 
 def plan_pages(photos: list[Path], output: Path) -> dict[Path, list[Path]]:
-    """Distribute photographs over pages; more than one are numbered."""
+    """Return each page's path and photographs; if there are several, they are numbered."""
     parts = [photos[start : start + PER_PAGE] for start in range(0, len(photos), PER_PAGE)]
     if len(parts) == 1:
         return {output / "review.html": photos}
@@ -138,21 +139,14 @@ def plan_pages(photos: list[Path], output: Path) -> dict[Path, list[Path]]:
 
 
 def make_thumbnail(path: Path) -> bytes:
-    """Make a JPEG of a photograph, no side of it longer than SIDE."""
+    """Return a JPEG of a photograph, no side longer than SIDE."""
     image = read_rgb(path, shortest_side=SIDE)
     image.thumbnail((SIDE, SIDE))
     return to_jpeg(image, THUMBNAIL_QUALITY)
 
 
-def to_jpeg(image: Image.Image, quality: int, comment: bytes = b"") -> bytes:
-    """Encode an image."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, comment=comment)
-    return buffer.getvalue()
-
-
 def draw(sheet: Sheet, thumbnails: dict[Path, Thumbnail], rejected: set[Path]) -> bytes:
-    """Draw a contact sheet as a JPEG."""
+    """Return a contact sheet as a JPEG."""
     tiles = []
     for path in sheet.photos:
         jpeg = thumbnails[path].jpeg
@@ -162,7 +156,7 @@ def draw(sheet: Sheet, thumbnails: dict[Path, Thumbnail], rejected: set[Path]) -
 
 
 def is_ours(path: Path) -> bool:
-    """Say whether this command wrote a file, and so may replace or remove it."""
+    """Return whether this command wrote a file, and so may replace or remove it."""
     if not OUR_NAMES.fullmatch(path.name):
         return False
     try:
@@ -173,10 +167,10 @@ def is_ours(path: Path) -> bool:
 
 
 def find_listable(source: Path) -> tuple[list[Path], int]:
-    """Find the photographs that can be listed; name what cannot.
+    """Find the photographs that rejected.txt can list, and print errors for all others.
 
     Returns:
-        The photographs, and how many others and folders that may not be looked into there are.
+        The photographs, and the number of errors, those of unreadable folders among them.
     """
     unreadable: list[OSError] = []
     found = find_photos(source, unreadable=unreadable)
@@ -194,13 +188,13 @@ def find_listable(source: Path) -> tuple[list[Path], int]:
 
 
 def read_thumbnails(photos: list[Path], rejected: set[Path]) -> tuple[dict[Path, Thumbnail], int]:
-    """Read photographs, and name the broken ones.
+    """Read photographs, and print errors for broken ones.
 
     Returns:
-        What they look like, and how many are broken, less those that are rejected anyway.
+        The thumbnails, and the number of errors; a broken photograph that is rejected is none.
     """
     thumbnails, failed = {}, 0
-    for path, result in progress(each_photo(photos, make_thumbnail), "reading", len(photos)):
+    for path, result in progress(map_photos(photos, make_thumbnail), "reading", len(photos)):
         if isinstance(result, PhotoError):
             thumbnails[path] = Thumbnail(path, b"", str(result))
             if path not in rejected:
@@ -244,10 +238,10 @@ def review(source: Path, rejected: set[Path], output: Path) -> int:
     return 1 if failed else 0
 
 
-def place_beside(source: Path) -> Path:
-    """Say where the results go if nobody says it."""
+def default_output(source: Path) -> Path:
+    """Return the folder beside the source where the results go without --output."""
     named = source if source.name not in ("", "..") else source.resolve()
-    return named.parent / f"{named.name}{OUTPUT_ENDING}"
+    return named.parent / f"{named.name}{OUTPUT_SUFFIX}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -257,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     if not source.is_dir():
         print_error(f"{source}: no such folder", "download photographs: python dataset.py")
         return 2
-    output: Path = args.output or place_beside(source)
+    output: Path = args.output or default_output(source)
     if output.resolve().is_relative_to(source.resolve()):
         what = f"{output}: is inside {source}, where the sheets would be taken for photographs"
         print_error(what, "name another folder with --output")

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from support.scenes import ROOT, scene
 
 import data_transformer
 from colourizer.curation.derived_copies import original_of
 from colourizer.photos.files import find_photos
-from colourizer.photos.read import square
 from colourizer.runtime import atomic_file
 from colourizer.training.split import split
-from data_transformer import cut, largest_rectangle, name_result, pick_angles
+from data_transformer import cut, largest_rectangle, pick_angles, result_stem
 
 SHAPES = [(1, 1), (2, 3), (64, 64), (200, 40), (40, 200), (301, 127), (1000, 10)]
 ANGLES = [0, 1, 37, 45, 89, 90, 133, 180, 225, 271, 315, 359]
@@ -92,9 +91,10 @@ def test_with_fit_the_whole_photograph_is_squashed_into_the_square(tmp_path):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("side", [31, 200])
-def test_the_plain_square_is_that_of_photo_py(shape, side):
+def test_the_plain_square_is_that_of_pillow(shape, side):
     image = scene(0, *shape)
-    ours, theirs = cut(image, side, 0, fit=False), square(image, side)
+    ours = cut(image, side, 0, fit=False)
+    theirs = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     assert abs(np.asarray(ours).astype(int) - np.asarray(theirs)).max() <= 12
     assert abs(np.asarray(ours).astype(int) - np.asarray(theirs)).mean() < 1
 
@@ -373,10 +373,10 @@ def test_no_two_photographs_share_a_name_and_none_depends_on_another():
     parts = (".jpg", ".JPG", ".jpeg", ".png", ".b", "")
     stems = [f"{folder}{a}{b}" for folder in ("", "x/", "x.jpg/") for a in "ay" for b in parts]
     names = [stem + suffix for stem in stems for suffix in (".jpg", ".Jpg", ".png", ".webp")]
-    results = [name_result(name).casefold() for name in dict.fromkeys(map(str.casefold, names))]
+    results = [result_stem(name).casefold() for name in dict.fromkeys(map(str.casefold, names))]
     assert len(set(results)) == len(results)
-    assert name_result("x/a.jpg") == "x/a"
-    assert name_result("x/a.png") == "x/a.png"
+    assert result_stem("x/a.jpg") == "x/a"
+    assert result_stem("x/a.png") == "x/a.png"
 
 
 def test_photographs_that_come_and_go_change_the_names_of_no_others(tmp_path, capsys):
