@@ -37,7 +37,7 @@ from colourizer.network.perceptual import (
 )
 from colourizer.network.pretrained import WeightsError
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.files import find_photos, evenly_spaced
+from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.photos.pictures import tile_images
 from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import write_whole

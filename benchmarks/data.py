@@ -34,7 +34,7 @@ from colourizer.curation.duplicates import find_duplicates  # noqa: E402
 from colourizer.curation.screening import reason_to_reject  # noqa: E402
 from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.errors import PhotoError  # noqa: E402
-from colourizer.photos.files import find_photos, spread  # noqa: E402
+from colourizer.photos.files import evenly_spaced, find_photos  # noqa: E402
 from colourizer.runtime.process import count_cores, keep_freed_memory  # noqa: E402
 from colourizer.training.crops import (  # noqa: E402
     Batches,
@@ -262,7 +262,7 @@ def read_photos(paths: list[Path]) -> Iterator[tuple[Path, Decoded]]:
 
 def measure_copies(photos: list[Path], folder: Path) -> None:
     """Print how many copies are found, and how many photographs are taken for copies."""
-    chosen = spread(photos, COPIED)
+    chosen = evenly_spaced(photos, COPIED)
     kinds = ("reduced to 0.4", "JPEG of quality 30", "cropped by 2%")
     copies: dict[str, list[Path]] = {kind: [] for kind in kinds}
     folder.mkdir()
@@ -289,8 +289,8 @@ def measure_copies(photos: list[Path], folder: Path) -> None:
 def measure_screening(photos: list[Path], folder: Path) -> None:
     """Print how many photographs in colour, in grey and in sepia are judged right."""
     tones = [(tone, strength) for tone in TONES for strength in STRENGTHS]
-    chosen = spread(photos, COLOURED + GREYED + len(tones))
-    coloured = spread(chosen, COLOURED)
+    chosen = evenly_spaced(photos, COLOURED + GREYED + len(tones))
+    coloured = evenly_spaced(chosen, COLOURED)
     rest = [path for path in chosen if path not in set(coloured)]
     folder.mkdir()
     made: dict[str, list[Path]] = {"in colour": coloured, "grey": [], "sepia": []}

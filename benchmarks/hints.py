@@ -26,8 +26,8 @@ from colourizer.inference.hints import Hint
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.inference.upsample import enlarge
 from colourizer.network.checkpoint import BUNDLED
-from colourizer.photos.files import find_photos, spread
-from colourizer.photos.read import read_rgb, square
+from colourizer.photos.files import evenly_spaced, find_photos
+from colourizer.photos.read import read_rgb
 
 COUNTS = (0, 1, 5, 20)
 SIDE = 256  # pixels of the squares that are compared
@@ -53,11 +53,11 @@ def main() -> None:
     errors: dict[str, list[float]] = {}
     seconds: list[float] = []
     before: Image.Image | None = None
-    paths = spread(find_photos(args.folder), args.limit)
+    paths = evenly_spaced(find_photos(args.folder), args.limit)
     for number, path in enumerate(paths):
-        whole = square(read_rgb(path, shortest_side=WHOLE), WHOLE)
+        whole = ImageOps.fit(read_rgb(path, WHOLE), (WHOLE, WHOLE), Image.Resampling.LANCZOS)
         edge = WHOLE - SIDE
-        photo = square(whole, SIDE)
+        photo = ImageOps.fit(whole, (SIDE, SIDE), Image.Resampling.LANCZOS)
         true, pixels = ab_of(photo), np.asarray(photo).astype(float)
         prediction = colourizer.study(reduced_lightness(np.asarray(photo.convert("L"))))
         chance = np.random.default_rng(number)

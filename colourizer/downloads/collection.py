@@ -31,7 +31,8 @@ from colourizer.downloads.delivery import Delivery
 from colourizer.photos.decode import FORMATS
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos
-from colourizer.photos.read import each_photo, read_rgb
+from colourizer.photos.pillow_limits import pillow_limits
+from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.cli import progress
 
 try:
@@ -78,7 +79,7 @@ def examine(path: Path) -> tuple[dict[str, Any], Tensor | None]:
     row: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     try:
         image = read_rgb(path)
-        with Image.open(path, formats=FORMATS) as file:
+        with pillow_limits(), Image.open(path, formats=FORMATS) as file:
             row["format"] = str(file.format)
     except Exception as error:  # whatever a decoder raises, the file is of no use
         return row | {"rejected": "broken", "why": str(error) or type(error).__name__}, None
@@ -163,7 +164,7 @@ class Collection:
         """Get to know photographs that somebody has put here, to take no copies of them."""
         listed = set(self._files.values())
         unlisted = [path for path in find_photos(self.folder) if path not in listed]
-        read = each_photo(unlisted, identify)
+        read = map_photos(unlisted, identify)
         for path, result in progress(read, "looking at what is there", len(unlisted)):
             if not isinstance(result, PhotoError):
                 sha256, places = result

@@ -47,7 +47,7 @@ from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.photo import Photo
 from colourizer.photos.read import read_photo
-from colourizer.photos.write import errors_of_writing
+from colourizer.photos.write import wrap_write_errors
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, give_up_writing, remove_leftovers
 from colourizer.runtime.cli import (
     PATIENCE,
@@ -217,7 +217,7 @@ def finish(outcomes: Sequence[Outcome], run: Run) -> None:
     for outcome in outcomes:
         with noting(outcome, run):
             for path, file in outcome.parts:
-                with errors_of_writing():
+                with wrap_write_errors():
                     file.finish()
                 outcome.files.append(path)
 
@@ -279,7 +279,7 @@ def write_all(item: Unfinished, seen: Seen, predicted: Colourings, run: Run) -> 
 
     def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
         part = PartFile(path)
-        with errors_of_writing():
+        with wrap_write_errors():
             part.write(content)
         item.outcome.parts.append((path, part))
 

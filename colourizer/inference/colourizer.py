@@ -24,7 +24,7 @@ from colourizer.network.device import autocast, is_fast_in_bf16, pick_device
 from colourizer.network.fast.packed_conv import pack_convolutions
 from colourizer.network.fast.quantized_decoder import quantize_decoder
 from colourizer.network.prepare import fold_batch_norm, halve_weights
-from colourizer.photos.pixels import pixels_and_alpha, to_8_bits
+from colourizer.photos.pixels import split_alpha, to_8_bits
 from Model_CNN import Model_CNN
 
 # From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
@@ -239,7 +239,7 @@ def _pixels_of(picture: Image.Image | np.ndarray) -> np.ndarray:
         ValueError: an array of another shape or type.
     """
     if isinstance(picture, Image.Image):
-        return pixels_and_alpha(ImageOps.exif_transpose(picture))[0]
+        return split_alpha(ImageOps.exif_transpose(picture))[0]
     right = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
     if not right or not picture.size or picture.dtype not in (np.uint8, np.uint16):
         wanted = "(H, W) or (H, W, 3) of uint8 or uint16"

@@ -12,7 +12,7 @@ from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import enlarge
 from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.files import spread
+from colourizer.photos.files import evenly_spaced
 from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import to_8_bits
 from colourizer.runtime.atomic_file import write_whole
@@ -63,7 +63,7 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             if sheet.info.get("comment") != OUR_SHEET:
                 raise PhotoError("is not ours and was left alone; move it, or name another -o")
     tiles = []
-    for pair in spread([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
+    for pair in evenly_spaced([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
         tile = Image.new("RGB", (2 * SHEET_TILE, SHEET_TILE))
         with Image.open(pair) as picture:
             picture.thumbnail(tile.size)

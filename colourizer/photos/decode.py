@@ -9,41 +9,45 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.exif import tiff_pages
+from colourizer.photos.exif import count_tiff_pages
 from colourizer.photos.icc import grey_to_srgb
-from colourizer.photos.jpeg_segments import GreyScans, grey_scans
+from colourizer.photos.jpeg_segments import GreyScans, parse_grey_scans
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
-from colourizer.photos.sixteen_bit import read_deep_colours, take_half, undo_premultiplication
-from colourizer.photos.source import open_source, own_source, read_content
+from colourizer.photos.sixteen_bit import join_bytes, select_byte, unpremultiply
+from colourizer.photos.source import closeable_source, open_source, read_content
 
 # A file that claims more pixels than Pillow accepts by itself is a bomb if they are more than
 # MAX_PIXELS_PER_BYTE for each of its bytes; scans, even of two colours, have less than a tenth.
 PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-PNG_START = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-NEUTRAL = 3  # rounding leaves so much between red, green and blue of a JPEG without colour
+NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 @pillow_limits()
 def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
-    """Open a photograph without decoding it; refuse what is none, and bombs."""
+    """Open a photograph without decoding it.
+
+    Raises:
+        PhotoError: it cannot be read, is no photograph, or a decompression bomb.
+    """
     start = b""
     try:
         try:
-            image = Image.open(own_source(source), formats=FORMATS)
+            image = Image.open(closeable_source(source), formats=FORMATS)
         except Image.DecompressionBombError:
             raise
         except Exception:
             with open_source(source) as file:
                 file.seek(0)
                 start = file.read(32)
-                if others := _heif_formats(start):
-                    image = Image.open(own_source(source), formats=others)
-                elif start.startswith(PNG_START):  # perhaps only a text or a profile is broken
-                    image = Image.open(_bare_png(file), formats=FORMATS)
+                if others := _register_heif(start):
+                    image = Image.open(closeable_source(source), formats=others)
+                elif start.startswith(SIGNATURE):  # perhaps only a text or a profile is broken
+                    image = Image.open(_strip_png(file), formats=FORMATS)
                 else:
                     raise
     except FileNotFoundError:
@@ -73,11 +77,11 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     return image
 
 
-def _bare_png(file: BinaryIO) -> io.BytesIO:
-    """Copy a PNG without all that does not make its pixels."""
+def _strip_png(file: BinaryIO) -> io.BytesIO:
+    """Return a PNG with only the chunks that make its pixels."""
     file.seek(0)
     content = file.read()
-    bare, place = [PNG_START], len(PNG_START)
+    bare, place = [SIGNATURE], len(SIGNATURE)
     while head := content[place : place + 8]:
         chunk = content[place : place + 12 + int.from_bytes(head[:4], "big")]
         if head[4:] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
@@ -86,11 +90,14 @@ def _bare_png(file: BinaryIO) -> io.BytesIO:
     return io.BytesIO(b"".join(bare))
 
 
-def _heif_formats(start: bytes) -> tuple[str, ...]:
-    """Make Pillow read HEIF, if a file begins as one.
+def _register_heif(start: bytes) -> tuple[str, ...]:
+    """Register Pillow's plugin for HEIF if a file begins as one.
+
+    Returns:
+        the formats to open it as; none if it is no HEIF.
 
     Raises:
-        PhotoError: it needs a package that is not there.
+        PhotoError: the plugin is not installed.
     """
     if start[4:8] != b"ftyp" or start[8:12] not in HEIF_BRANDS or b"avif" in start[16:]:
         return ()
@@ -113,8 +120,8 @@ def decode(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     return image
 
 
-def turn(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
-    """Turn a decoded image upright."""
+def apply_orientation(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Turn a decoded image upright, as its EXIF says, in place; return it."""
     try:
         ImageOps.exif_transpose(image, in_place=True)
     except Exception:  # broken EXIF is no reason to give up a photograph that decodes
@@ -122,52 +129,52 @@ def turn(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     return image
 
 
-def deep_pixels(
-    source: Path | BinaryIO, image: ImageFile.ImageFile, multiplied: bool
+def decode_16_bit(
+    source: Path | BinaryIO, image: ImageFile.ImageFile, premultiplied: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Take pixels and alpha of a file of 16-bit colours apart.
+    """Return pixels and alpha of a file of 16-bit colours.
 
     Args:
         source: the file, which is decoded once more.
-        image: it, with the high half of its bits decoded; it is closed.
-        multiplied: whether its colours are multiplied by alpha.
+        image: it, decoded to the high bytes, see sixteen_bit.select_byte; it is closed.
+        premultiplied: whether its colours are multiplied by alpha.
 
     Returns:
         pixels as in Photo; alpha (H, W) uint16, or None.
     """
-    unseen, profile = image.info.get("transparency"), image.info.get("icc_profile") or b""
+    transparent, profile = image.info.get("transparency"), image.info.get("icc_profile") or b""
 
-    def low_half() -> Image.Image:
+    def load_low() -> Image.Image:
         opened = open_image(source)
-        take_half(opened, low=True)
-        return turn(decode(opened))
+        select_byte(opened, low=True)
+        return apply_orientation(decode(opened))
 
-    values = read_deep_colours(image, low_half)
-    if multiplied:
-        undo_premultiplication(values)
+    values = join_bytes(image, load_low)
+    if premultiplied:
+        unpremultiply(values)
     if values.shape[2] == 2:
         return grey_to_srgb(values[..., 0], profile), values[..., 1]
     if values.shape[2] == 4:
         return values[..., :3], values[..., 3]
-    if isinstance(unseen, tuple):  # the one colour that is not seen, of PNG
-        return values, (values != unseen).any(axis=2).astype(np.uint16) * 65535
+    if isinstance(transparent, tuple):  # PNG: the one colour that is transparent
+        return values, (values != transparent).any(axis=2).astype(np.uint16) * 65535
     return values, None
 
 
-def read_scans(source: Path | BinaryIO) -> GreyScans | None:
-    """Take a grey JPEG that can be decoded apart; None if it is of a rare kind."""
-    return grey_scans(read_content(source))
+def read_grey_scans(source: Path | BinaryIO) -> GreyScans | None:
+    """Return the scans of a grey JPEG that can be decoded; None if it is of a rare kind."""
+    return parse_grey_scans(read_content(source))
 
 
-def jpeg_pixels(image: Any) -> np.ndarray | None:
-    """Decode an opened JPEG without Pillow, which is quicker, most of all in colour.
+def decode_jpeg_without_pillow(image: Any) -> np.ndarray | None:
+    """Decode an opened JPEG by simplejpeg, which is quicker than Pillow, most of all in colour.
 
     Args:
         image: the photograph, opened; Pillow can go on with it.
 
     Returns:
         pixels, as stored, (H, W) uint8, or (H, W, 3) where any are coloured; None if Pillow has to
-        decode the file, or to say what is wrong with it.
+        decode the file, or to find what is wrong with it.
     """
     if image.mode not in ("L", "RGB"):
         return None
@@ -175,10 +182,10 @@ def jpeg_pixels(image: Any) -> np.ndarray | None:
         content = read_content(image.fp)  # the photograph's file, which is open
         if image.mode == "RGB":
             rgb = decode_jpeg(content, "RGB")
-            across, down = image.layer[0][1:3]  # pixels that share one chroma
+            across, down = image.layer[0][1:3]  # pixels that share one chroma sample
             for rows in (32 * down, down):  # a few are enough to see that there are colours
                 red, green, blue = (rgb[::rows, ::across, n].astype(np.int16) for n in range(3))
-                if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL:
+                if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL_TOLERANCE:
                     return rgb
         grey = decode_jpeg(content, "GRAY")[..., 0]  # of a colour JPEG it is the luma
     except (ValueError, OSError, MemoryError):  # damaged, of a rare kind, or very large
@@ -186,8 +193,8 @@ def jpeg_pixels(image: Any) -> np.ndarray | None:
     return grey_to_srgb(grey, image.info.get("icc_profile") or b"") if image.mode == "L" else grey
 
 
-def turn_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
-    """Turn pixels as stored, (H, W) or (H, W, 3) uint8, upright, as an opened image's EXIF says."""
+def apply_orientation_to_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
+    """Return pixels, (H, W) or (H, W, 3) uint8, turned upright as an opened image's EXIF says."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken EXIF is no reason to give up a photograph that decodes
@@ -199,15 +206,15 @@ def turn_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
     return np.asarray(ImageOps.exif_transpose(stored))
 
 
-def refuse_several(source: Path | BinaryIO, image: Image.Image) -> None:
-    """Refuse what has more than one page or frame.
+def refuse_several_pictures(source: Path | BinaryIO, image: Image.Image) -> None:
+    """Raise SeveralPicturesError if a file has more than one page or frame.
 
     Of an MPO the first picture is the photograph; the others are previews, depths, and the other
     eye's view.
     """
     if image.format == "TIFF":
         with open_source(source) as file:
-            pages = tiff_pages(file)
+            pages = count_tiff_pages(file)
         if pages > 1:
             raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
     elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:

@@ -1,8 +1,8 @@
-"""What can be wrong with a photograph."""
+"""Exceptions: what can be wrong with a photograph."""
 
 
 class PhotoError(Exception):
-    """A photograph that cannot be read or written; the message says why, not which."""
+    """A photograph that cannot be read or written; the message gives the reason, not the path."""
 
 
 class SeveralPicturesError(PhotoError):

@@ -1,4 +1,4 @@
-"""Photographs as files: which names are ones, where they lie, what a result is called."""
+"""Photographs' files: names and formats, listing a folder, naming results."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif
 
 
 def is_photo_name(path: Path) -> bool:
-    """Say whether a file's name is one of a photograph; hidden files are none."""
+    """Return whether a file's name is a photograph's; hidden files are none."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -41,7 +41,7 @@ def find_photos(
     Args:
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
-        unreadable: is given what went wrong with folders that may not be looked into.
+        unreadable: list that errors of folders that cannot be read are appended to.
     """
     note = None if unreadable is None else unreadable.append
     skipped = without.resolve() if without else None
@@ -53,24 +53,24 @@ def find_photos(
     return found
 
 
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """Take at most so many of the items, evenly from all over the list."""
+def evenly_spaced(items: Sequence[T], most: int) -> list[T]:
+    """Return at most `most` of the items, at equal distances from the first on."""
     n = min(most, len(items))
     return [items[i * len(items) // n] for i in range(n)]
 
 
 def written_format(file_format: str, target: str | None = None) -> str:
-    """Say in which format, in Pillow's words, a photograph of a format is written.
+    """Return the format, by Pillow's name, that a photograph is written in.
 
     Args:
-        file_format: the photograph's, in Pillow's words.
+        file_format: the photograph's, by Pillow's name.
         target: one of TARGETS; without, the photograph's own if it has room for colour.
     """
     return target.upper() if target else WRITTEN_AS.get(file_format, file_format)
 
 
 def written_name(path: Path, target: str | None = None) -> str:
-    """Name a result as its photograph; where the format changes, the new suffix is added.
+    """Return the name of a photograph's result: its own, plus a suffix where the format changes.
 
     Args:
         path: the photograph.

@@ -1,4 +1,4 @@
-"""What a file's own colour profile (ICC) makes of its values: from grey and CMYK to sRGB."""
+"""ICC profiles: grey and CMYK values -> sRGB, as a file's own profile defines them."""
 
 import struct
 from io import BytesIO
@@ -7,15 +7,15 @@ import numpy as np
 from PIL import Image, ImageCms
 
 
-def profile_kind(profile: bytes) -> str:
-    """Name what a colour profile describes: "RGB", "GRAY", "CMYK", ...; "" if it is none."""
+def profile_colour_space(profile: bytes) -> str:
+    """Return a profile's colour space, "RGB", "GRAY", "CMYK", ...; "" if it is no profile."""
     if len(profile) < 128 or profile[36:40] != b"acsp":
         return ""
     return profile[16:20].decode("latin-1").strip()
 
 
-def _grey_srgb() -> bytes:
-    """Write a profile of grey values that lie on sRGB's curve; Pillow can make none."""
+def grey_srgb_profile() -> bytes:
+    """Return a profile of grey values with sRGB's transfer curve; Pillow can make none."""
     third = (63190, 65536, 54061)  # D50, in 65536ths
     curve = [round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)]
     tags = {
@@ -35,20 +35,22 @@ def _grey_srgb() -> bytes:
 
 
 def grey_to_srgb(values: np.ndarray, profile: bytes) -> np.ndarray:
-    """Convert grey values from their own profile to sRGB's curve.
+    """Convert grey values from their own profile to sRGB's transfer curve.
 
     Args:
         values: (H, W) uint8 or uint16.
-        profile: the file's; one that is broken or not of grey changes nothing.
+        profile: of the file; a broken one, or one not of grey, changes nothing.
 
     Returns:
         (H, W), of the same type.
     """
-    if profile_kind(profile) != "GRAY":
+    if profile_colour_space(profile) != "GRAY":
         return values
     every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     try:
-        source, target = (ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, _grey_srgb()))
+        source, target = (
+            ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, grey_srgb_profile())
+        )
         image = ImageCms.profileToProfile(Image.fromarray(every), source, target, outputMode="I;16")
         table = np.asarray(image).ravel()
     except (ImageCms.PyCMSError, OSError, ValueError):
@@ -59,8 +61,8 @@ def grey_to_srgb(values: np.ndarray, profile: bytes) -> np.ndarray:
 
 
 def cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert an image of mode CMYK to sRGB, with its own profile if that is a good one."""
-    if profile_kind(profile) == "CMYK":
+    """Convert an image of mode CMYK to sRGB, by its own profile unless that is broken."""
+    if profile_colour_space(profile) == "CMYK":
         try:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
             srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

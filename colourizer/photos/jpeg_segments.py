@@ -1,4 +1,4 @@
-"""JPEGs' segments: three grey JPEGs -> one in colour with their very bits; what a JPEG says.
+"""JPEG segments: app segments of metadata; three grey JPEGs' scans joined to one in colour.
 
 A JPEG may keep each component in scans of its own (ITU-T T.81, 4.8.1), and those are compressed as
 if there were no others. So the scans of a grey photograph are the luma of a coloured one: nothing
@@ -7,33 +7,35 @@ has to be decoded, rounded and compressed once more.
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from colourizer.photos.metadata import Metadata
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 DQT, DHT, DRI, SOS, EOI = 0xDB, 0xC4, 0xDD, 0xDA, 0xD9  # markers; T.81, table B.1
-FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what is read everywhere
+FRAMES = (0xC0, 0xC1, 0xC2)  # SOF0 to SOF2: baseline, extended, progressive, read everywhere
 PROGRESSIVE = 0xC2
-SAID = (0xFE, *range(0xE0, 0xF0))  # comments, and what applications say
-# What EXIF, XMP and profiles begin with; and how many bytes a segment, EXIF and XMP have room for.
-EXIF, XMP, PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
-MOST_BYTES = 65533
-MOST_EXIF, MOST_XMP = MOST_BYTES - len(EXIF), MOST_BYTES - len(XMP)
-SAMPLING = (0x22, 0x11, 0x11)  # luma has twice the chroma's resolution, across and down
-# In what is compressed, 0 or the number of a restart comes after 0xFF; after others it has ended.
+APP0, APP1, APP2, APP13, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
+APP_MARKERS = (COM, *range(0xE0, 0xF0))  # APP0 to APP15, and comments
+EXIF, XMP, PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"  # identifiers
+MAX_SEGMENT = 65533  # bytes; its length, a number of 16 bits, counts its own two
+MAX_EXIF, MAX_XMP = MAX_SEGMENT - len(EXIF), MAX_SEGMENT - len(XMP)
+SAMPLING = (0x22, 0x11, 0x11)  # 4:2:0: factors across and down of Y, Cb and Cr
+# In entropy-coded data, 0 or the number of a restart comes after 0xFF; others end it.
 _MARKER = re.compile(rb"\xff([^\xff\x00\xd0-\xd7])")  # a + would make it 10 times slower
 
 
 @dataclass(frozen=True)
 class GreyScans:
-    """A grey JPEG, taken apart.
+    """A grey JPEG as segments, its scans still entropy-coded.
 
     size: (H, W).
-    frame: how it is compressed, one of FRAMES.
-    table: the number of its quantization table.
-    tables: quantization tables, with their numbers.
-    rest: what follows its frame's header: each segment's marker and content; that of a scan goes on
-        with what is compressed.
+    frame: marker of the frame's header, one of FRAMES.
+    table: identifier of its quantization table.
+    tables: body of a DQT segment: the quantization tables and their identifiers.
+    rest: markers and bodies of the DHT, DRI and SOS segments after the frame's header; the body of
+        SOS goes on with its entropy-coded data.
     """
 
     size: tuple[int, int]
@@ -43,8 +45,8 @@ class GreyScans:
     rest: tuple[tuple[int, bytes], ...]
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Go through a JPEG's segments to its end, or to where it is broken."""
+def _iterate_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and body of a JPEG's segments, to its end or to where it is broken."""
     place = len(START)
     while found := _MARKER.match(content, place):
         marker, place = found[1][0], found.end()
@@ -59,64 +61,55 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
         place = end
 
 
-def _segment(marker: int, content: bytes, length: int | None = None) -> bytes:
-    """Write a segment; of a scan, what is compressed does not count as its length."""
-    length = len(content) if length is None else length
-    return bytes((0xFF, marker)) + (length + 2).to_bytes(2, "big") + content
+def _segment(marker: int, body: bytes, length: int | None = None) -> bytes:
+    """Return a segment; of SOS, `length` leaves the entropy-coded data out."""
+    length = len(body) if length is None else length
+    return bytes((0xFF, marker)) + (length + 2).to_bytes(2, "big") + body
 
 
-def say(
-    density: tuple[int, int, int] = (0, 1, 1),
-    exif: bytes = b"",
-    photoshop: Sequence[bytes] = (),
-    xmp: bytes = b"",
-    icc_profile: bytes = b"",
-    comment: bytes = b"",
-) -> bytes:
-    """Write the segments of a JPEG that describe it and make no pixels.
+def write_app_segments(metadata: Metadata) -> bytes:
+    """Return the segments of a JPEG's metadata: JFIF, EXIF, Photoshop, XMP, profile, comment.
 
     That of JFIF 1.01 comes first, by which YCbCr is known; the others as Pillow orders them.
 
     Args:
-        density: of pixels: across and down, per inch where the first number is 1, per centimetre
-            where it is 2, of no unit where it is 0.
-        exif: as a TIFF, of MOST_EXIF bytes at most.
-        photoshop: contents of segments.
-        xmp: of MOST_XMP bytes at most.
-        icc_profile: of 16 MB at most.
-        comment: of 65,533 bytes at most.
+        metadata: EXIF has MAX_EXIF bytes at most, XMP MAX_XMP, a comment MAX_SEGMENT, a profile
+            16 MB.
 
     Raises:
-        ValueError, OverflowError: something has no room.
+        ValueError, OverflowError: something is larger.
     """
-    unit, *densities = density
-    parts = [(0xE0, b"JFIF\0\1\1" + struct.pack(">B2H2x", unit, *densities))]
-    parts += [(0xE1, EXIF + exif)] if exif else []
-    parts += [(0xED, content) for content in photoshop]
-    parts += [(0xE1, XMP + xmp)] if xmp else []
-    room = MOST_BYTES - len(PROFILE) - 2
-    pieces = [icc_profile[place : place + room] for place in range(0, len(icc_profile), room)]
+    unit, per_unit = (2, 2.54) if metadata.per_cm else (1, 1)
+    density = [round(value / per_unit) for value in metadata.dpi or (0, 0)]
+    if not all(density):
+        unit, density = 0, [1, 1]
+    parts = [(APP0, b"JFIF\0\1\1" + struct.pack(">B2H2x", unit, *density))]
+    parts += [(APP1, EXIF + metadata.exif)] if metadata.exif else []
+    parts += [(APP13, body) for body in metadata.photoshop]
+    parts += [(APP1, XMP + metadata.xmp)] if metadata.xmp else []
+    profile, room = metadata.icc_profile, MAX_SEGMENT - len(PROFILE) - 2
+    pieces = [profile[start : start + room] for start in range(0, len(profile), room)]
     for n, piece in enumerate(pieces, start=1):
-        parts.append((0xE2, PROFILE + bytes((n, len(pieces))) + piece))
-    parts += [(0xFE, comment)] if comment else []
+        parts.append((APP2, PROFILE + bytes((n, len(pieces))) + piece))
+    parts += [(COM, metadata.comment)] if metadata.comment else []
     return b"".join(_segment(*part) for part in parts)
 
 
-def what_is_not_said(content: bytes) -> memoryview:
-    """Point to what follows the start and what is said in a JPEG that can be decoded."""
+def after_app_segments(content: bytes) -> memoryview:
+    """Return what follows the start and the app segments of a JPEG that can be decoded."""
     place = len(START)
-    while content[place + 1] in SAID:
+    while content[place + 1] in APP_MARKERS:
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     return memoryview(content)[place:]
 
 
-def grey_scans(content: bytes) -> GreyScans | None:
-    """Take a JPEG that can be decoded apart; None if it is not grey, or of a rare kind."""
+def parse_grey_scans(content: bytes) -> GreyScans | None:
+    """Return the scans of a JPEG that can be decoded; None if it is not grey, or of a rare kind."""
     header: bytes | None = None
     frame, tables = 0, b""
     rest: list[tuple[int, bytes]] = []
-    for marker, body in _segments(content) if content.startswith(START) else ():
-        if marker in SAID:
+    for marker, body in _iterate_segments(content) if content.startswith(START) else ():
+        if marker in APP_MARKERS:
             continue
         if marker == EOI and header and any(of == SOS for of, _ in rest):
             size = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
@@ -128,7 +121,8 @@ def grey_scans(content: bytes) -> GreyScans | None:
         elif marker in FRAMES and not header:
             frame, header = marker, body
             one_component = len(body) == 9 and body[5] == 1
-            if not one_component or body[0] != 8 or not any(body[1:3]):  # bits; height, said later
+            # Bits; and height, of which 0 means that it comes later.
+            if not one_component or body[0] != 8 or not any(body[1:3]):
                 return None
         elif marker in (DHT, DRI) or (marker == SOS and header and body[:1] == b"\1"):
             rest.append((marker, body))
@@ -137,13 +131,16 @@ def grey_scans(content: bytes) -> GreyScans | None:
     return None
 
 
-def join_scans(said: bytes, planes: tuple[GreyScans, GreyScans, GreyScans]) -> bytes:
-    """Make three grey JPEGs one in colour.
+def join_scans(app_segments: bytes, planes: tuple[GreyScans, GreyScans, GreyScans]) -> bytes:
+    """Return a JPEG in colour, 4:2:0, whose components are three grey JPEGs, bit for bit.
 
     Args:
-        said: as of `say`.
-        planes: luma, and both chromas of half its size, rounded up; the chromas of one quantization
+        app_segments: from `write_app_segments`.
+        planes: Y, Cb, Cr; chroma of half the luma's size, rounded up, both of one quantization
             table, and progressive exactly if luma is.
+
+    Raises:
+        ValueError: they do not belong together.
     """
     luma, *chromas = planes
     height, width = luma.size
@@ -152,13 +149,13 @@ def join_scans(said: bytes, planes: tuple[GreyScans, GreyScans, GreyScans]) -> b
         raise ValueError("chroma is not of half the luma's size")
     if any((p.frame == PROGRESSIVE) != (luma.frame == PROGRESSIVE) for p in chromas):
         raise ValueError("one of luma and chroma is progressive")
-    number = 0 if luma.table else 1  # of the chromas' quantization table
-    table = bytes((number,)) + chromas[0].tables[1:]
+    chroma_table = 0 if luma.table else 1
     components = b"".join(
-        bytes((n, SAMPLING[n - 1], number if n > 1 else luma.table)) for n in (1, 2, 3)
+        bytes((n, SAMPLING[n - 1], chroma_table if n > 1 else luma.table)) for n in (1, 2, 3)
     )
     size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
-    parts = [START, said, _segment(DQT, luma.tables), _segment(DQT, table)]
+    parts = [START, app_segments, _segment(DQT, luma.tables)]
+    parts.append(_segment(DQT, bytes((chroma_table,)) + chromas[0].tables[1:]))
     parts.append(_segment(luma.frame, b"\x08" + size + b"\x03" + components))
     for n, plane in enumerate(planes, start=1):
         for marker, body in plane.rest:

@@ -1,30 +1,116 @@
-"""What a file says of a photograph besides its pixels."""
+"""A photograph's metadata: EXIF, XMP, colour profile, resolution, texts; read from its file."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from colourizer.photos.exif import exif_of_tiff
-from colourizer.photos.icc import profile_kind
+from colourizer.photos.exif import extract_exif
+from colourizer.photos.icc import profile_colour_space
 from colourizer.photos.source import open_source
 
 
-def _is_lossless_webp(file: BinaryIO) -> bool:
-    """Say whether a WebP's pixels are stored without loss, which Pillow does not tell."""
-    place = 12
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8 or head[:4] in (b"VP8L", b"VP8 "):
-            return head[:4] == b"VP8L"
-        size = int.from_bytes(head[4:], "little")
-        place += 8 + size + size % 2
+@dataclass(frozen=True)
+class Metadata:
+    """What has to survive of a photograph's file besides its pixels; by default, nothing.
+
+    exif: as a TIFF, without the prefix that JPEG puts before it.
+    xmp: an XMP packet.
+    icc_profile: an RGB colour profile.
+    dpi: pixels per inch, (across, down); None where the file does not say.
+    per_cm: whether the file gives its resolution per centimetre.
+    texts: of a PNG, pairs of keyword and text.
+    comment: of a JPEG.
+    photoshop: of a JPEG, the contents of its APP13 segments, IPTC among them.
+    lossless: of a WebP, whether its pixels are compressed without loss.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    icc_profile: bytes = b""
+    dpi: tuple[float, float] | None = None
+    per_cm: bool = False
+    texts: tuple[tuple[str, str], ...] = ()
+    comment: bytes = b""
+    photoshop: tuple[bytes, ...] = ()
+    lossless: bool = False
 
 
-def _file_says_dpi(image: Image.Image) -> bool:
-    """Say whether a resolution is the file's own; Pillow makes up one for some JPEGs and TIFFs."""
+def read_metadata(source: Path | BinaryIO, image: Image.Image) -> Metadata:
+    """Read a photograph's metadata.
+
+    Args:
+        source: a file's path, or an open file.
+        image: it, opened by Pillow, and decoded unless it is a JPEG, but not yet turned upright:
+            Pillow then changes EXIF and XMP.
+    """
+    dpi = _read_dpi(image)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    comment = image.info.get("comment")
+    app_segments = getattr(image, "applist", ())
+    return Metadata(
+        exif=_read_exif(source, image),
+        xmp=_read_xmp(image),
+        icc_profile=_read_rgb_profile(image),
+        dpi=dpi,
+        per_cm=dpi is not None and image.info.get("jfif_unit") == 2,
+        texts=_read_texts(image),
+        comment=comment if is_jpeg and isinstance(comment, bytes) else b"",
+        photoshop=tuple(content for name, content in app_segments if name == "APP13"),
+        lossless=image.format == "WEBP" and _is_lossless_webp(source),
+    )
+
+
+def _read_exif(source: Path | BinaryIO, image: Image.Image) -> bytes:
+    exif = image.info.get("exif") or b""
+    if image.format == "TIFF":
+        try:
+            with open_source(source) as file:
+                exif = extract_exif(file)
+        except Exception:  # tags that Pillow could use, and we cannot
+            exif = b""
+    elif not exif and "Raw profile type exif" in image.info:  # as ImageMagick writes it into PNG
+        try:
+            exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        except (ValueError, AttributeError):
+            exif = b""
+    if isinstance(exif, str):  # a PNG's text of that name
+        exif = exif.encode("latin-1", "replace")
+    return exif.removeprefix(b"Exif\0\0")
+
+
+def _read_xmp(image: Image.Image) -> bytes:
+    xmp = image.info.get("xmp") or b""
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    return xmp.rstrip(b"\0") if isinstance(xmp, bytes) else b""
+
+
+def _read_rgb_profile(image: Image.Image) -> bytes:
+    # A profile of grey, CMYK or Lab does not describe a colour photograph; its values were
+    # converted. One of RGB stays, and the values with it, as they are: greys lie on the axis that
+    # all such profiles share, so lightness, which is all that is taken from them, is nearly right,
+    # nothing is rounded, and an archive gets its own profile back. The price: with a wide profile
+    # (Adobe RGB) our colours look stronger than they are in sRGB.
+    profile = image.info.get("icc_profile") or b""
+    is_rgb = profile_colour_space(profile) == "RGB" and image.mode not in ("CMYK", "LAB")
+    return profile if is_rgb else b""
+
+
+def _read_dpi(image: Image.Image) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in image.info.get("dpi", ()))
+        if not _has_own_resolution(image):
+            return None
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    plausible = all(0 < value < 65535 and math.isfinite(value) for value in (across, down))
+    return (across, down) if plausible else None
+
+
+def _has_own_resolution(image: Image.Image) -> bool:
+    """Return whether a resolution is the file's; Pillow invents one for some JPEGs and TIFFs."""
     if image.format not in ("JPEG", "MPO", "TIFF") or image.info.get("jfif_unit") in (1, 2):
         return True
     try:
@@ -33,64 +119,24 @@ def _file_says_dpi(image: Image.Image) -> bool:
         return False
 
 
-def collect_metadata(source: Path | BinaryIO, image: Image.Image) -> dict[str, Any]:
-    """Collect what Photo.metadata says, of a decoded image that is not yet turned.
-
-    A JPEG need not be decoded.
-    """
-    info, kept = image.info, {}
-    exif = info.get("exif") or b""
-    if image.format == "TIFF":
-        try:
-            with open_source(source) as file:
-                exif = exif_of_tiff(file)
-        except Exception:  # tags that Pillow could use, and we cannot
-            exif = b""
-    elif not exif and "Raw profile type exif" in info:  # as ImageMagick writes it into PNG
-        try:
-            exif = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
-        except (ValueError, AttributeError):
-            exif = b""
-    if isinstance(exif, str):  # a PNG's text of that name
-        exif = exif.encode("latin-1", "replace")
-    if exif:
-        kept["exif"] = exif.removeprefix(b"Exif\0\0")
-    xmp = info.get("xmp") or b""
-    if xmp := xmp.encode() if isinstance(xmp, str) else xmp:
-        kept["xmp"] = xmp.rstrip(b"\0") if isinstance(xmp, bytes) else b""
-    # A profile of grey, CMYK or Lab does not describe a colour photograph; its values were
-    # converted. One of RGB stays, and the values with it, as they are: greys lie on the axis that
-    # all such profiles share, so lightness, which is all that is taken from them, is nearly right,
-    # nothing is rounded, and an archive gets its own profile back. The price: with a wide profile
-    # (Adobe RGB) our colours look stronger than they are in sRGB.
-    icc = info.get("icc_profile") or b""
-    if profile_kind(icc) == "RGB" and image.mode not in ("CMYK", "LAB"):
-        kept["icc_profile"] = icc
-    try:
-        dpi = tuple(float(value) for value in info.get("dpi", ()))
-        if (
-            _file_says_dpi(image)
-            and len(dpi) == 2
-            and all(0 < value < 65535 and math.isfinite(value) for value in dpi)
-        ):
-            kept["dpi"] = dpi
-            kept["per_cm"] = info.get("jfif_unit") == 2
-    except (TypeError, ValueError, ZeroDivisionError):
-        pass
-    if image.format == "WEBP":
-        with open_source(source) as file:
-            kept["lossless"] = _is_lossless_webp(file)
+def _read_texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
+    """Return a PNG's texts, less those that hold EXIF, XMP and other metadata."""
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
-    ours = {
-        k: str(v)
-        for k, v in texts.items()
-        if k != "exif" and not k.startswith(("Raw profile", "XML:com"))
-    }
-    if ours:
-        kept["texts"] = ours
-    if isinstance(info.get("comment"), bytes) and image.format in ("JPEG", "MPO"):
-        kept["comment"] = info["comment"]
-    photoshop = [content for name, content in getattr(image, "applist", ()) if name == "APP13"]
-    if photoshop:
-        kept["photoshop"] = photoshop
-    return kept
+    return tuple(
+        (keyword, str(text))
+        for keyword, text in texts.items()
+        if keyword != "exif" and not keyword.startswith(("Raw profile", "XML:com"))
+    )
+
+
+def _is_lossless_webp(source: Path | BinaryIO) -> bool:
+    """Return whether a WebP has a VP8L chunk, lossless, which Pillow does not tell."""
+    with open_source(source) as file:
+        place = 12
+        while True:
+            file.seek(place)
+            head = file.read(8)
+            if len(head) < 8 or head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8L"
+            size = int.from_bytes(head[4:], "little")
+            place += 8 + size + size % 2

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
+from typing import Any, cast
 
 from PIL import Image, PngImagePlugin
 
@@ -18,7 +19,7 @@ _IGNORED = (
 
 _lock = Lock()
 _active = 0  # calls, of all threads, that are within `pillow_limits`
-_before: tuple[int | None, int, list] = (None, 0, [])
+_before: tuple[int | None, int, list[Any]] = (None, 0, [])
 
 
 @contextmanager
@@ -31,13 +32,14 @@ def pillow_limits() -> Iterator[None]:
     global _active, _before
     with _lock:
         if not _active:
-            _before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, warnings.filters
+            filters = cast(list[Any], warnings.filters)
+            _before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, filters
             Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses above twice this
             # By itself Pillow refuses a PNG whose profile or a text has more than 1 MB.
             PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
             # filterwarnings() would make Python forget which warnings it has shown already, and
             # catch_warnings() restores another thread's filters.
-            warnings.filters[:0] = _IGNORED
+            filters[:0] = _IGNORED
         _active += 1
     try:
         yield
@@ -46,7 +48,8 @@ def pillow_limits() -> Iterator[None]:
             _active -= 1
             if not _active:
                 Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, filters = _before
-                for entry in _IGNORED:
-                    for changed in (filters, warnings.filters):  # two within catch_warnings()
+                # Within somebody's catch_warnings() the current ones are a copy.
+                for entries in (filters, cast(list[Any], warnings.filters)):
+                    for entry in _IGNORED:
                         with suppress(ValueError):
-                            changed.remove(entry)
+                            entries.remove(entry)

@@ -1,4 +1,4 @@
-"""A photograph's file -> upright pixels, alpha and metadata."""
+"""A photograph's file -> a Photo, or an RGB image; upright."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
 from colourizer.photos.decode import (
+    apply_orientation,
+    apply_orientation_to_pixels,
     decode,
-    deep_pixels,
-    jpeg_pixels,
+    decode_16_bit,
+    decode_jpeg_without_pillow,
     open_image,
-    read_scans,
-    refuse_several,
-    turn,
-    turn_pixels,
+    read_grey_scans,
+    refuse_several_pictures,
 )
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.icc import profile_kind
-from colourizer.photos.metadata import collect_metadata
+from colourizer.photos.icc import profile_colour_space
+from colourizer.photos.metadata import read_metadata
 from colourizer.photos.photo import Photo
 from colourizer.photos.pillow_limits import pillow_limits
-from colourizer.photos.pixels import pixels_and_alpha, to_8_bits, without_colour
-from colourizer.photos.sixteen_bit import is_deep_colour, take_half
+from colourizer.photos.pixels import reduce_neutral, split_alpha, to_8_bits
+from colourizer.photos.sixteen_bit import has_16_bit_colours, select_byte
 from colourizer.runtime.parallel import map_ordered
 
 
@@ -50,7 +50,7 @@ def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image
 
 @pillow_limits()
 def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Image.Image:
-    """Read as `read_rgb` does, but leave a photograph larger than suffices where that is quicker.
+    """Read as `read_rgb` does, but without the last resizing: the image may be larger.
 
     Args:
         source: a file's path, or an open file that can be read from any place.
@@ -63,12 +63,12 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
     opened = open_image(source)
     if shortest_side:
         opened.draft(None, (shortest_side, shortest_side))
-    decoded = turn(decode(opened))
+    decoded = apply_orientation(decode(opened))
     if decoded.mode == "RGB" and not decoded.has_transparency_data:
         image = decoded.copy()
         image.info = {}  # Pillow would write some of it into any file
         return image
-    pixels, alpha = pixels_and_alpha(decoded)
+    pixels, alpha = split_alpha(decoded)
     image = Image.fromarray(to_8_bits(pixels)).convert("RGB")
     if alpha is None:
         return image
@@ -86,8 +86,8 @@ def read_photo(
 
     Args:
         source: a file's path, or an open file that can be read from any place.
-        with_scans: read a grey JPEG's scans too.
-        opened: it, as of decoder.open_image, if it is open already; it is closed.
+        with_scans: keep a grey JPEG's entropy-coded scans too.
+        opened: it, as of decode.open_image, if it is open already; it is closed.
 
     Raises:
         PhotoError: it cannot be read.
@@ -103,49 +103,49 @@ def read_photo(
 
 
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
-    refuse_several(source, image)
+    refuse_several_pictures(source, image)
     file_format = str(image.format)
     is_jpeg = file_format in ("JPEG", "MPO")
-    stored = jpeg_pixels(image) if is_jpeg else None
+    stored = decode_jpeg_without_pillow(image) if is_jpeg else None
     if stored is None:
         photo, turned = _read_by_pillow(source, image)
     else:
-        pixels = turn_pixels(stored, image)
+        pixels = apply_orientation_to_pixels(stored, image)
         turned = pixels is not stored
-        photo = Photo(pixels, file_format, None, collect_metadata(source, image))
-    converted = profile_kind(image.info.get("icc_profile") or b"") == "GRAY"
+        photo = Photo(pixels, file_format, None, read_metadata(source, image))
+    converted = profile_colour_space(image.info.get("icc_profile") or b"") == "GRAY"
     if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
-        photo = replace(photo, scans=read_scans(source))
+        photo = replace(photo, scans=read_grey_scans(source))
     image.close()
     return photo
 
 
 def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tuple[Photo, bool]:
-    """Read a photograph; say whether it had to be turned upright."""
+    """Read a photograph; return it, and whether it had to be turned upright."""
     file_format = str(image.format)
-    multiplied = "RGBa" in str(image.tile)
-    if deep := is_deep_colour(image):
-        take_half(image, low=False)
+    premultiplied = "RGBa" in str(image.tile)
+    if deep := has_16_bit_colours(image):
+        select_byte(image, low=False)
     decode(image)
-    kept = collect_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    kept = read_metadata(source, image)  # before turning, which writes EXIF and XMP anew
     as_stored = image.im
-    turn(image)
+    apply_orientation(image)
     turned = image.im is not as_stored
     del as_stored  # as large as the photograph
     if deep:
-        pixels, alpha = deep_pixels(source, image, multiplied)
+        pixels, alpha = decode_16_bit(source, image, premultiplied)
     else:
-        pixels, alpha = pixels_and_alpha(image)
+        pixels, alpha = split_alpha(image)
     if pixels.ndim == 3:
         # Lossy WebP rounds neutral colours to neighbours of grey.
-        pixels = without_colour(pixels, slack=file_format == "WEBP")
+        pixels = reduce_neutral(pixels, tolerance=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
     return Photo(pixels, file_format, alpha, kept), turned
 
 
 def count_pixels(source: Path | BinaryIO) -> int:
-    """Say how many pixels a photograph has, without decoding it.
+    """Return how many pixels a photograph has, without decoding it.
 
     Args:
         source: a file's path, or an open file that can be read from any place.
@@ -157,20 +157,23 @@ def count_pixels(source: Path | BinaryIO) -> int:
         return image.width * image.height
 
 
-def square(image: Image.Image, side: int) -> Image.Image:
-    """Cut the largest centred square out of an image and resize it to side x side."""
-    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
-
-
-def each_photo(paths: Iterable[Path], read: Callable[[Path], Any]) -> Iterator[tuple[Path, Any]]:
-    """Do something with many photographs in threads; give the results in order.
+def map_photos(
+    paths: Iterable[Path],
+    function: Callable[[Path], Any],
+    initializer: Callable[[], object] | None = None,
+) -> Iterator[tuple[Path, Any]]:
+    """Call a function for each of many photographs, in as many threads as there are cores.
 
     Args:
         paths: the photographs.
-        read: is called with each; what it raises is given as a PhotoError in the result's place.
+        function: an exception that it raises is yielded, as a PhotoError, in place of the result.
+        initializer: called once in each thread, before anything else.
+
+    Yields:
+        (path, result), in the order of the paths.
     """
     threads = os.cpu_count() or 1
-    for path, result in map_ordered(paths, read, threads, ahead=2 * threads):
+    for path, result in map_ordered(paths, function, threads, 2 * threads, initializer):
         if isinstance(result, Exception) and not isinstance(result, PhotoError):
             yield path, PhotoError(str(result) or type(result).__name__)
         else:

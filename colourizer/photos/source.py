@@ -1,4 +1,4 @@
-"""A photograph's source: a path, or an open file that is read from any place."""
+"""Sources of photographs: a path, or an open file that can be read from any place."""
 
 import io
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def own_source(source: Path | BinaryIO) -> Path | io.BytesIO:
-    """Give Pillow what it may close when it has read it."""
+def closeable_source(source: Path | BinaryIO) -> Path | io.BytesIO:
+    """Return a source that Pillow may close: a path, or a copy in memory of an open file."""
     return source if isinstance(source, Path) else io.BytesIO(read_content(source))
 
 
 @contextmanager
 def open_source(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a path; of an open file, come back to its place afterwards."""
+    """Yield a path's file, or an open file, whose position is restored afterwards."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             yield file
@@ -27,7 +27,7 @@ def open_source(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def read_content(source: Path | BinaryIO) -> bytes:
-    """Read all of a file."""
+    """Read all of a source."""
     with open_source(source) as file:
         file.seek(0)
         return file.read()

@@ -1,4 +1,4 @@
-"""Rows of pixels, strip by strip, as PNG and TIFF take them."""
+"""Strips of pixel rows, and how zlib compresses them, for PNG and TIFF."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ ZLIB_LEVEL = 1  # higher ones gain some percent on noise and take four times as 
 
 
 def regroup_rows(strips: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
-    """Cut strips of any heights into strips of so many rows; the last may have fewer."""
+    """Yield strips of any heights as strips of equal height; the last may have fewer rows."""
     waiting: list[np.ndarray] = []
     count = 0
     for strip in strips:
@@ -26,7 +26,7 @@ def regroup_rows(strips: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray
 
 
 def deflate_strategy(bits: int) -> int:
-    """Choose how zlib looks for repetitions in values of so many bits."""
-    # Of 16 bits the lower are noise, which hardly ever repeats: looking for repetitions of more
-    # than one byte would gain 4% and take twice as long.
+    """Return zlib's strategy for differences of 8-bit or 16-bit values."""
+    # The lower of 16 bits are noise, which hardly ever repeats: looking for matches of more than
+    # one byte would gain 4% and take twice as long.
     return zlib.Z_RLE if bits == 16 else zlib.Z_DEFAULT_STRATEGY

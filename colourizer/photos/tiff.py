@@ -1,16 +1,25 @@
 """TIFF of 8 and 16 bits, written strip by strip."""
 
-import struct
 import zlib
 from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 
-from colourizer.photos.exif import ICC_PROFILE, LONG, ORIENTATION, SHORT, XMP, Directory
+from colourizer.photos.exif import (
+    ICC_PROFILE,
+    LONG,
+    ORIENTATION,
+    SHORT,
+    XMP,
+    parse_exif,
+    tiff_header,
+)
+from colourizer.photos.metadata import Metadata
 from colourizer.photos.strips import STRIP_BYTES, ZLIB_LEVEL, deflate_strategy, regroup_rows
 
-TIFF_END = 1 << 32  # bytes: the places in a TIFF are numbers of 32 bits
+TIFF_END = 1 << 32  # bytes: offsets in a TIFF have 32 bits
+DEFLATE, RGB, CONTIGUOUS, HORIZONTAL_DIFFERENCES, UNASSOCIATED_ALPHA = 8, 2, 1, 2, 2
 
 
 def write_tiff(
@@ -18,64 +27,70 @@ def write_tiff(
     strips: Iterable[np.ndarray],
     shape: tuple[int, int, int],
     bits: int,
-    tags: Directory,
-    dpi: tuple[float, float] | None = None,
-    per_cm: bool = False,
-    icc_profile: bytes = b"",
-    xmp: bytes = b"",
+    metadata: Metadata,
 ) -> None:
     """Write a TIFF, deflated, with horizontal differences.
 
     Args:
-        file: where it goes; its beginning is written last.
+        file: where it goes; its first bytes are written last.
         strips: (h, W, channels) uint8 or uint16, from top to bottom, of H rows together.
         shape: (H, W, channels); 3 channels, or 4 with alpha.
         bits: 8 or 16.
-        tags: what else it says, and the byte order to write in.
-        dpi: pixels per inch across and down; a resolution among the tags goes first.
-        per_cm: write the resolution per centimetre.
-        icc_profile: a colour profile.
-        xmp: an XMP packet.
+        metadata: its EXIF, resolution, profile and XMP are written; in the byte order of its EXIF.
+
+    Raises:
+        ValueError: the file would have more than 4 GB.
     """
     height, width, channels = shape
-    row_bytes = width * channels * bits // 8
-    rows = min(height, max(1, STRIP_BYTES // row_bytes))
-    numbers = np.dtype(f"{tags.order}u{bits // 8}")
+    directory = parse_exif(metadata.exif)
+    rows_per_strip = min(height, max(1, STRIP_BYTES // (width * channels * bits // 8)))
     file.write(b"\0" * 8)
-    places, sizes, place = [], [], 8
-    for strip in regroup_rows(strips, rows):
-        differences = strip.copy()
-        differences[:, 1:] -= strip[:, :-1]
-        packer = zlib.compressobj(ZLIB_LEVEL, strategy=deflate_strategy(bits))
-        packed = packer.compress(differences.astype(numbers).data) + packer.flush()
-        file.write(packed + b"\0" * (len(packed) % 2))
-        places.append(place)
-        sizes.append(len(packed))
-        place += len(packed) + len(packed) % 2
-        if place >= TIFF_END:
-            raise ValueError("a TIFF ends at 4 GB")
-    tags.put(256, LONG, width)
-    tags.put(257, LONG, height)
-    tags.put(258, SHORT, *[bits] * channels)
-    tags.put(259, SHORT, 8)  # compression: deflate
-    tags.put(262, SHORT, 2)  # what the values mean: RGB
-    tags.put(273, LONG, *places)
-    tags.put(ORIENTATION, SHORT, 1)
-    tags.put(277, SHORT, channels)
-    tags.put(278, LONG, rows)
-    tags.put(279, LONG, *sizes)
-    tags.put(284, SHORT, 1)  # the channels of a pixel lie together
-    tags.put(317, SHORT, 2)  # horizontal differences
+    offsets, sizes = _write_strips(
+        file, regroup_rows(strips, rows_per_strip), np.dtype(f"{directory.order}u{bits // 8}")
+    )
+    directory.put(256, LONG, width)
+    directory.put(257, LONG, height)
+    directory.put(258, SHORT, *[bits] * channels)
+    directory.put(259, SHORT, DEFLATE)
+    directory.put(262, SHORT, RGB)
+    directory.put(273, LONG, *offsets)
+    directory.put(ORIENTATION, SHORT, 1)
+    directory.put(277, SHORT, channels)
+    directory.put(278, LONG, rows_per_strip)
+    directory.put(279, LONG, *sizes)
+    directory.put(284, SHORT, CONTIGUOUS)
+    directory.put(317, SHORT, HORIZONTAL_DIFFERENCES)
     if channels == 4:
-        tags.put(338, SHORT, 2)  # the fourth is alpha, and the others are not multiplied by it
-    if dpi:
-        tags.add_resolution(dpi, per_cm)
-    for tag, content, kind in ((ICC_PROFILE, icc_profile, 7), (XMP, xmp, 1)):
+        directory.put(338, SHORT, UNASSOCIATED_ALPHA)
+    if metadata.dpi:
+        directory.add_resolution(metadata.dpi, metadata.per_cm)
+    for tag, content, kind in ((ICC_PROFILE, metadata.icc_profile, 7), (XMP, metadata.xmp, 1)):
         if content:
-            tags.tags[tag] = (kind, len(content), content)
-    packed = tags.pack(place)
-    if place + len(packed) >= TIFF_END:
+            directory.tags[tag] = (kind, len(content), content)
+    end = file.tell()
+    packed = directory.pack(end)
+    if end + len(packed) >= TIFF_END:
         raise ValueError("a TIFF ends at 4 GB")
     file.write(packed)
     file.seek(0)
-    file.write(struct.pack(f"{tags.order}2sHI", b"II" if tags.order == "<" else b"MM", 42, place))
+    file.write(tiff_header(directory.order, end))
+
+
+def _write_strips(
+    file: BinaryIO, strips: Iterable[np.ndarray], dtype: np.dtype
+) -> tuple[list[int], list[int]]:
+    """Write strips, each compressed on its own; return their offsets and sizes, in bytes."""
+    offsets, sizes = [], []
+    offset = file.tell()
+    for strip in strips:
+        differences = strip.copy()
+        differences[:, 1:] -= strip[:, :-1]
+        packer = zlib.compressobj(ZLIB_LEVEL, strategy=deflate_strategy(8 * dtype.itemsize))
+        packed = packer.compress(differences.astype(dtype).data) + packer.flush()
+        file.write(packed + b"\0" * (len(packed) % 2))
+        offsets.append(offset)
+        sizes.append(len(packed))
+        offset += len(packed) + len(packed) % 2
+        if offset >= TIFF_END:
+            raise ValueError("a TIFF ends at 4 GB")
+    return offsets, sizes

@@ -1,4 +1,4 @@
-"""A coloured photograph -> a file with the alpha and metadata of the grey one."""
+"""A coloured photograph -> a file with the alpha and metadata of the original."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,17 +32,16 @@ def write_photo(
             uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
         target: one of TARGETS; without, the format of `like`, if it has room for colour.
-        tag: what made it, for XMP and EXIF; without, nothing is said.
+        tag: what made it, for XMP and EXIF; without, they do not say.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
     """
-    size = like.pixels.shape[0], like.pixels.shape[1]
     file_format = written_format(like.format, target)
     strips = [strips] if isinstance(strips, np.ndarray) else strips
 
     def write(file: BinaryIO) -> None:
-        encode(file, strips, file_format, size, like.alpha, like.metadata, tag)
+        encode(file, strips, file_format, like, tag)
 
     _write(to, write)
 
@@ -59,10 +58,10 @@ def write_jpeg(
 
     Args:
         to: as of `write_photo`.
-        luma: (H, W) uint8; or scans, which become a part of the file as they are.
+        luma: (H, W) uint8; or scans of a grey JPEG, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
         like: the photograph that it was made from.
-        tag: what made it, for XMP and EXIF; without, nothing is said.
+        tag: what made it, for XMP and EXIF; without, they do not say.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
@@ -78,13 +77,13 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     if not isinstance(to, Path):
         write(to)
         return
-    with errors_of_writing():
+    with wrap_write_errors():
         write_whole(to, write)
 
 
 @contextmanager
-def errors_of_writing() -> Iterator[None]:
-    """Within it, what goes wrong is raised as a PhotoError that says so."""
+def wrap_write_errors() -> Iterator[None]:
+    """Raise what goes wrong within it as a PhotoError."""
     try:
         yield
     except Exception as error:

@@ -1,10 +1,10 @@
-"""XMP packets: what coloured a photograph is added to what was there."""
+"""XMP packets: orientation reset, provenance (what coloured the photograph) added."""
 
 import re
 from xml.sax.saxutils import escape
 
-# An invisible note in XMP, after which a machine can tell a colouring from a record. The IPTC's
-# word for a photograph to which a trained network added something.
+# By this a machine can tell a colourized photograph from an original: the IPTC's term for a
+# photograph to which a trained network added something.
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 HISTORY_STEP = (
     '<rdf:li xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
@@ -21,15 +21,15 @@ EMPTY_XMP = (
 )
 
 
-def new_xmp(xmp: bytes, made_by: str | None) -> bytes:
-    """Say in XMP that the photograph is upright and what made it; all else stays as it is.
+def update_xmp(xmp: bytes, made_by: str | None) -> bytes:
+    """Return the XMP of an upright photograph, with what made it; all else stays as it is.
 
     Args:
         xmp: a packet; empty for none.
-        made_by: a sentence for the history; without it and without a packet there stays none.
+        made_by: a sentence for the history; without it, an empty packet stays empty.
 
     Returns:
-        a packet; where `xmp` is not intelligible, as it was.
+        a packet; one that is broken, as it was.
     """
     try:
         text = xmp.decode("utf-8")
@@ -37,37 +37,43 @@ def new_xmp(xmp: bytes, made_by: str | None) -> bytes:
         return xmp
     text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
     text = re.sub(r"(<tiff:Orientation>)\s*\d+\s*(</)", r"\g<1>1\2", text)
-    if not made_by:
-        return text.encode()
-    made_by = escape(made_by)
-    if not xmp:
-        text = EMPTY_XMP
+    if made_by:
+        text = _add_provenance(text or EMPTY_XMP, escape(made_by))
+    return text.encode()
+
+
+def _add_provenance(text: str, made_by: str) -> str:
+    """Add a step to a packet's history, and the source type and the tool where they are missing."""
     text = re.sub(r"<rdf:RDF([^<>]*)/>", r"<rdf:RDF\1></rdf:RDF>", text)
     end = text.rfind("</rdf:RDF>")
     if end < 0 or made_by in text:
-        return text.encode()
-    statements = ""
+        return text
+    properties = ""
     if "DigitalSourceType" not in text:
-        statements += (
+        properties += (
             f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>"
         )
     if "CreatorTool" not in text:
-        statements += f"<xmp:CreatorTool>{made_by}</xmp:CreatorTool>"
+        properties += f"<xmp:CreatorTool>{made_by}</xmp:CreatorTool>"
     step = HISTORY_STEP.format(made_by)
-    history = text.find("</rdf:Seq>", text.find("<xmpMM:History"))
-    if "<xmpMM:History" in text and 0 <= history < end:
-        text = text[:history] + step + text[history:]
+    history_end = text.find("</rdf:Seq>", text.find("<xmpMM:History"))
+    if "<xmpMM:History" in text and 0 <= history_end < end:
+        text = text[:history_end] + step + text[history_end:]
         end += len(step)
     elif "xmpMM:History" not in text:
-        statements += f"<xmpMM:History><rdf:Seq>{step}</rdf:Seq></xmpMM:History>"
-    if statements:
-        subject = re.search(r"rdf:about\s*=\s*[\"']([^\"'<>]*)[\"']", text)  # one in all a packet
-        description = (
-            f'<rdf:Description rdf:about="{subject[1] if subject else ""}" '
-            'xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
-            'xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" '
-            'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
-            f"{statements}</rdf:Description>"
-        )
-        text = text[:end] + description + text[end:]
-    return text.encode()
+        properties += f"<xmpMM:History><rdf:Seq>{step}</rdf:Seq></xmpMM:History>"
+    return text[:end] + _describe(text, properties) + text[end:]
+
+
+def _describe(text: str, properties: str) -> str:
+    """Return an rdf:Description with properties, about the same subject as a packet's others."""
+    if not properties:
+        return ""
+    subject = re.search(r"rdf:about\s*=\s*[\"']([^\"'<>]*)[\"']", text)  # all have the same
+    return (
+        f'<rdf:Description rdf:about="{subject[1] if subject else ""}" '
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        'xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" '
+        'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+        f"{properties}</rdf:Description>"
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as transform
@@ -19,8 +20,7 @@ from colourizer.curation.derived_copies import find_originals, original_of
 from colourizer.curation.duplicates import find_duplicates
 from colourizer.curation.screening import reason_to_reject
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.files import find_photos, spread
-from colourizer.photos.read import square
+from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.runtime.cli import print_note, progress
 from colourizer.training.crops import (
     Batches,
@@ -131,7 +131,7 @@ def gather(
 
     # Who names a folder to validate on gets the near-grey ones of it too. All of it is looked at,
     # even if only some is used: none of it may be trained on.
-    shown = set(spread(validation_paths, MOST_VALIDATION))
+    shown = set(evenly_spaced(validation_paths, MOST_VALIDATION))
     held_out, squares, hashes = [], [], []
 
     def hold_out(path: Path, rgb: Tensor) -> None:
@@ -216,7 +216,9 @@ def cut_square(rgb: Tensor) -> Tensor:
     Returns:
         rgb (3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
     """
-    return transform.pil_to_tensor(square(transform.to_pil_image(rgb), VALIDATION_SIDE))
+    size = (VALIDATION_SIDE, VALIDATION_SIDE)
+    square = ImageOps.fit(transform.to_pil_image(rgb), size, Image.Resampling.LANCZOS)
+    return transform.pil_to_tensor(square)
 
 
 def stack_squares(squares: list[Tensor]) -> Tensor:
@@ -236,7 +238,7 @@ def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
         shares (K,); they sum to 1.
     """
     shares = torch.zeros(len(centres))
-    for number in spread(range(len(photos)), SHARE_PHOTOS):
+    for number in evenly_spaced(range(len(photos)), SHARE_PHOTOS):
         with suppress(PhotoError):  # a broken one in a shard
             rgb = photos[number]
             ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)

@@ -22,7 +22,7 @@ from colourizer.curation.duplicates import (
 )
 from colourizer.curation.screening import MEASURED_SIDE, PhotoStatistics, measure_photo
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.read import each_photo, read_rgb
+from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import remove_leftovers, write_whole
 from colourizer.runtime.cli import print_note
 from colourizer.runtime.process import give_back_freed_memory
@@ -159,7 +159,7 @@ class PhotoCache:
             Each path with the photograph, or with why it cannot be read. A photograph's pixels are
             in memory first; within the next FILE_BYTES of them, or at the end, they get a place.
         """
-        for path, result in each_photo(paths, self._read):
+        for path, result in map_photos(paths, self._read):
             if isinstance(result, PhotoError):
                 yield path, result
                 continue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colourizer.curation.derived_copies import find_originals, is_copy, original_of
 from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
-from colourizer.photos.files import find_photos, spread
+from colourizer.photos.files import evenly_spaced, find_photos
 
 # One in twenty is held out; of fewer than 400 photographs more, to have LEAST_VALIDATION of them to
 # measure with, but never more than one in five.
@@ -30,7 +30,7 @@ def split(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     originals = find_originals(paths)
     share = max(VALIDATION_SHARE, min(0.2, LEAST_VALIDATION / max(len(originals), 1)))
     held_out = [path for path in originals if _chance(path) < share] or originals[-1:]
-    held_out = spread(held_out, MOST_VALIDATION)
+    held_out = evenly_spaced(held_out, MOST_VALIDATION)
     taken = {original_of(path) for path in held_out}
     return [path for path in paths if original_of(path) not in taken], held_out
 

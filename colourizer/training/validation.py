@@ -11,7 +11,7 @@ from colourizer.colour.metrics import ab_error, colourfulness, psnr
 from colourizer.colour.space import fit_to_gamut, lightness_to_grey, rgb_to_lab, round_to_greys
 from colourizer.network.checkpoint import Network
 from colourizer.network.device import autocast
-from colourizer.photos.files import spread
+from colourizer.photos.files import evenly_spaced
 from colourizer.training.losses import average_to, cross_entropy, loss_of
 from Model_CNN import Model_CNN
 
@@ -87,7 +87,7 @@ def validate(
     """
     totals: dict[str, float] = {}
     pictures = []
-    shown = set(spread(range(len(photos)), SHOWN))
+    shown = set(evenly_spaced(range(len(photos)), SHOWN))
     for first, batch in zip(range(0, len(photos), AT_A_TIME), photos.split(AT_A_TIME), strict=True):
         if stopped():
             return None

@@ -1,4 +1,4 @@
-"""encoder.py: every format holds the pixels, the alpha and what is said, as far as it can."""
+"""encode.py: every format holds the pixels, the alpha and what is said, as far as it can."""
 
 import io
 from xml.etree import ElementTree
@@ -11,6 +11,7 @@ from support.scenes import scene
 
 from colourizer.photos.encode import encode
 from colourizer.photos.errors import PhotoError
+from colourizer.photos.metadata import Metadata
 from colourizer.photos.photo import Photo
 from colourizer.photos.read import read_photo
 from colourizer.photos.write import write_jpeg, write_photo
@@ -30,13 +31,13 @@ XMP = (
 )
 
 
-def said() -> dict:
+def described() -> Metadata:
     exif = Image.Exif()
     exif[0x010E] = "aunt Mary, 1931"
     exif.get_ifd(ExifTags.IFD.Exif)[0x927C] = b"maker's note" * 9
     exif.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
     content = exif.tobytes().removeprefix(b"Exif\0\0")
-    return {"exif": content, "xmp": XMP, "icc_profile": PROFILE, "dpi": (300.0, 300.0)}
+    return Metadata(content, XMP, PROFILE, dpi=(300.0, 300.0))
 
 
 def encoded(strips, like: Photo, **options) -> io.BytesIO:
@@ -54,7 +55,7 @@ def cut(values: np.ndarray, *heights: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_strips_of_any_heights_make_the_same_file_as_one(file_format, dtype):
     pixels = RGB if dtype == np.uint8 else DEEP
-    like = Photo(pixels, file_format, metadata=said())
+    like = Photo(pixels, file_format, metadata=described())
     whole = encoded(pixels, like, tag=TAG).getvalue()
     if dtype == np.uint8 or file_format != "PNG":  # a deep PNG's are compressed one by one
         assert encoded(iter(cut(pixels, 1, 30, 7)), like, tag=TAG).getvalue() == whole
@@ -107,16 +108,16 @@ def test_alpha_is_left_out_where_there_is_no_room(file_format):
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("tag", [None, TAG])
 def test_all_that_was_said_is_said_again(file_format, pixels, tag):
-    file = encoded(pixels, Photo(pixels, file_format, metadata=said()), tag=tag)
+    file = encoded(pixels, Photo(pixels, file_format, metadata=described()), tag=tag)
     photo = read_photo(file)
     if file_format in ("WEBP", "AVIF"):
         with Image.open(file) as image:
             assert [image.getexif()[tag] for tag in (0x011A, 0x011B, 0x0128)] == [300, 300, 2]
     else:
-        assert photo.metadata["dpi"] == pytest.approx((300, 300), rel=1e-4)
+        assert photo.metadata.dpi == pytest.approx((300, 300), rel=1e-4)
     if file_format == "BMP":
         return
-    assert photo.metadata["icc_profile"] == PROFILE
+    assert photo.metadata.icc_profile == PROFILE
     with Image.open(file) as image:
         exif = image.getexif()
         assert exif[0x010E] == "aunt Mary, 1931"
@@ -131,7 +132,7 @@ def test_all_that_was_said_is_said_again(file_format, pixels, tag):
         assert b'dc:source="box 12"' in xmp
         assert TAG in [element.text for element in ElementTree.fromstring(xmp).iter()]
     again = read_photo(encoded(pixels, photo, tag=tag))  # a second time changes nothing
-    assert again.metadata["xmp"] == photo.metadata["xmp"]
+    assert again.metadata.xmp == photo.metadata.xmp
     with Image.open(file) as image:
         assert image.getexif()[0x010E] == "aunt Mary, 1931"
 
@@ -144,8 +145,8 @@ def test_a_makers_note_stays_in_its_place(file_format):
     for tag in range(0x9290, 0x9293):  # digits of seconds, which Pillow would put elsewhere
         exif.get_ifd(ExifTags.IFD.Exif)[tag] = "0123456"
     before = exif.tobytes().removeprefix(b"Exif\0\0") + b"behind all directories"
-    photo = read_photo(encoded(RGB, Photo(RGB, file_format, metadata={"exif": before}), tag=TAG))
-    after = photo.metadata["exif"]
+    photo = read_photo(encoded(RGB, Photo(RGB, file_format, metadata=Metadata(before)), tag=TAG))
+    after = photo.metadata.exif
     assert after.index(b"maker's note") == before.index(b"maker's note")
     assert b"behind all directories" in after  # where some makers' notes point to
 
@@ -153,9 +154,10 @@ def test_a_makers_note_stays_in_its_place(file_format):
 def test_a_tag_needs_nothing_to_stand_on():
     for file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         photo = read_photo(encoded(RGB, Photo(RGB, file_format), tag=TAG))
-        assert TAG.encode() in photo.metadata["exif"]
-        assert TAG.encode() in photo.metadata["xmp"]
-        assert not {"exif", "xmp"} & set(read_photo(encoded(RGB, Photo(RGB, file_format))).metadata)
+        assert TAG.encode() in photo.metadata.exif
+        assert TAG.encode() in photo.metadata.xmp
+        untagged = read_photo(encoded(RGB, Photo(RGB, file_format))).metadata
+        assert untagged.exif == untagged.xmp == b""
 
 
 def test_a_tag_leaves_the_pixels_alone():
@@ -168,11 +170,11 @@ def test_a_tag_leaves_the_pixels_alone():
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_a_photo_can_be_written_in_another_format(target):
-    photo = read_photo(encoded(RGB, Photo(RGB, "PNG", ALPHA, said()), target=target, tag=TAG))
+    photo = read_photo(encoded(RGB, Photo(RGB, "PNG", ALPHA, described()), target=target, tag=TAG))
     assert photo.format == target.upper()
     assert (photo.alpha is None) == (target == "jpeg")
-    assert photo.metadata["icc_profile"] == PROFILE
-    assert b"aunt Mary, 1931" in photo.metadata["exif"]
+    assert photo.metadata.icc_profile == PROFILE
+    assert b"aunt Mary, 1931" in photo.metadata.exif
 
 
 @pytest.mark.parametrize("alpha", [None, ALPHA])
@@ -184,7 +186,7 @@ def test_a_lossless_webp_stays_lossless(tmp_path, alpha):
     photo = read_photo(encoded(RGB[::-1], read_photo(tmp_path / "a.webp")))
     assert np.array_equal(photo.pixels, RGB[::-1])
     image.save(tmp_path / "a.webp")
-    assert not read_photo(tmp_path / "a.webp").metadata["lossless"]
+    assert not read_photo(tmp_path / "a.webp").metadata.lossless
 
 
 def decoded_ycbcr(file: io.BytesIO) -> np.ndarray:
@@ -214,14 +216,14 @@ def test_luma_and_chroma_go_into_a_jpeg_as_they_are(size):
     luma = np.asarray(scene(0).convert("L"))[: size[0], : size[1]]
     file = io.BytesIO()
     write_jpeg(
-        file, luma, half_planes(luma, 90, 150), Photo(luma, "JPEG", metadata=said()), tag=TAG
+        file, luma, half_planes(luma, 90, 150), Photo(luma, "JPEG", metadata=described()), tag=TAG
     )
     stored = decoded_ycbcr(file)
     assert stored.shape == (*size, 3)
     assert np.abs(stored[..., 1:] - [90, 150]).max() <= 1
     assert np.abs(stored[..., 0] - luma).mean() < 2
     rgb = encoded(
-        np.repeat(luma[..., None], 3, axis=2), Photo(luma, "JPEG", metadata=said()), tag=TAG
+        np.repeat(luma[..., None], 3, axis=2), Photo(luma, "JPEG", metadata=described()), tag=TAG
     )
     ours, pillows = (read_photo(io.BytesIO(f.getvalue())).metadata for f in (file, rgb))
     assert ours == pillows
@@ -254,11 +256,11 @@ def test_a_grey_jpegs_own_luma_stays_bit_for_bit_in_colour(how):
 
 
 def test_a_resolution_per_centimetre_stays_one():
-    metadata = {"dpi": (118 * 2.54, 118 * 2.54), "per_cm": True}
+    metadata = Metadata(dpi=(118 * 2.54, 118 * 2.54), per_cm=True)
     file = encoded(RGB, Photo(RGB, "JPEG", metadata=metadata))
     with Image.open(file) as image:
         assert (image.info["jfif_unit"], image.info["jfif_density"]) == (2, (118, 118))
-    assert read_photo(file).metadata["per_cm"]
+    assert read_photo(file).metadata.per_cm
     file = encoded(RGB, Photo(RGB, "TIFF", metadata=metadata))
     with tifffile.TiffFile(file) as tiff:
         assert tiff.pages[0].tags["ResolutionUnit"].value == 3
@@ -268,7 +270,7 @@ def test_a_resolution_per_centimetre_stays_one():
 def test_no_resolution_is_made_up():
     for file_format in FORMATS:
         first = read_photo(encoded(RGB, Photo(RGB, file_format), tag=TAG))
-        assert "dpi" not in first.metadata or file_format == "BMP"  # Pillow's BMP always says 96
+        assert first.metadata.dpi is None or file_format == "BMP"  # Pillow's BMP always says 96
 
 
 def test_a_tiffs_own_tags_and_unit_come_back(tmp_path):
@@ -297,20 +299,19 @@ def test_comments_and_texts_and_iptc_stay(tmp_path):
         assert image.info["comment"] == b"from the attic"
         assert ("APP13", iptc) in image.applist
     for pixels in (RGB, DEEP):
-        like = Photo(pixels, "PNG", metadata={"texts": {"Title": "aünt Mary"}})
-        assert read_photo(encoded(pixels, like)).metadata["texts"] == {"Title": "aünt Mary"}
+        like = Photo(pixels, "PNG", metadata=Metadata(texts=(("Title", "aünt Mary"),)))
+        assert read_photo(encoded(pixels, like)).metadata == like.metadata
 
 
 def test_too_much_for_a_jpeg_is_left_out_and_the_tag_stays():
     big = b"II*\0\x08\0\0\0\x01\0\x0e\x01\x07\0" + (70_000).to_bytes(4, "little")
     big += b"\x1a\0\0\0\0\0\0\0" + bytes(70_000)
-    metadata = {"exif": big, "xmp": XMP.replace(b"box 12", b"box" * 30_000), "dpi": (70.0, 70.0)}
+    metadata = Metadata(big, XMP.replace(b"box 12", b"box" * 30_000), dpi=(70.0, 70.0))
     photo = read_photo(encoded(RGB, Photo(RGB, "JPEG", metadata=metadata), tag=TAG))
-    assert TAG.encode() in photo.metadata["exif"]
-    assert TAG.encode() in photo.metadata["xmp"]
+    assert TAG.encode() in photo.metadata.exif
+    assert TAG.encode() in photo.metadata.xmp
     assert (
-        len(read_photo(encoded(RGB, Photo(RGB, "PNG", metadata=metadata))).metadata["exif"])
-        > 70_000
+        len(read_photo(encoded(RGB, Photo(RGB, "PNG", metadata=metadata))).metadata.exif) > 70_000
     )
 
 
@@ -351,11 +352,11 @@ def test_a_deep_photo_is_never_whole_in_memory_while_it_is_written(tmp_path):
     import tracemalloc
 
     strip = np.random.default_rng(0).integers(0, 65536, (8, 500, 3), dtype=np.uint16)
-    size = (2000, 500)
+    like = Photo(np.zeros((2000, 500), dtype=np.uint8), "PNG")
     for file_format in ("PNG", "TIFF"):
         with (tmp_path / "a").open("w+b") as file:
             tracemalloc.start()
-            encode(file, (strip for _ in range(250)), file_format, size, None, {})
+            encode(file, (strip for _ in range(250)), file_format, like)
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
         assert peak < 2000 * 500 * 6 / 2

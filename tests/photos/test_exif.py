@@ -1,4 +1,4 @@
-"""metadata.py: tags and XMP stay as they were, but for what changed."""
+"""exif.py, xmp.py: tags and XMP stay as they were, but for what changed."""
 
 import io
 import struct
@@ -10,8 +10,14 @@ import tifffile
 from PIL import ExifTags, Image
 from support.scenes import scene
 
-from colourizer.photos.exif import MOST_DIRECTORIES, exif_of_tiff, new_exif, read_tags, tiff_pages
-from colourizer.photos.xmp import new_xmp
+from colourizer.photos.exif import (
+    MAX_DIRECTORIES,
+    count_tiff_pages,
+    extract_exif,
+    read_tags,
+    update_exif,
+)
+from colourizer.photos.xmp import update_xmp
 
 MADE_BY = "colourized with Image Colourizer, model M & N, version 0123abcd"
 MAKER_NOTE = bytes(range(256)) * 3
@@ -39,7 +45,7 @@ def as_pillow_reads(content: bytes) -> Image.Exif:
 @pytest.mark.parametrize("software", [None, MADE_BY])
 def test_exif_says_upright_and_who_and_all_else_as_before(order, software):
     before = exif(order)
-    after = new_exif(before, software)
+    after = update_exif(before, software)
     old, new = as_pillow_reads(before), as_pillow_reads(after)
     assert new[0x0112] == 1
     assert new[0x0131] == (f"Scanner 1.0; {MADE_BY}" if software else "Scanner 1.0")
@@ -50,23 +56,23 @@ def test_exif_says_upright_and_who_and_all_else_as_before(order, software):
 
 
 def test_the_maker_is_named_once_however_often_it_is_said():
-    twice = as_pillow_reads(new_exif(new_exif(exif(), MADE_BY), MADE_BY))
+    twice = as_pillow_reads(update_exif(update_exif(exif(), MADE_BY), MADE_BY))
     assert twice[0x0131].count(MADE_BY) == 1
 
 
 def test_exif_can_leave_orientation_out():
-    assert 0x0112 not in as_pillow_reads(new_exif(exif(), None, keep_orientation=False))
+    assert 0x0112 not in as_pillow_reads(update_exif(exif(), None, keep_orientation=False))
 
 
 @pytest.mark.parametrize("broken", [b"no EXIF", b"II*\0\xff\xff\xff\x7f", exif()[:20], b"II*\0"])
 def test_broken_exif_gives_way_to_what_is_to_be_said(broken):
-    assert as_pillow_reads(new_exif(broken, MADE_BY))[0x0131] == MADE_BY
-    assert new_exif(broken, None) == b""
+    assert as_pillow_reads(update_exif(broken, MADE_BY))[0x0131] == MADE_BY
+    assert update_exif(broken, None) == b""
 
 
 def test_of_nothing_comes_nothing_and_of_a_maker_a_maker():
-    assert new_exif(b"", None) == new_xmp(b"", None) == b""
-    assert dict(as_pillow_reads(new_exif(b"", MADE_BY))) == {0x0131: MADE_BY}
+    assert update_exif(b"", None) == update_xmp(b"", None) == b""
+    assert dict(as_pillow_reads(update_exif(b"", MADE_BY))) == {0x0131: MADE_BY}
 
 
 def test_a_tiff_gives_its_tags_but_not_how_it_is_stored(tmp_path):
@@ -78,7 +84,7 @@ def test_a_tiff_gives_its_tags_but_not_how_it_is_stored(tmp_path):
                      metadata=None, extratags=extra, resolution=(30, 40),
                      resolutionunit=3, **options)  # fmt: skip
     with (tmp_path / "a.tif").open("rb") as file:
-        found = read_tags(io.BytesIO(exif_of_tiff(file)))
+        found = read_tags(io.BytesIO(extract_exif(file)))
     assert found.tags[270][2] == b"aunt Mary\0"
     assert found.tags[315][2] == b"uncle Fred\0"
     assert found.tags[65000][2] == b"house"
@@ -96,14 +102,14 @@ def test_pages_are_counted_but_not_their_small_copies(tmp_path):
     counts = {}
     for name in ("3.tif", "1.tif"):
         with (tmp_path / name).open("rb") as file:
-            counts[name] = tiff_pages(file)
+            counts[name] = count_tiff_pages(file)
     assert counts == {"3.tif": 3, "1.tif": 1}
 
 
 def test_directories_in_a_ring_come_to_an_end():
     ring = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<HHHIII", 1, 254, 4, 1, 0, 8)
-    assert tiff_pages(io.BytesIO(ring)) == 1
-    endless = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", MOST_DIRECTORIES + 1)
+    assert count_tiff_pages(io.BytesIO(ring)) == 1
+    endless = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", MAX_DIRECTORIES + 1)
     with pytest.raises(ValueError, match="too many"):
         read_tags(io.BytesIO(endless + bytes(10**6)))
 
@@ -137,18 +143,18 @@ TIFF_NAME = "{http://ns.adobe.com/tiff/1.0/}Orientation"
 
 @pytest.mark.parametrize("before", [b"", LIGHTROOM, ELEMENT, BARE])
 def test_xmp_stays_xml_and_names_the_maker_once(before):
-    after = new_xmp(before, MADE_BY)
+    after = update_xmp(before, MADE_BY)
     root = ElementTree.fromstring(after)
     texts = [element.text for element in root.iter() if element.tag.endswith("parameters")]
     assert texts == [MADE_BY]
-    assert new_xmp(after, MADE_BY) == after
+    assert update_xmp(after, MADE_BY) == after
     types = [element.text for element in root.iter() if element.tag.endswith("SourceType")]
     assert len(types) == 1
     assert types[0].endswith("compositeWithTrainedAlgorithmicMedia")
 
 
 def test_xmp_keeps_what_was_there_and_says_upright():
-    after = new_xmp(LIGHTROOM, MADE_BY)
+    after = update_xmp(LIGHTROOM, MADE_BY)
     for part in (b'xmp:CreatorTool="Lightroom"', b'xmp:Rating="4"', b'stEvt:action="derived"'):
         assert part in after
     assert b"<xmp:CreatorTool>" not in after
@@ -158,15 +164,15 @@ def test_xmp_keeps_what_was_there_and_says_upright():
     assert subjects == {"uuid:1"}  # another would make it another thing's description
     steps = next(e for e in root.iter() if e.tag.endswith("Seq"))
     assert len(steps) == 2
-    assert next(ElementTree.fromstring(new_xmp(ELEMENT, None)).iter(TIFF_NAME)).text == "1"
-    assert new_xmp(LIGHTROOM, None) == LIGHTROOM.replace(b'tion="8"', b'tion="1"')
+    assert next(ElementTree.fromstring(update_xmp(ELEMENT, None)).iter(TIFF_NAME)).text == "1"
+    assert update_xmp(LIGHTROOM, None) == LIGHTROOM.replace(b'tion="8"', b'tion="1"')
 
 
 @pytest.mark.parametrize("broken", [b"\xff\xfe<\0x\0", b"<x:xmpmeta", b"hello"])
 def test_xmp_that_is_none_stays_as_it_is(broken):
-    assert new_xmp(broken, MADE_BY) == broken
+    assert update_xmp(broken, MADE_BY) == broken
 
 
 def test_xmp_of_megabytes_made_to_be_slow_is_not():
     for part in (b"<xmpMM:History><rdf:Seq>", b'tiff:Orientation="', b"<rdf:RDF ", b"rdf:about "):
-        assert new_xmp(part * 100_000 + b"</rdf:RDF>", MADE_BY)
+        assert update_xmp(part * 100_000 + b"</rdf:RDF>", MADE_BY)

@@ -1,4 +1,4 @@
-"""colour_profiles.py: values mean what the file's own profile says."""
+"""icc.py: values mean what the file's own profile says."""
 
 import io
 import struct
@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from colourizer.photos.icc import _grey_srgb, cmyk_to_srgb, grey_to_srgb, profile_kind
+from colourizer.photos.icc import (
+    cmyk_to_srgb,
+    grey_srgb_profile,
+    grey_to_srgb,
+    profile_colour_space,
+)
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def grey_gamma(gamma: float) -> bytes:
     """Write a profile of grey with a gamma: that of sRGB with another curve."""
-    profile = bytearray(_grey_srgb())
+    profile = bytearray(grey_srgb_profile())
     place, size = struct.unpack(">2I", profile[profile.index(b"kTRC") + 4 :][:8])
     profile[place : place + size] = (
         b"curv" + struct.pack(">2IH", 0, 1, round(gamma * 256)) + b"\0" * (size - 14)
@@ -53,10 +58,10 @@ def test_grey_goes_through_its_profile_as_little_cms_says():
 
 def test_grey_on_srgbs_curve_stays_as_it_is():
     every = np.arange(65536, dtype=np.uint16)[None]
-    assert np.abs(grey_to_srgb(every, _grey_srgb()).astype(int) - every).max() <= 1
+    assert np.abs(grey_to_srgb(every, grey_srgb_profile()).astype(int) - every).max() <= 1
 
 
-@pytest.mark.parametrize("broken", [b"", b"no profile", _grey_srgb()[:200], b"\xff" * 300])
+@pytest.mark.parametrize("broken", [b"", b"no profile", grey_srgb_profile()[:200], b"\xff" * 300])
 def test_a_broken_profile_changes_nothing(broken):
     every = np.arange(256, dtype=np.uint8)[None]
     assert np.array_equal(grey_to_srgb(every, broken), every)
@@ -67,13 +72,13 @@ def test_a_broken_profile_changes_nothing(broken):
 def test_cmyk_goes_through_its_profile():
     # Of a real one we have none that may be shared: this one says that all inks are white.
     white = cmyk_that_is_white()
-    assert profile_kind(white) == "CMYK"
+    assert profile_colour_space(white) == "CMYK"
     image = cmyk_to_srgb(Image.new("CMYK", (2, 2), (10, 20, 30, 40)), white)
     assert image.mode == "RGB"
     assert np.asarray(image).min() > 250
 
 
 def test_profiles_are_told_apart():
-    assert profile_kind(SRGB.tobytes()) == "RGB"
-    assert profile_kind(_grey_srgb()) == "GRAY"
-    assert profile_kind(b"RGB " * 40) == ""
+    assert profile_colour_space(SRGB.tobytes()) == "RGB"
+    assert profile_colour_space(grey_srgb_profile()) == "GRAY"
+    assert profile_colour_space(b"RGB " * 40) == ""

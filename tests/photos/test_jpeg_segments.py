@@ -1,4 +1,4 @@
-"""jpeg_scans.py: grey JPEGs become the components of one in colour, bit for bit."""
+"""jpeg_segments.py: grey JPEGs become the components of one in colour, bit for bit."""
 
 import io
 import random
@@ -11,17 +11,18 @@ from support.scenes import scene
 from colourizer.photos.jpeg_segments import (
     DQT,
     DRI,
-    MOST_EXIF,
-    MOST_XMP,
+    MAX_EXIF,
+    MAX_XMP,
     PROGRESSIVE,
     SOS,
     START,
     GreyScans,
-    grey_scans,
+    after_app_segments,
     join_scans,
-    say,
-    what_is_not_said,
+    parse_grey_scans,
+    write_app_segments,
 )
+from colourizer.photos.metadata import Metadata
 
 KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
 
@@ -34,7 +35,7 @@ def jpeg(values: np.ndarray | Image.Image, **how) -> bytes:
 
 
 def taken_apart(values: np.ndarray, **how) -> GreyScans:
-    scans = grey_scans(jpeg(values, **how))
+    scans = parse_grey_scans(jpeg(values, **how))
     assert scans
     return scans
 
@@ -44,7 +45,7 @@ def noise(height: int, width: int, seed: int) -> np.ndarray:
     return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
 
 
-SAID = say((1, 300, 300), comment=b"aunt Mary")
+SEGMENTS = write_app_segments(Metadata(dpi=(300, 300), comment=b"aunt Mary"))
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,8 @@ SAID = say((1, 300, 300), comment=b"aunt Mary")
         {},
         {"exif": b"MM\0*\0\0\0\x08" + bytes(6)},
         {"xmp": b"<x:xmpmeta/>", "comment": b"aunt Mary"},
-        {"exif": b"e" * MOST_EXIF, "xmp": b"x" * MOST_XMP, "comment": b"c" * 65533},
-        {"icc_profile": b"p" * 65519, "photoshop": [b"Photoshop 3.0\0", b"more"]},
+        {"exif": b"e" * MAX_EXIF, "xmp": b"x" * MAX_XMP, "comment": b"c" * 65533},
+        {"icc_profile": b"p" * 65519, "photoshop": (b"Photoshop 3.0\0", b"more")},
         {"icc_profile": b"p" * 200_000},
     ],
     ids=lambda said: " ".join(said) or "nothing",
@@ -68,8 +69,8 @@ def test_what_is_said_is_what_pillow_says(said, dpi):
         parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in said["photoshop"]]
         pillows["extra"] = b"".join(parts)
     theirs = jpeg(Image.new("YCbCr", (1, 1)), **pillows, **({"dpi": dpi} if dpi else {}))
-    ours = START + say((1, *dpi) if dpi else (0, 1, 1), **said)
-    assert ours + bytes(what_is_not_said(theirs)) == theirs
+    ours = START + write_app_segments(Metadata(dpi=dpi, **said))
+    assert ours + bytes(after_app_segments(theirs)) == theirs
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_what_is_said_is_what_pillow_says(said, dpi):
 )
 def test_what_has_no_room_is_refused(too_much):
     with pytest.raises((ValueError, OverflowError)):
-        say(**too_much)
+        write_app_segments(Metadata(**too_much))
 
 
 @pytest.mark.parametrize("how", KINDS, ids=lambda how: " ".join(how) or "baseline")
@@ -90,13 +91,13 @@ def test_each_component_decodes_as_the_grey_jpeg_that_it_was(size, how):
     table = [[3] * 64]
     planes = (taken_apart(luma, quality=60, **how),)
     planes += tuple(taken_apart(c, qtables=table, **like) for c in chromas)
-    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+    with Image.open(io.BytesIO(join_scans(SEGMENTS, planes))) as image:
         assert (image.size, image.mode) == (size[::-1], "RGB")
         assert image.info["comment"] == b"aunt Mary"
         assert image.info["dpi"] == (300, 300)
         image.draft("L", None)
         assert np.array_equal(image, Image.open(io.BytesIO(jpeg(luma, quality=60, **how))))
-    with Image.open(io.BytesIO(join_scans(SAID, planes))) as image:
+    with Image.open(io.BytesIO(join_scans(SEGMENTS, planes))) as image:
         image.draft("YCbCr", image.size)
         stored = np.asarray(image)[::2, ::2, 1:].astype(int)
     assert np.abs(stored - np.stack(chromas, axis=-1)).max() <= 8  # a decoder makes them smooth
@@ -107,7 +108,7 @@ def test_a_file_without_colour_is_what_it_was_before():
     luma = np.asarray(scene(0).convert("L"))
     chroma = np.full((24, 32), 128, np.uint8)
     parts = [taken_apart(values) for values in (luma, chroma, chroma)]
-    joined = join_scans(SAID, tuple(parts))
+    joined = join_scans(SEGMENTS, tuple(parts))
     (compressed,) = (body for marker, body in parts[0].rest if marker == SOS)
     assert compressed[6:] in joined
 
@@ -124,7 +125,7 @@ def test_a_file_without_colour_is_what_it_was_before():
     ids=["colour", "cmyk", "empty", "start", "gif"],
 )
 def test_what_is_not_a_grey_jpeg_is_not_taken_apart(other):
-    assert grey_scans(other) is None
+    assert parse_grey_scans(other) is None
 
 
 @pytest.mark.parametrize(
@@ -134,15 +135,15 @@ def test_what_is_not_a_grey_jpeg_is_not_taken_apart(other):
 )
 def test_rare_kinds_are_not_taken_apart(place, value):
     content = bytearray(jpeg(noise(9, 9, 0)))
-    assert grey_scans(bytes(content))
+    assert parse_grey_scans(bytes(content))
     content[content.index(b"\xff\xc0") + place] = value
-    assert grey_scans(bytes(content)) is None
+    assert parse_grey_scans(bytes(content)) is None
 
 
 def test_a_torn_file_is_not_taken_apart_wherever_it_is_torn():
     content = jpeg(noise(40, 40, 0), restart_marker_rows=1)
-    assert all(grey_scans(content[:n]) is None for n in range(len(content)))
-    assert grey_scans(content + b"what a phone adds") == grey_scans(content)
+    assert all(parse_grey_scans(content[:n]) is None for n in range(len(content)))
+    assert parse_grey_scans(content + b"what a phone adds") == parse_grey_scans(content)
 
 
 def test_what_decodes_of_a_damaged_file_is_the_luma_of_the_joined_one():
@@ -159,12 +160,12 @@ def test_what_decodes_of_a_damaged_file_is_the_luma_of_the_joined_one():
             expected = np.asarray(Image.open(io.BytesIO(content), formats=["JPEG"]))
         except Exception:  # as Pillow raises seven kinds of it
             continue
-        luma = grey_scans(bytes(content))
+        luma = parse_grey_scans(bytes(content))
         if luma is None or luma.size != (48, 64):
             continue
         like = {"progressive": luma.frame == PROGRESSIVE}
         colours = taken_apart(chroma, qtables=table, **like)
-        with Image.open(io.BytesIO(join_scans(SAID, (luma, colours, colours)))) as image:
+        with Image.open(io.BytesIO(join_scans(SEGMENTS, (luma, colours, colours)))) as image:
             image.draft("L", None)
             assert np.array_equal(image, expected)
         alike += 1
@@ -174,10 +175,10 @@ def test_what_decodes_of_a_damaged_file_is_the_luma_of_the_joined_one():
 def test_planes_that_do_not_belong_together_are_refused():
     luma, half = taken_apart(noise(16, 16, 0)), taken_apart(noise(8, 8, 0))
     with pytest.raises(ValueError, match="half the luma's size"):
-        join_scans(SAID, (luma, luma, half))
+        join_scans(SEGMENTS, (luma, luma, half))
     progressive = taken_apart(noise(8, 8, 0), progressive=True)
     with pytest.raises(ValueError, match="progressive"):
-        join_scans(SAID, (luma, half, progressive))
+        join_scans(SEGMENTS, (luma, half, progressive))
 
 
 def test_a_quantization_table_of_another_number_and_restarts_stay_the_lumas():
@@ -186,10 +187,10 @@ def test_a_quantization_table_of_another_number_and_restarts_stay_the_lumas():
     frame = content.index(b"\xff\xc0") + 12
     renumbered = bytearray(content)
     renumbered[table], renumbered[frame] = 2, 2
-    luma = grey_scans(bytes(renumbered))
+    luma = parse_grey_scans(bytes(renumbered))
     assert luma and luma.table == 2
     chroma = taken_apart(np.full((20, 12), 90, np.uint8))
-    joined = join_scans(SAID, (luma, chroma, chroma))
+    joined = join_scans(SEGMENTS, (luma, chroma, chroma))
     assert joined.count(bytes((0xFF, DRI))) == 2  # on, and off again for the chromas
     with Image.open(io.BytesIO(joined)) as image:
         image.draft("L", None)

@@ -1,4 +1,4 @@
-"""pixel_formats.py: every mode that a file can have comes out as grey or sRGB, and alpha."""
+"""pixels.py: every mode that a file can have comes out as grey or sRGB, and alpha."""
 
 import io
 
@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image, ImageCms
 from support.scenes import scene
 
-from colourizer.photos.pixels import to_8_bits, to_16_bits, without_colour
+from colourizer.photos.pixels import reduce_neutral, to_8_bits, to_16_bits
 from colourizer.photos.read import read_photo, read_rgb
 from colourizer.photos.write import write_photo
 
@@ -127,10 +127,10 @@ def test_depths_change_without_a_shift():
     assert np.array_equal(to_8_bits(deep), (deep / 257).round().astype(np.uint8))
 
 
-def test_slack_is_what_it_says():
+def test_tolerance_is_what_it_says():
     nearly = np.full((300, 4, 3), 100, np.uint8)
     nearly[299, 3] = (101, 100, 99)
-    assert without_colour(nearly).ndim == 3
-    assert without_colour(nearly, slack=1).shape == (300, 4)
+    assert reduce_neutral(nearly).ndim == 3
+    assert reduce_neutral(nearly, tolerance=1).shape == (300, 4)
     nearly[299, 3, 0] = 102
-    assert without_colour(nearly, slack=1).ndim == 3
+    assert reduce_neutral(nearly, tolerance=1).ndim == 3

@@ -1,4 +1,4 @@
-"""strip_files.py: sixteen bits come and go whole; other readers agree."""
+"""png.py, tiff.py: sixteen bits come and go whole; other readers agree."""
 
 import io
 import zlib
@@ -10,7 +10,8 @@ from PIL import Image
 from support.scenes import scene
 
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.exif import Directory
+from colourizer.photos.exif import Directory, tiff_header
+from colourizer.photos.metadata import Metadata
 from colourizer.photos.png import write_png
 from colourizer.photos.read import read_photo
 from colourizer.photos.tiff import write_tiff
@@ -33,7 +34,7 @@ def test_a_png_is_read_as_it_was_written(size, channels, bits):
     values = deep(0, *size, channels) >> (16 - bits)
     values = values.astype(f"u{bits // 8}")
     file = io.BytesIO()
-    write_png(file, cut(values, 5), values.shape, bits)
+    write_png(file, cut(values, 5), values.shape, bits, Metadata())
     photo = read_photo(file)
     assert np.array_equal(photo.pixels, values[..., :3])
     if channels == 4:
@@ -46,14 +47,14 @@ def test_a_png_is_read_as_it_was_written(size, channels, bits):
 def test_a_smooth_deep_png_is_smaller_than_its_values():
     ramp = np.broadcast_to(np.arange(0, 51200, 200, dtype=np.uint16)[None, :, None], (64, 256, 3))
     file = io.BytesIO()
-    write_png(file, cut(ramp, 16), ramp.shape, 16)
+    write_png(file, cut(ramp, 16), ramp.shape, 16, Metadata())
     assert file.tell() < ramp.nbytes / 20
 
 
 def test_a_png_of_8_bits_is_about_as_small_as_pillows():
     values = np.asarray(scene(1, 300, 400))
     file, pillows = io.BytesIO(), io.BytesIO()
-    write_png(file, cut(values, 16), values.shape, 8)
+    write_png(file, cut(values, 16), values.shape, 8, Metadata())
     Image.fromarray(values).save(pillows, "PNG", compress_level=1)
     assert file.tell() < 1.1 * pillows.tell()
 
@@ -64,13 +65,15 @@ def test_a_png_of_8_bits_is_about_as_small_as_pillows():
 def test_a_tiff_is_read_by_others_as_it_was_written(tmp_path, order, bits, channels):
     values = deep(1, 90, 1001, channels) >> (16 - bits)
     values = values.astype(np.uint8 if bits == 8 else np.uint16)
+    exif = tiff_header(order, 8) + Directory(order).pack(8)
     with (tmp_path / "a.tif").open("w+b") as file:
-        write_tiff(file, cut(values, 7), values.shape, bits, Directory(order), (300.5, 300.5))
+        metadata = Metadata(exif, dpi=(300.5, 300.5))
+        write_tiff(file, cut(values, 7), values.shape, bits, metadata)
     photo = read_photo(tmp_path / "a.tif")
     assert np.array_equal(photo.pixels, values[..., :3])
     if channels == 4:
         assert np.array_equal(photo.alpha, values[..., 3])
-    assert photo.metadata["dpi"] == pytest.approx((300.5, 300.5))
+    assert photo.metadata.dpi == pytest.approx((300.5, 300.5))
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         page = tiff.pages[0]
         assert page.shape == values.shape
@@ -137,7 +140,7 @@ def test_deep_grey_with_alpha_is_read_from_png():
     rows = np.stack((grey, alpha), axis=2).astype(">u2").tobytes()
     rows = b"".join(b"\0" + rows[y : y + 44] for y in range(0, len(rows), 44))
     file = io.BytesIO()
-    write_png(file, [np.zeros((9, 11, 4), np.uint16)], (9, 11, 4), 16)
+    write_png(file, [np.zeros((9, 11, 4), np.uint16)], (9, 11, 4), 16, Metadata())
     content = bytearray(file.getvalue())
     content[25] = 4  # colour type: grey and alpha
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
@@ -151,12 +154,9 @@ def test_deep_grey_with_alpha_is_read_from_png():
 
 def test_half_a_deep_file_is_no_photo(tmp_path):
     values = deep(6, 40, 40, 3)
-    for write, name in ((write_png, "a.png"), (None, "a.tif")):
+    for write, name in ((write_png, "a.png"), (write_tiff, "a.tif")):
         with (tmp_path / name).open("w+b") as file:
-            if write:
-                write(file, [values], values.shape, 16)
-            else:
-                write_tiff(file, [values], values.shape, 16, Directory("<"))
+            write(file, [values], values.shape, 16, Metadata())
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(PhotoError):
