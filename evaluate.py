@@ -27,7 +27,7 @@ from colourizer.colour.space import (
 from colourizer.inference.colourizer import VIVIDNESS, Colourizer
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
-from colourizer.network.device import add_device_option, pick_device
+from colourizer.network.device import add_device_option, pick_device, use_one_thread
 from colourizer.network.perceptual import (
     CLASSIFIER_PACKAGE,
     Classifier,
@@ -184,7 +184,7 @@ def read_photos(paths: list[Path], crop: int) -> Iterator[tuple[Path, Tensor | P
             image = ImageOps.fit(image, (crop, crop), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.asarray(image).copy()).movedim(-1, 0).float() / 255
 
-    return map_photos(paths, read)
+    return map_photos(paths, read, use_one_thread)
 
 
 def judge(rgb: Tensor, lab: Tensor, predicted: Tensor, ab: Tensor) -> Figures:

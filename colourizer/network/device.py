@@ -7,6 +7,10 @@ from typing import Any
 
 import torch
 
+# Settles how many cores this thread uses: if it had not asked yet, it would take over the number
+# that another one sets, see `use_one_thread`.
+torch.get_num_threads()
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -48,3 +52,12 @@ def autocast(device: torch.device) -> AbstractContextManager:
     """Compute convolutions in bf16 where the hardware is fast at it, elsewhere in fp32."""
     fast = is_fast_in_bf16(device)
     return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
+
+
+def use_one_thread() -> None:
+    """Let PyTorch use one core in the calling thread, which is one of as many as there are cores.
+
+    Else the operations of each would keep all cores busy, for next to nothing. Threads that run
+    already keep their number; those that start later get one core too.
+    """
+    torch.set_num_threads(1)

@@ -21,6 +21,7 @@ from colourizer.curation.duplicates import (
     dhash_to_text,
 )
 from colourizer.curation.screening import MEASURED_SIDE, PhotoStatistics, measure_photo
+from colourizer.network.device import use_one_thread
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import remove_leftovers, write_whole
@@ -159,7 +160,7 @@ class PhotoCache:
             Each path with the photograph, or with why it cannot be read. A photograph's pixels are
             in memory first; within the next FILE_BYTES of them, or at the end, they get a place.
         """
-        for path, result in map_photos(paths, self._read):
+        for path, result in map_photos(paths, self._read, use_one_thread):
             if isinstance(result, PhotoError):
                 yield path, result
                 continue
