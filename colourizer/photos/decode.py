@@ -23,6 +23,7 @@ PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNIDENTIFIED = "not an image, or of a format that is not supported"
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -34,29 +35,12 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     Raises:
         PhotoError: it cannot be read, is no photograph, or a decompression bomb.
     """
-    start = b""
     try:
-        try:
-            image = Image.open(closeable_source(source), formats=FORMATS)
-        except Image.DecompressionBombError:
-            raise
-        except Exception:
-            with open_source(source) as file:
-                file.seek(0)
-                start = file.read(32)
-                if others := _register_heif(start):
-                    image = Image.open(closeable_source(source), formats=others)
-                elif start.startswith(SIGNATURE):  # perhaps only a text or a profile is broken
-                    image = Image.open(_strip_png(file), formats=FORMATS)
-                else:
-                    raise
+        image = _open_by_pillow(source)
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
-        what = "not an image, or of a format that is not supported"
-        if start[:4] in TIFF_STARTS:
-            what += " (a TIFF of a kind that Pillow does not know)"
-        raise PhotoError(what) from None
+        raise PhotoError(UNIDENTIFIED) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
     except PhotoError:
@@ -67,6 +51,31 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     # Pillow raises seven kinds of exception on damaged files; all mean the same here.
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
+    _refuse_bomb(source, image)
+    return image
+
+
+def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
+    """Open a photograph; a PNG with a broken text or profile, without its metadata."""
+    try:
+        return Image.open(closeable_source(source), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise
+    except Exception as error:
+        with open_source(source) as file:
+            file.seek(0)
+            start = file.read(32)
+            if others := _register_heif(start):
+                return Image.open(closeable_source(source), formats=others)
+            if start.startswith(SIGNATURE):
+                return Image.open(_strip_png(file), formats=FORMATS)
+        if isinstance(error, Image.UnidentifiedImageError) and start[:4] in TIFF_STARTS:
+            what = f"{UNIDENTIFIED} (a TIFF of a kind that Pillow does not know)"
+            raise PhotoError(what) from None
+        raise
+
+
+def _refuse_bomb(source: Path | BinaryIO, image: Image.Image) -> None:
     pixels = image.width * image.height
     if pixels > PILLOWS_MAX_PIXELS:
         with open_source(source) as file:
@@ -74,7 +83,6 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
         if pixels > min(MAX_PIXELS, size * MAX_PIXELS_PER_BYTE):
             what = f"{pixels // 10**6} million in {size:,} bytes"
             raise PhotoError(f"has more pixels than is safe to decode: {what}")
-    return image
 
 
 def _strip_png(file: BinaryIO) -> io.BytesIO:

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ _before: tuple[int | None, int, list[Any]] = (None, 0, [])
 
 @contextmanager
 def pillow_limits() -> Iterator[None]:
-    """Let Pillow open large scans, and PNGs with large profiles, without a warning.
+    """Raise Pillow's limits, for large scans and PNGs with large profiles, and ignore its warnings.
 
     Pillow keeps its limits in variables of modules, which belong to the whole process. They are
     changed when the first thread enters, and restored when the last one leaves.
@@ -48,8 +48,7 @@ def pillow_limits() -> Iterator[None]:
             _active -= 1
             if not _active:
                 Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, filters = _before
-                # Within somebody's catch_warnings() the current ones are a copy.
+                # Within somebody's catch_warnings() the current ones are a copy. The host may have
+                # entries that equal ours: identity tells them apart.
                 for entries in (filters, cast(list[Any], warnings.filters)):
-                    for entry in _IGNORED:
-                        with suppress(ValueError):
-                            entries.remove(entry)
+                    entries[:] = [e for e in entries if not any(e is ours for ours in _IGNORED)]

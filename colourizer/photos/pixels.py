@@ -25,9 +25,8 @@ def to_16_bits(values: np.ndarray) -> np.ndarray:
 def repeat_pixels(values: np.ndarray, across: int, down: int = 1) -> np.ndarray:
     """Enlarge (h, w) uint8 to (h * down, w * across) by nearest neighbour; across: 1, 2, 4 or 8."""
     one_each = np.frombuffer(b"\1" * across, dtype=f"u{across}")
-    wide = np.multiply(values, one_each, dtype=one_each.dtype).view(
-        np.uint8
-    )  # all copies of one at once
+    # One multiplication makes all copies of a value.
+    wide = np.multiply(values, one_each, dtype=one_each.dtype).view(np.uint8)
     return wide if down == 1 else np.repeat(wide, down, axis=0)
 
 

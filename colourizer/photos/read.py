@@ -127,7 +127,7 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
     if deep := has_16_bit_colours(image):
         select_byte(image, low=False)
     decode(image)
-    kept = read_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    metadata = read_metadata(source, image)  # before turning, which writes EXIF and XMP anew
     as_stored = image.im
     apply_orientation(image)
     turned = image.im is not as_stored
@@ -141,7 +141,7 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
         pixels = reduce_neutral(pixels, tolerance=file_format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    return Photo(pixels, file_format, alpha, kept), turned
+    return Photo(pixels, file_format, alpha, metadata), turned
 
 
 def count_pixels(source: Path | BinaryIO) -> int:

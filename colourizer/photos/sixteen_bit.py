@@ -47,7 +47,7 @@ def has_16_bit_colours(image: ImageFile.ImageFile) -> bool:
 
 
 def select_byte(image: ImageFile.ImageFile, low: bool) -> None:
-    """Make an opened image of 16-bit colours decode to the high or the low byte of each value."""
+    """Set an opened image of 16-bit colours to decode to each value's high or low byte."""
     modes = _byte_modes(image) or []
     image.info[GREY_AND_ALPHA] = RAW_MODES["LA;16B"] in modes
     for n, (tile, names) in enumerate(zip(image.tile, modes, strict=True)):
@@ -56,7 +56,7 @@ def select_byte(image: ImageFile.ImageFile, low: bool) -> None:
 
 
 def join_bytes(high: Image.Image, load_low: Callable[[], Image.Image]) -> np.ndarray:
-    """Return 16-bit colours, of high and low bytes.
+    """Join high and low bytes to 16-bit colours.
 
     Args:
         high: decoded to high bytes, see `select_byte`; closed as soon as it is copied, before the

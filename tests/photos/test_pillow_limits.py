@@ -101,3 +101,12 @@ def test_filters_that_the_host_saves_meanwhile_come_back_without_ours():
         host.__enter__()
     host.__exit__(None, None, None)
     assert limits() == before
+
+
+def test_a_filter_of_the_hosts_that_equals_ours_stays():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        before = limits()
+        with pillow_limits():
+            pass
+        assert limits() == before
