@@ -3,52 +3,89 @@
 import argparse
 import io
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from colourizer.inference.batch import THERE_ALREADY, Outcome, colourize_all, predict, see
-from colourizer.inference.colour_file import provenance_tag, write_coloured
+from colourizer.inference.batch import (
+    EXISTS_ALREADY,
+    ColourOptions,
+    Outcome,
+    colourize_jobs,
+    wait_for_all_processes,
+)
 from colourizer.inference.colourizer import VIVIDNESS, Colourizer
 from colourizer.inference.hints import Hint, HintError, parse_hint
 from colourizer.inference.output_plan import (
+    CONTACT_SHEET,
     DEFAULT_OUTPUT,
-    SHEET,
     Job,
+    OutputOptions,
+    contact_sheet_path,
     find_all,
     list_unfinished,
-    plan,
+    plan_outputs,
+    take_share,
 )
-from colourizer.inference.prediction import MOST_VARIANTS, Reference
+from colourizer.inference.prediction import MAX_VARIANTS, Reference
+from colourizer.inference.side_pictures import write_contact_sheet
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
+from colourizer.runtime.atomic_file import give_up_writing
 from colourizer.runtime.cli import (
+    PATIENCE,
+    Interrupt,
     in_unit_range,
     list_hints,
     print_error,
     print_note,
     print_result,
+    progress,
     run_command,
 )
+from colourizer.runtime.process import find_share
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line; a path of None is standard input, a vividness of None the default."""
+
+    paths: list[Path | None]
+    outputs: OutputOptions
+    dry_run: bool
+    keep_luma: bool
+    tag: bool
+    device: str
+    checkpoint: Path
+    vividness: float | None
+    hints: tuple[Hint, ...]
+    reference: Path | None
+    json: bool
+    report: Path | None
 
 
 def path_or_stream(text: str) -> Path | None:
-    """Be an argparse type: a path, or None for -, standard input."""
+    """Parse a path, or - as None: standard input."""
     return None if text == "-" else Path(text)
 
 
 def hint_option(text: str) -> Hint:
-    """Be an argparse type: a hint."""
+    """Parse a hint, for argparse."""
     try:
         return parse_hint(text)
     except HintError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; every default stands here and nowhere else."""
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(
         description="Put colour into black-and-white photographs. Prints the files it wrote.",
         epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
@@ -87,15 +124,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="a photograph in colour; its colours go where the others look like it")  # fmt: skip
 
     add = parser.add_argument_group("beside each photograph").add_argument
-    add("--variants", type=int, choices=range(1, MOST_VARIANTS + 1), default=1, metavar="N",
+    add("--variants", type=int, choices=range(1, MAX_VARIANTS + 1), default=1, metavar="N",
         help="write N different plausible colourings: NAME, NAME_variant2 and so on, and "
-        f"NAME_N_variants.png, which shows them side by side; at most {MOST_VARIANTS}")  # fmt: skip
+        f"NAME_N_variants.png, which shows them side by side; at most {MAX_VARIANTS}")  # fmt: skip
     add("--confidence", action="store_true",
         help="write NAME_confidence.png: white where the network is sure of the "
         "colour")  # fmt: skip
     add("--compare", action="store_true",
         help="write NAME_compared.jpg, grey and coloured side by side, and "
-        f"{SHEET} of them")  # fmt: skip
+        f"{CONTACT_SHEET} of them")  # fmt: skip
 
     add = parser.add_argument_group("reports").add_argument
     add("--json", action="store_true",
@@ -103,6 +140,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--report", type=Path, metavar="FILE",
         help="add such lines to a file as well; under torchrun, FILE_0, FILE_1 and so "
         "on")  # fmt: skip
+    return parser
+
+
+def parse_args(argv: list[str] | None = None) -> Options:
+    """Parse the command line; it ends with a message if options do not go together."""
+    parser = make_parser()
     args = parser.parse_args(argv)
     if None in args.paths:
         if len(args.paths) > 1:
@@ -114,36 +157,115 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error("--variants: has no meaning for -")
     if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
         parser.error(f"--report {args.report}: needs the name of a text file")
-    return args
+
+    outputs = OutputOptions(
+        args.output or Path(DEFAULT_OUTPUT),
+        args.format,
+        args.variants,
+        args.confidence,
+        args.compare,
+        args.overwrite,
+    )
+    return Options(
+        args.paths,
+        outputs,
+        args.dry_run,
+        args.keep_luma,
+        not args.no_tag,
+        args.device,
+        args.checkpoint,
+        args.vividness,
+        tuple(args.hint),
+        args.reference,
+        args.json,
+        args.report,
+    )
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; notes hold hints."""
+
+    def __init__(self, what: str, *hints: str) -> None:
+        super().__init__(what)
+        for hint in hints:
+            self.add_note(f"hint: {hint}")
+
+
+def find_jobs(options: Options) -> tuple[list[Job], int]:
+    """Find the photographs that the command line names, and plan their output files.
+
+    Returns:
+        The jobs; and how many paths do not exist or may not be read, each of which is named.
+
+    Raises:
+        UsageError: there is nothing to do, or it makes no sense.
+    """
+    output = options.outputs.output
+    paths = [path for path in options.paths if path]
+    for path in paths:
+        if path.is_dir() and path.resolve() == output.resolve():
+            raise UsageError(
+                f"{output}: is where the photographs are", "name another folder with -o"
+            )
+    found, wrong = find_all(paths, output)
+    for message in wrong:
+        print_error(message)
+    if not found:
+        hint = "looked for " + " ".join(sorted(SUFFIXES))
+        raise UsageError("" if wrong else f"{paths[0]}: no photographs there", hint)
+    if options.hints and len(found) > 1:
+        raise UsageError(f"--hint: is for one photograph alone, and here are {len(found)}")
+    return plan_outputs(found, options.outputs), len(wrong)
+
+
+def load_colourizer(options: Options) -> Colourizer:
+    """Load the checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be used.
+        UsageError: its network cannot do what is asked for.
+    """
+    vividness = VIVIDNESS if options.vividness is None else options.vividness
+    colourizer = Colourizer.load(options.checkpoint, options.device, vividness)
+    outputs = options.outputs
+    asked = outputs.confidence or outputs.variants > 1 or options.vividness is not None
+    if asked and not colourizer.has_likelihoods:
+        what = "its network has one answer only, and does not know how sure it is"
+        hint = "leave out --vividness, --confidence and --variants"
+        raise UsageError(f"{options.checkpoint}: {what}", hint)
+    return colourizer
 
 
 def read_reference(path: Path, colourizer: Colourizer) -> Reference:
     """Read a photograph whose colours others are to get.
 
     Raises:
-        PhotoError: it cannot be read, or has no colours.
+        UsageError: it cannot be read, or has no colours.
     """
     try:
         return colourizer.study_reference(read_photo(path).pixels)
-    except ValueError as error:
-        raise PhotoError(str(error)) from error
+    except (PhotoError, ValueError) as error:
+        raise UsageError(f"--reference {path}: {error}", *list_hints(error)) from error
 
 
-def colourize_stream(
-    colourizer: Colourizer, args: argparse.Namespace, tag: str | None, reference: Reference | None
-) -> int:
+def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOptions) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
-    file = io.BytesIO()  # encoders go back to earlier places
+    source, coloured = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()  # encoders seek
     try:
-        file_in = io.BytesIO(sys.stdin.buffer.read())
-        seen = see(read_photo(file_in, with_scans=args.keep_luma), args)
-        [((ab,), _)] = predict([seen], 1, args, colourizer, reference)
-        write_coloured(file, seen.photo, ab, args.format, tag, lambda: None, seen.averages)
-    except Exception as error:  # what cannot be read, or has no room in the format
+        colourizer.colourize_file(
+            source,
+            coloured,
+            target=options.outputs.target,
+            hints=colours.hints,
+            reference=colours.reference,
+            keep_luma=colours.keep_luma,
+            tag=options.tag,
+        )
+    except Exception as error:  # it cannot be read, or has no room in the format
         print_error(f"standard input: {str(error) or type(error).__name__}", *list_hints(error))
         return 1
     try:
-        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.buffer.write(coloured.getvalue())
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         print_error("standard output: was closed before the photograph was written")
@@ -151,70 +273,119 @@ def colourize_stream(
     return 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    args = parse_args(argv)
-    stream = args.paths == [None]
-    jobs: list[Job] = []
-    failed: list[str] = []
-    if not stream:
-        output = args.output or Path(DEFAULT_OUTPUT)
-        for path in args.paths:
-            if path.is_dir() and path.resolve() == output.resolve():
-                what = f"{output}: is where the photographs are"
-                print_error(what, "name another folder with -o")
-                return 2
-        found, failed = find_all(args.paths, output)
-        for what in failed:
-            print_error(what)
-        if not found:
-            if not failed:
-                hint = "looked for " + " ".join(sorted(SUFFIXES))
-                print_error(f"{args.paths[0]}: no photographs there", hint)
+def colourize_folder(
+    jobs: list[Job], failed: int, colourizer: Colourizer, options: Options, colours: ColourOptions
+) -> int:
+    """Colour this process's share of all photographs, and report what became of each.
+
+    Args:
+        jobs: of all processes.
+        failed: how many paths could not be found.
+        colourizer: the network.
+        options: the command line.
+        colours: how the photographs are coloured.
+
+    Returns:
+        The exit code.
+    """
+    outputs = options.outputs
+    rank, world_size = find_share()
+    mine = take_share(jobs, outputs.output, rank, world_size)
+    counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            report = open_report(options.report, rank if world_size > 1 else None, stack)
+        except OSError as error:
+            print_error(f"--report {error.filename}: {error.strerror}")
             return 2
-        if args.hint and len(found) > 1:
-            print_error(f"--hint: is for one photograph alone, and here are {len(found)}")
-            return 2
-        jobs = plan(found, output, args)
-        if args.dry_run:
-            return dry_run(jobs, args, len(failed))
-    try:
-        vividness = VIVIDNESS if args.vividness is None else args.vividness
-        colourizer = Colourizer.load(args.checkpoint, args.device, vividness)
-        asked = args.confidence or args.variants > 1 or args.vividness is not None
-        if asked and not colourizer.knows_likelihoods:
-            what = "its network has one answer only, and does not know how sure it is"
-            hint = "leave out --vividness, --confidence and --variants"
-            print_error(f"{args.checkpoint}: {what}", hint)
-            return 2
-    except CheckpointError as error:
-        print_error(error)
-        return 2
-    try:
-        reference = read_reference(args.reference, colourizer) if args.reference else None
-    except PhotoError as error:
-        print_error(f"--reference {args.reference}: {error}", *list_hints(error))
-        return 2
-    tag = None if args.no_tag else provenance_tag(args.checkpoint)
-    if stream:
-        return colourize_stream(colourizer, args, tag, reference)
-    return colourize_all(jobs, colourizer, args, tag, reference, len(failed))
+        stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
+        outcomes = colourize_jobs(mine, colourizer, outputs, colours, stop)
+        disk_full = report_outcomes(
+            progress(outcomes, "colourizing", len(mine)), counts, options.json, report
+        )
+        seconds = max(time.monotonic() - begun, 1e-9)
+        if not stop.exit_code:
+            wait_for_all_processes(world_size)
+            if outputs.compare and rank == 0:
+                counts["failed"] += not make_contact_sheet(jobs)
+    done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
+    who = f"process {rank + 1} of {world_size}: " if world_size > 1 else ""
+    print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    if disk_full:
+        hint = "make room and run this again; it goes on there"
+        print_error(f"{outputs.output}: the disk is full", hint)
+    if counts[EXISTS_ALREADY]:
+        where = f"there already in {outputs.output}"
+        print_note(f"hint: skipped: {where}; --overwrite does them again")
+    if not stop.exit_code:
+        wait_for_all_processes(world_size)
+    return stop.exit_code or (1 if counts["failed"] else 0)
 
 
-def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
-    """Say what would be written; return the exit code."""
+def open_report(path: Path | None, rank: int | None, stack: ExitStack) -> TextIO | None:
+    """Open the report to append to; of several processes each has its own.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not path:
+        return None
+    if rank is not None:
+        path = path.with_stem(f"{path.stem}_{rank}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return stack.enter_context(path.open("a"))
+
+
+def report_outcomes(
+    outcomes: Iterable[Outcome], counts: Counter[str], as_json: bool, report: TextIO | None
+) -> bool:
+    """Print what became of each photograph, and count it; return whether the disk is full."""
+    disk_full = False
+    for outcome in outcomes:
+        counts[outcome.result] += 1
+        counts[EXISTS_ALREADY] += outcome.reason == EXISTS_ALREADY
+        disk_full |= outcome.disk_full
+        if outcome.result == "failed":
+            print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
+        elif outcome.result == "skipped" and outcome.reason != EXISTS_ALREADY:
+            print_note(f"skipped: {outcome.source}: {outcome.reason}")
+        if as_json:
+            print_result(outcome.as_json())
+        else:
+            for path in outcome.files:
+                print_result(path)
+        if report:
+            print(outcome.as_json(), file=report, flush=True)
+    return disk_full
+
+
+def make_contact_sheet(jobs: list[Job]) -> bool:
+    """Write the contact sheet of --compare; return whether that worked, else say why not."""
+    compared = [job.compared for job in jobs if job.compared]
+    path = contact_sheet_path({job.coloured[0].parent for job in jobs})
+    try:
+        write_contact_sheet(path, compared)
+    except (OSError, PhotoError) as error:
+        print_error(f"{path}: {getattr(error, 'strerror', None) or error}")
+        return False
+    return True
+
+
+def dry_run(jobs: list[Job], failed: int, options: Options) -> int:
+    """Print what would be written; return the exit code."""
     counts = Counter(failed=failed)
     lines = []
     for job in jobs:
         try:
-            wanted = list_unfinished(job, args.overwrite)
+            wanted = list_unfinished(job, options.outputs.overwrite)
         except PhotoError as error:
             counts["failed"] += 1
             print_error(f"{job.source}: {error}")
             continue
-        counts["skipped" if not wanted else "planned"] += 1
-        if args.json:
-            reason = "" if wanted else THERE_ALREADY
+        counts["planned" if wanted else "skipped"] += 1
+        if options.json:
+            reason = "" if wanted else EXISTS_ALREADY
             outcome = Outcome(job.source, "planned" if wanted else "skipped", wanted, reason)
             lines.append(outcome.as_json())
         else:
@@ -224,6 +395,27 @@ def dry_run(jobs: list[Job], args: argparse.Namespace, failed: int) -> int:
     done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
     print_note(f"{done}, {counts['failed']} failed")
     return 1 if counts["failed"] else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = parse_args(argv)
+    is_stream = options.paths == [None]
+    try:
+        jobs, failed = ([], 0) if is_stream else find_jobs(options)
+        if options.dry_run:
+            return dry_run(jobs, failed, options)
+        colourizer = load_colourizer(options)
+        reference = read_reference(options.reference, colourizer) if options.reference else None
+    except (UsageError, CheckpointError) as error:
+        if str(error):
+            print_error(error)
+        return 2
+    tag = colourizer.provenance if options.tag else None
+    colours = ColourOptions(options.hints, reference, options.keep_luma, tag)
+    if is_stream:
+        return colourize_stream(colourizer, options, colours)
+    return colourize_folder(jobs, failed, colourizer, options, colours)
 
 
 def run() -> None:

@@ -27,7 +27,7 @@ from simplejpeg import decode_jpeg, encode_jpeg_yuv_planes  # noqa: E402
 
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.lightness import to_grey  # noqa: E402
-from colourizer.inference.preprocess import reduced_lightness  # noqa: E402
+from colourizer.inference.preprocess import network_input, reduced_lightness  # noqa: E402
 from colourizer.inference.recombine import ycbcr_planes  # noqa: E402
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
 from colourizer.network.fast.packed_conv import pack_convolutions  # noqa: E402
@@ -142,7 +142,8 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
     for path in photos[:4]:
         pixels = read_photo(path).pixels
         if is_jpeg and not by_pillow:
-            (ab,), _ = colourizer.predict(reduced_lightness(pixels), variants=1)
+            (prediction,) = colourizer.predict([reduced_lightness(pixels)])
+            ab = prediction.ab(colourizer.vividness)
             coloured.append(ycbcr_planes(to_grey(pixels), ab))
             continue
         rgb = colourizer.colourize(pixels)
@@ -209,10 +210,12 @@ def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -
     Returns:
         photographs per second.
     """
-    together = small.repeat(colourizer.together, 1, 1, 1)
+    batch = [small[0]] * colourizer.batch_size
 
-    def answer(_: int) -> None:
-        colourizer.answer(together, variants=1)
+    def predict(_: int) -> None:
+        for prediction in colourizer.predict(batch):
+            prediction.ab(colourizer.vividness)
+            prediction.confidence()
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -220,8 +223,8 @@ def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -
     with ThreadPoolExecutor(
         count_cores(), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        list(pool.map(answer, range(runs)))
-    rate = runs * len(together) / (time.perf_counter() - begun)
+        list(pool.map(predict, range(runs)))
+    rate = runs * len(batch) / (time.perf_counter() - begun)
     torch.set_num_threads(threads)
     return rate
 
@@ -244,7 +247,7 @@ def main() -> None:
         folder = Path(name)
         first = make_photos(folder / "one", "0.5 MP JPEG")[0]
         starts = [run_command(first, "-o", folder / f"start{n}")[0] for n in range(args.rounds)]
-        small = colourizer.look(reduced_lightness(read_photo(first).pixels))
+        small = network_input(reduced_lightness(read_photo(first).pixels))
         latency, threads = network_latency(small), torch.get_num_threads()
         print(f"network at its default size: {latency:.0f} ms, {threads} threads, fp32")
         print(f"start-up to the first photograph done: {statistics.median(starts):.1f} s")

@@ -24,12 +24,13 @@ from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
 from colourizer.inference.preprocess import reduced_lightness
-from colourizer.inference.upsample import enlarge
+from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import BUNDLED
 from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.photos.read import read_rgb
 
 COUNTS = (0, 1, 5, 20)
+LANCZOS = Image.Resampling.LANCZOS
 SIDE = 256  # pixels of the squares that are compared
 WHOLE = 320  # pixels of what neighbours are cut from
 
@@ -55,11 +56,12 @@ def main() -> None:
     before: Image.Image | None = None
     paths = evenly_spaced(find_photos(args.folder), args.limit)
     for number, path in enumerate(paths):
-        whole = ImageOps.fit(read_rgb(path, WHOLE), (WHOLE, WHOLE), Image.Resampling.LANCZOS)
+        whole = ImageOps.fit(read_rgb(path, shortest_side=WHOLE), (WHOLE, WHOLE), LANCZOS)
         edge = WHOLE - SIDE
-        photo = ImageOps.fit(whole, (SIDE, SIDE), Image.Resampling.LANCZOS)
+        photo = ImageOps.fit(whole, (SIDE, SIDE), LANCZOS)
         true, pixels = ab_of(photo), np.asarray(photo).astype(float)
-        prediction = colourizer.study(reduced_lightness(np.asarray(photo.convert("L"))))
+        grey = np.asarray(photo.convert("L"))
+        (prediction,) = colourizer.predict([reduced_lightness(grey)], with_features=True)
         chance = np.random.default_rng(number)
         margin = args.patch // 2
         places = chance.integers(margin, SIDE - margin, (max(COUNTS), 2))
@@ -70,7 +72,7 @@ def main() -> None:
             hints.append(Hint(int(x), int(y), (red, green, blue)))
 
         def note(name: str, ab: torch.Tensor, true: torch.Tensor = true) -> None:
-            full = next(enlarge(ab, SIDE, SIDE, rows=SIDE))
+            full = upsample(ab, SIDE, SIDE)
             errors.setdefault(name, []).append(ab_error(full, true))
 
         for count in COUNTS:
@@ -89,7 +91,8 @@ def main() -> None:
             if other is None or not (np.ptp(np.asarray(other), axis=-1) > 0).any():
                 continue
             reference = colourizer.study_reference(other)
-            seen = colourizer.study(reduced_lightness(np.asarray(one.convert("L"))))
+            grey = np.asarray(one.convert("L"))
+            (seen,) = colourizer.predict([reduced_lightness(grey)], with_features=True)
             note(f"{name}: without", seen.ab(colourizer.vividness), ab_of(one))
             ab = seen.ab(colourizer.vividness, reference=reference)
             note(f"{name} as reference", ab, ab_of(one))

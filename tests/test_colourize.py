@@ -21,7 +21,7 @@ from support.scenes import ROOT, scene
 import colourize
 from colourizer.colour.metrics import colourfulness
 from colourizer.inference import batch
-from colourizer.inference.colourizer import TOGETHER, Colourizer
+from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer
 from colourizer.inference.lightness import photo_lightness
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.photos.read import read_photo
@@ -320,8 +320,8 @@ def test_confidence_is_a_grey_map_beside_the_photo(album, tmp_path, run, checkpo
         levels = np.asarray(image) / 255
     colourizer = Colourizer.load(checkpoint_file, "cpu")
     lightness = photo_lightness(np.array(Image.open(album / "photo0.png")))
-    _, sure = colourizer.predict(lightness, variants=1)
-    assert levels.mean() == pytest.approx(sure.mean().item(), abs=0.01)
+    confidence = colourizer.predict([lightness])[0].confidence()
+    assert levels.mean() == pytest.approx(confidence.mean().item(), abs=0.01)
 
 
 def test_a_map_wanted_later_is_added_and_the_rest_left_alone(album, tmp_path, run):
@@ -580,7 +580,7 @@ def test_more_processes_than_photographs_are_no_trouble(
     monkeypatch.setattr(Colourizer, "load", lambda *_: loaded)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "50")
-    monkeypatch.setattr(batch, "wait_for_others", lambda _: None)
+    monkeypatch.setattr(colourize, "wait_for_all_processes", lambda _: None)
     written = []
     for rank in range(50):
         monkeypatch.setenv("RANK", str(rank))
@@ -621,9 +621,9 @@ def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
 def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkeypatch):
     at_once, lock = [], threading.Lock()
     most = 0
-    read = batch.read_photo
+    read = batch.read_prepared
 
-    def watched(path, **options):
+    def watched(path, *options):
         nonlocal most
         with lock:
             at_once.append(path)
@@ -631,9 +631,9 @@ def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkey
         time.sleep(0.02)
         with lock:
             at_once.remove(path)
-        return read(path, **options)
+        return read(path, *options)
 
-    monkeypatch.setattr(batch, "read_photo", watched)
+    monkeypatch.setattr(batch, "read_prepared", watched)
     monkeypatch.setattr(batch, "count_cores", lambda: 4)
     monkeypatch.setattr(batch, "pixels_in_flight", lambda: 64 * 48 * 10)
     assert len(run(album, "-o", tmp_path / "a")[1]) == 12
@@ -661,14 +661,14 @@ def test_options_without_a_meaning_are_bad_usage(options, run):
 def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
     album, tmp_path, run, monkeypatch
 ):
-    predict = Colourizer.predict_together
+    predict = Colourizer.predict
 
-    def fails_for_one(self, photographs, variants):
+    def fails_for_one(self, photographs, with_features):
         if any(lightness.shape[-1] == 64 and lightness.mean() > 99 for lightness in photographs):
             raise RuntimeError("what nobody expected")
-        return predict(self, photographs, variants)
+        return predict(self, photographs, with_features)
 
-    monkeypatch.setattr(Colourizer, "predict_together", fails_for_one)
+    monkeypatch.setattr(Colourizer, "predict", fails_for_one)
     monkeypatch.setattr(batch, "count_cores", lambda: 1)
     Image.new("L", (64, 48), 255).save(album / "photo1.png")
     code, out, err = run(album, "-o", tmp_path / "out", "--json")
@@ -697,19 +697,22 @@ def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count,
     assert sizes[-threads:].count(1) == min(threads, len(sizes))
 
 
-@pytest.mark.parametrize("together", [1, 3])
-def test_how_many_are_worked_at_together_changes_nothing(
-    album, tmp_path, run, monkeypatch, together
-):
-    monkeypatch.setattr("colourizer.inference.colourizer.TOGETHER", together)
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_size_of_batches_and_groups_changes_nothing(album, tmp_path, run, monkeypatch, size):
+    monkeypatch.setattr("colourizer.inference.colourizer.CPU_BATCH_SIZE", size)
     monkeypatch.setattr(batch, "ROUNDS", 2)
     monkeypatch.setattr(batch, "count_cores", lambda: 1)  # more would share the 12 of them
     groups = []
-    attempt = batch.attempt
-    monkeypatch.setattr(batch, "attempt", lambda g, r: groups.append(len(g)) or attempt(g, r))
+    colourize_group = batch.colourize_group
+
+    def counted(jobs, run):
+        groups.append(len(jobs))
+        return colourize_group(jobs, run)
+
+    monkeypatch.setattr(batch, "colourize_group", counted)
     assert run(album, "-o", tmp_path / "out")[0] == 0
-    assert max(groups) == (2 * together if together > 1 else 1)
-    monkeypatch.setattr(batch, "PIXELS_TOGETHER", 1)
+    assert max(groups) == (2 * size if size > 1 else 1)
+    monkeypatch.setattr(batch, "GROUP_PIXELS", 1)
     code, out, _ = run(album, "-o", tmp_path / "alone")
     assert (code, len(out)) == (0, 12)
     for path in (tmp_path / "out").rglob("*.*"):
@@ -724,22 +727,22 @@ def test_it_lets_itself_have_as_many_files_open_as_its_groups_need(album, tmp_pa
     try:
         assert run(album, "-o", tmp_path / "out", "--variants", 4)[0] == 0
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert soft > batch.ROUNDS * TOGETHER * (1 + 5) * batch.WAITING
+        assert soft > batch.ROUNDS * CPU_BATCH_SIZE * (1 + 5) * batch.WAITING
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, run, monkeypatch):
-    predict = Colourizer.predict_together
+    predict = Colourizer.predict
 
     def asked(*args):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.1)  # the main thread notes it
         return predict(*args)
 
-    monkeypatch.setattr(Colourizer, "predict_together", asked)
+    monkeypatch.setattr(Colourizer, "predict", asked)
     monkeypatch.setattr(batch, "count_cores", lambda: 1)
-    monkeypatch.setattr(batch, "PATIENCE", 60)
+    monkeypatch.setattr(colourize, "PATIENCE", 60)
     monkeypatch.setattr("colourizer.runtime.cli.Interrupt._end", lambda _: None)
     report = tmp_path / "report.jsonl"
     code, out, err = run(album, "-o", tmp_path / "out", "--report", report)

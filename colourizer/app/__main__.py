@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from colourizer.app.photo_store import MOST_PHOTOS, Desk
-from colourizer.inference.colour_file import provenance_tag
 from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
@@ -73,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     allow_open_files(MOST_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
-    app = make_app(Desk(colourizer, provenance_tag(args.checkpoint)))
+    app = make_app(Desk(colourizer, colourizer.provenance))
     config = uvicorn.Config(
         app,
         log_level="critical",

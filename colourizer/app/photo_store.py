@@ -16,21 +16,24 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from colourizer.inference.colour_file import only_what_counts, write_coloured
+from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
 from colourizer.inference.lightness import to_grey
+from colourizer.inference.output_plan import unused_name
 from colourizer.inference.prediction import Prediction
-from colourizer.inference.preprocess import reduced_lightness
-from colourizer.inference.side_pictures import draw_confidence, reduce_to
+from colourizer.inference.preprocess import PreparedPhoto
+from colourizer.inference.side_pictures import draw_confidence, thumbnail_pixels
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import written_name
 from colourizer.photos.photo import Photo
+from colourizer.photos.pictures import to_jpeg
 from colourizer.photos.pixels import to_8_bits
-from colourizer.photos.read import count_pixels, read_photo
+from colourizer.photos.read import count_pixels
 from colourizer.runtime.parallel import PixelBudget
 
 VIEW_SIDE = 1280  # pixels: the longest side of the largest picture that a page gets to see
+VIEW_QUALITY = 90  # of the JPEGs that it sees
 MOST_PIXELS = 150_000_000  # of a photograph; more than that is work for the command line
 MOST_BYTES = 256 << 20  # of a photograph's file
 MOST_KEPT = 8 << 30  # bytes of all files, on the disk
@@ -200,14 +203,14 @@ class Desk:
 
     def draw_grey(self, key: str, side: int) -> bytes:
         """Draw a photograph as it was, as a JPEG no side of which is longer than so many pixels."""
-        return _to_jpeg(Image.fromarray(self._opened_of(key).reduced_view(side)))
+        return to_jpeg(Image.fromarray(self._opened_of(key).reduced_view(side)), VIEW_QUALITY)
 
     def draw(self, key: str, side: int, wish: Wish) -> bytes:
         """Draw a photograph in colour, as a JPEG."""
         opened = self._opened_of(key)
-        photo = Photo(opened.reduced_view(side), "JPEG")
+        view = PreparedPhoto(Photo(opened.reduced_view(side), "JPEG"))
         file = io.BytesIO()
-        write_coloured(file, photo, opened.ab(wish), None, None, check=lambda: None)
+        write_coloured(file, view, opened.ab(wish))
         return file.getvalue()
 
     def draw_confidence(self, key: str, side: int) -> bytes:
@@ -220,15 +223,14 @@ class Desk:
         sure = opened.prediction.confidence()
         if sure is None:
             raise GoneError("this network does not know how sure it is")
-        return _to_jpeg(draw_confidence(sure**SHADE, *opened.reduced_view(side).shape))
+        return to_jpeg(draw_confidence(sure**SHADE, *opened.reduced_view(side).shape), VIEW_QUALITY)
 
     def write(self, key: str, wish: Wish, file: BinaryIO) -> str:
         """Colour a photograph as colourize.py does, into an open file; return the file's name."""
         kept = self.find(key)
         ab = self._opened_of(key).ab(wish)
         with self._budget.hold(kept.width * kept.height):
-            photo = self._read(kept)
-            write_coloured(file, photo, ab, None, self._tag, check=lambda: None)
+            write_coloured(file, self._read(kept), ab, tag=self._tag)
         path = Path(kept.name)
         return path.with_name(written_name(path)).as_posix()
 
@@ -251,24 +253,21 @@ class Desk:
                 try:
                     content = io.BytesIO()
                     path = Path(self.write(key, wish, content))
-                    n, numbered = 2, path
-                    while numbered.as_posix().casefold() in taken:
-                        numbered = path.with_stem(f"{path.stem}_{n}")
-                        n += 1
-                    taken.add(numbered.as_posix().casefold())
-                    archive.writestr(numbered.as_posix(), content.getbuffer())
+                    name_in_zip = unused_name(path, lambda p: p.as_posix().casefold() in taken)
+                    taken.add(name_in_zip.as_posix().casefold())
+                    archive.writestr(name_in_zip.as_posix(), content.getbuffer())
                 except Exception as error:  # one bad photograph never stops the others
                     failed.append(f"{name}: {error or type(error).__name__}")
             if failed:
                 archive.writestr("failed.txt", "\n".join(failed) + "\n")
         return failed
 
-    def _read(self, kept: Kept) -> Photo:
+    def _read(self, kept: Kept) -> PreparedPhoto:
         with kept.lock:
             if kept.file.closed:
                 raise GoneError("this photograph is not here any more; add it again")
             kept.file.seek(0)
-            return only_what_counts(read_photo(cast(BinaryIO, kept.file)), None)
+            return read_prepared(cast(BinaryIO, kept.file))
 
     def _open(self, kept: Kept) -> Opened:
         """Decode a photograph and let the network look at it."""
@@ -279,10 +278,10 @@ class Desk:
             what = f"has {pixels // 10**6} million pixels; here {MOST_PIXELS // 10**6} are the most"
             raise TooMuchError(f"{what}; python colourize.py takes more")
         with self._budget.hold(pixels):
-            photo = self._read(kept)
-            kept.height, kept.width = photo.pixels.shape[:2]
-            prediction = self.colourizer.study(reduced_lightness(photo.pixels))
-            view = to_grey(reduce_to(photo, VIEW_SIDE))
+            prepared = self._read(kept)
+            photo, (kept.height, kept.width) = prepared.photo, prepared.size
+            (prediction,) = self.colourizer.predict([prepared.lightness], with_features=True)
+            view = to_grey(thumbnail_pixels(photo, VIEW_SIDE))
             if photo.alpha is not None:
                 image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])
                 alpha = np.asarray(image, dtype=np.uint16)
@@ -305,9 +304,3 @@ class Desk:
         opened = self._open(kept)
         self._remember(key, opened)
         return opened
-
-
-def _to_jpeg(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=90)
-    return file.getvalue()

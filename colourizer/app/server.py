@@ -32,7 +32,7 @@ from colourizer.app.photo_store import (
     Wish,
 )
 from colourizer.inference.hints import HintError, parse_hint
-from colourizer.inference.prediction import MOST_VARIANTS
+from colourizer.inference.prediction import MAX_VARIANTS
 from colourizer.photos.errors import PhotoError
 from colourizer.runtime.atomic_file import DISK_FULL
 from colourizer.runtime.cli import print_error
@@ -129,8 +129,8 @@ def read_wish(asked: dict[str, Any], default: float) -> Wish:
     vividness, variant = float(asked.get("vividness", default)), int(asked.get("variant", 0))
     if not 0 <= vividness <= 1:
         raise ValueError(f"vividness {vividness}: between 0 and 1")
-    if not 0 <= variant < MOST_VARIANTS:
-        raise ValueError(f"variant {variant}: from 0 to {MOST_VARIANTS - 1}")
+    if not 0 <= variant < MAX_VARIANTS:
+        raise ValueError(f"variant {variant}: from 0 to {MAX_VARIANTS - 1}")
     texts = [text for text in str(asked.get("hints", "")).split(";") if text]
     if len(texts) > MOST_HINTS:
         raise ValueError(f"{len(texts)} hints: {MOST_HINTS} are the most")
@@ -185,7 +185,7 @@ class Service:
             "width": kept.width,
             "height": kept.height,
             "view": [max(1, round(side * scale)) for side in (kept.width, kept.height)],
-            "knows": self.desk.colourizer.knows_likelihoods,
+            "knows": self.desk.colourizer.has_likelihoods,
             "vividness": self.desk.colourizer.vividness,
         }
         return JSONResponse(answer)

@@ -1,4 +1,4 @@
-"""A photograph and its predicted chroma -> the coloured file."""
+"""A photograph's file -> a prepared photograph; that and predicted chroma -> the coloured file."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -6,26 +6,44 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
+from PIL import ImageFile
+from torch import Tensor
 
-from colourizer.inference.fast.block_means import Averages
 from colourizer.inference.lightness import to_grey
+from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.recombine import rgb_strips, ycbcr_planes
-from colourizer.network.checkpoint import fingerprint
 from colourizer.photos.files import written_format
 from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import to_8_bits
+from colourizer.photos.read import read_photo
 from colourizer.photos.write import write_jpeg, write_photo
 
 
-def provenance_tag(checkpoint: Path) -> str:
-    """Say what coloured a photograph, for its metadata."""
-    name = f"{checkpoint.name}, sha256 {fingerprint(checkpoint)[:12]}"
-    return f"colourized with Image Colourizer ({name})"
+def read_prepared(
+    source: Path | BinaryIO,
+    target: str | None = None,
+    keep_luma: bool = False,
+    opened: ImageFile.ImageFile | None = None,
+) -> PreparedPhoto:
+    """Read a photograph and prepare it for the network, while its pixels are in the cache.
+
+    Args:
+        source: a path, or an open file that can be read from any place.
+        target: one of photos.files.TARGETS; None is the photograph's own format.
+        keep_luma: read a grey JPEG's scans, too, so that they are kept bit for bit.
+        opened: the source, as of `open_image`, if it is open already; it is closed.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    photo = read_photo(source, with_scans=keep_luma, opened=opened)
+    prepared = PreparedPhoto(greys_for_jpeg(photo, target))
+    _ = prepared.lightness
+    return prepared
 
 
-def only_what_counts(photo: Photo, target: str | None) -> Photo:
-    """Take colours, and more than 8 bits, from a photograph that will be a JPEG: greys suffice."""
+def greys_for_jpeg(photo: Photo, target: str | None = None) -> Photo:
+    """Return a photograph that will be a JPEG reduced to 8-bit greys, all that is needed of it."""
     if written_format(photo.format, target) != "JPEG":
         return photo
     return replace(photo, pixels=to_grey(to_8_bits(photo.pixels)))
@@ -33,27 +51,26 @@ def only_what_counts(photo: Photo, target: str | None) -> Photo:
 
 def write_coloured(
     file: BinaryIO,
-    photo: Photo,
-    ab: torch.Tensor,
-    target: str | None,
-    tag: str | None,
-    check: Callable[[], None],
-    averages: Averages | None = None,
+    prepared: PreparedPhoto,
+    ab: Tensor,
+    target: str | None = None,
+    tag: str | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Put colour into a photograph, as its format stores it, and write it.
+    """Recombine a photograph with chroma and write it, with all that its file said.
 
     Args:
-        file: any place of it can be written to.
-        photo: the photograph, as of `only_what_counts`.
+        file: seekable.
+        prepared: the photograph; for JPEG as of `greys_for_jpeg`.
         ab: (1, 2, h, w) in Lab units.
-        target: one of photo.TARGETS, or None.
-        tag: what the file's metadata says.
-        check: is called now and then; what it raises stops the writing.
-        averages: of the photograph's pixels, if they are at hand.
+        target: one of photos.files.TARGETS; None is the photograph's own format.
+        tag: what coloured it, for the metadata; None says nothing.
+        check: called now and then; an exception that it raises ends the writing.
     """
+    photo = prepared.photo
     if written_format(photo.format, target) == "JPEG":
         keep_luma = photo.scans is not None
-        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, averages)
+        luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, prepared.means)
         check()
         write_jpeg(file, photo.scans or luma, chroma, photo, tag=tag)
         return

@@ -1,62 +1,62 @@
-"""Colourizer: checkpoint + photograph -> coloured photograph."""
+"""Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
-import itertools
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from colourizer.colour.space import rgb_to_lab, round_to_greys
+from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.batching import Batching
-from colourizer.inference.hints import Hint, describe
-from colourizer.inference.prediction import Prediction, Reference, knows_likelihoods
-from colourizer.inference.preprocess import reduced_lightness, stretch_levels, working_size
+from colourizer.inference.hints import Hint, feature_vectors
+from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
+from colourizer.inference.preprocess import network_input, reduced_lightness
 from colourizer.inference.recombine import rgb_strips
-from colourizer.inference.upsample import enlarge
-from colourizer.network.checkpoint import BUNDLED, Network, build_model, load_checkpoint
-from colourizer.network.device import autocast, is_fast_in_bf16, pick_device
-from colourizer.network.fast.packed_conv import pack_convolutions
-from colourizer.network.fast.quantized_decoder import quantize_decoder
-from colourizer.network.prepare import fold_batch_norm, halve_weights
+from colourizer.inference.upsample import upsample
+from colourizer.network.checkpoint import (
+    BUNDLED,
+    Network,
+    build_model,
+    fingerprint,
+    load_checkpoint,
+)
+from colourizer.network.device import autocast, pick_device
+from colourizer.network.prepare import prepare_for_inference
 from colourizer.photos.pixels import split_alpha, to_8_bits
 from Model_CNN import Model_CNN
 
 # From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
 VIVIDNESS = 0.5
-REFERENCE_SIDE = 512  # pixels; of a reference's colours more are not looked at
-# Photographs that it pays to give the CPU at a time: its weights stay where they are near.
-TOGETHER = 4
-BATCH = 16  # photographs that a GPU is given at a time, if so many wait; fewer if memory is short
-
-# What a photograph's `Colourizer.predict` returns: for each variant its ab (1, 2, h, w) in Lab
-# units; and the confidence (1, 1, h, w) in (0, 1], None of a network that knows no likelihoods; all
-# on the CPU, h and w being the network's.
-Colourings = tuple[list[Tensor], Tensor | None]
+REFERENCE_SIDE = 512  # pixels; a reference's colours are reduced to that
+CPU_BATCH_SIZE = 4  # photographs: the weights stay in the cache
+GPU_BATCH_SIZE = 16  # photographs, if so many wait; fewer if memory is short
 
 
 class Colourizer:
-    """Puts colour into photographs with one network; see `load` and `colourize`."""
+    """Puts colour into photographs with one network; threads may share it."""
 
-    def __init__(self, model: Network, device: torch.device, vividness: float = VIVIDNESS) -> None:
-        fold_batch_norm(model.eval())
-        if isinstance(model, Model_CNN) and is_fast_in_bf16(device):
-            halve_weights(model)
-        if isinstance(model, Model_CNN) and device.type == "cpu":
-            quantize_decoder(model)
-            pack_convolutions(model)
-        # Folded, and halved where that is fast: for `answer`, which calls it under autocast then.
-        self.model = model.to(device).to(memory_format=torch.channels_last)
+    def __init__(
+        self,
+        model: Network,
+        device: torch.device,
+        vividness: float = VIVIDNESS,
+        checkpoint: Path | None = None,
+    ) -> None:
+        """Take a network, which is changed, and the file that it came from."""
+        self.model = prepare_for_inference(model, device)
         self.device = device
         self.vividness = vividness
-        # Of a GPU all threads' photographs make batches; of the CPU each thread makes its own.
-        self._network = Batching(self.model, BATCH) if device.type == "cuda" else self.model
-        self.together = TOGETHER if device.type == "cpu" else 1
+        self.checkpoint = checkpoint
+        # On a GPU the photographs of all threads make batches; on the CPU each thread's own do.
+        on_gpu = device.type == "cuda"
+        self._network = Batching(self.model, GPU_BATCH_SIZE) if on_gpu else self.model
+        self.batch_size = CPU_BATCH_SIZE if device.type == "cpu" else 1
         # Metal's commands of two threads at a time can end the process (pytorch#197805).
         self._turn = Lock() if device.type == "mps" else nullcontext()
 
@@ -67,132 +67,27 @@ class Colourizer:
         device: str = "auto",
         vividness: float = VIVIDNESS,
     ) -> "Colourizer":
-        """Load a checkpoint; without a name, the one that lies in the repository.
+        """Load a checkpoint; without a name, the bundled one.
 
         Raises:
             CheckpointError: it cannot be used.
         """
         path = Path(checkpoint)
         content = load_checkpoint(path)
-        return cls(build_model(content, path), pick_device(device), vividness)
+        return cls(build_model(content, path), pick_device(device), vividness, path)
 
     @property
-    def knows_likelihoods(self) -> bool:
-        """Say whether the network can tell how sure it is, and has more than one answer."""
-        return knows_likelihoods(self.model)
+    def has_likelihoods(self) -> bool:
+        """Whether the network predicts likelihoods, which confidence and variants need."""
+        return has_likelihoods(self.model)
 
-    def look(self, lightness: Tensor) -> Tensor:
-        """Reduce a photograph to what the network sees of it.
-
-        Args:
-            lightness: (1, H, W) in [0, 100], on the CPU.
-
-        Returns:
-            lightness (1, 1, h, w), about WORKING_PIXELS of it, on the network's device.
-        """
-        size = working_size(*lightness.shape[-2:])
-        small = F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
-        # The network knows 8-bit greys only: of smoother values, which resizing makes, it expects
-        # wrong colours (docs/experiments.md).
-        small = round_to_greys(stretch_levels(small)).to(self.device)
-        return small.contiguous(memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def predict_ab(self, lightness: Tensor) -> Tensor:
-        """Predict a photograph's chroma at its full resolution.
-
-        Args:
-            lightness: (1, H, W) in [0, 100].
-
-        Returns:
-            ab (2, H, W) in Lab units, on the CPU.
-        """
-        (ab,), _ = self.predict(lightness, variants=1)
-        height, width = lightness.shape[-2:]
-        return next(enlarge(ab, height, width, rows=height))
-
-    @torch.inference_mode()
-    def predict(self, lightness: Tensor, variants: int) -> Colourings:
-        """Predict several colourings of a photograph, and how sure the network is, in one look.
-
-        Any number of threads may do so at the same time.
-
-        Args:
-            lightness: (1, H, W) in [0, 100], the photograph's or that of `reduced_lightness`.
-            variants: how many colourings; the first is that of `predict_ab`.
-        """
-        return self.predict_together([lightness], variants)[0]
-
-    @torch.inference_mode()
-    def predict_together(self, photographs: Sequence[Tensor], variants: int) -> list[Colourings]:
-        """Predict the same as `predict` of several photographs; on the CPU faster than one by one.
-
-        Args:
-            photographs: the lightness of each, as of `predict`; the network is given `together` of
-                one shape at a time.
-            variants: as of `predict`.
-        """
-        with self._turn:
-            looks = [self.look(lightness) for lightness in photographs]
-            said: dict[int, Colourings] = {}
-            for shape in {small.shape for small in looks}:
-                places = [n for n, small in enumerate(looks) if small.shape == shape]
-                answers = self.answer(torch.cat([looks[n] for n in places]), variants)
-                said |= dict(zip(places, answers, strict=True))
-        return [said[n] for n in range(len(looks))]
-
-    @torch.inference_mode()
-    def answer(self, small: Tensor, variants: int) -> list[Colourings]:
-        """Ask the network and read colours out of what it says; threads of MPS have to take turns.
-
-        Args:
-            small: (B, 1, h, w), as of `look`.
-            variants: as of `predict`, which also says what is returned for each.
-        """
-        with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-            outputs = [self._network(some).split(1) for some in small.split(self.together)]
-        answers = []
-        for output in itertools.chain(*outputs):
-            prediction = Prediction(self.model, output)
-            colourings = [prediction.ab(self.vividness, variant) for variant in range(variants)]
-            answers.append((colourings, prediction.confidence()))
-        return answers
-
-    @torch.inference_mode()
-    def study(self, lightness: Tensor) -> Prediction:
-        """Look at a photograph once, to read colours from that as often as wished, with hints too.
-
-        Any number of threads may do so at the same time.
-
-        Args:
-            lightness: as of `predict`.
-        """
-        with self._turn:
-            small = self.look(lightness)
-            with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-                output, features = self.model.forward_with_features(small)
-            size = small.shape[2] // 4, small.shape[3] // 4
-            # On the CPU: who reads colours out of it later need take no turn.
-            return Prediction(self.model, output.cpu(), describe(features, size))
-
-    def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
-        """Look at a photograph in colour whose colours others are to get.
-
-        Args:
-            picture: as of `colourize`, but its colours count.
-
-        Raises:
-            ValueError: it has none, or is an array of another shape or type.
-        """
-        pixels = _pixels_of(picture)
-        if pixels.ndim == 2 or not (pixels != pixels[..., :1]).any():
-            raise ValueError("has no colours to take")
-        image = Image.fromarray(to_8_bits(pixels))
-        image.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
-        rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
-        prediction = self.study(reduced_lightness(pixels))
-        assert prediction.description is not None
-        return Reference(prediction, prediction.description, rgb_to_lab(rgb)[None, 1:])
+    @cached_property
+    def provenance(self) -> str:
+        """What coloured a photograph, for its metadata."""
+        made_by = "colourized with Image Colourizer"
+        if not self.checkpoint:
+            return made_by
+        return f"{made_by} ({self.checkpoint.name}, sha256 {fingerprint(self.checkpoint)[:12]})"
 
     def colourize(
         self,
@@ -202,15 +97,13 @@ class Colourizer:
     ) -> np.ndarray:
         """Colour a photograph; every pixel keeps its lightness.
 
-        Any number of threads may do so at the same time.
-
         Args:
-            picture: an image, which is turned upright as its EXIF says, or the pixels of one,
+            picture: an image, which is turned upright as its EXIF says, or an array of pixels,
                 (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
-            hints: (x, y, (red, green, blue)): what colour is at a place, in pixels of the upright
-                photograph, rgb in [0, 255]; what belongs to the place follows.
-            reference: a photograph in colour; its colours go where this one looks like it. For many
-                photographs give what `study_reference` makes of it.
+            hints: (x, y, (red, green, blue)): the colour of a point, in pixels of the upright
+                photograph, rgb in [0, 255]; it is propagated to what belongs to the point.
+            reference: a photograph in colour, whose colours go where this one looks alike. For
+                many photographs, what `study_reference` returned.
 
         Returns:
             rgb (H, W, 3) of the type of the pixels.
@@ -220,26 +113,155 @@ class Colourizer:
                 reference without colours.
         """
         pixels = _pixels_of(picture)
-        lightness = reduced_lightness(pixels)
-        if not hints and reference is None:
-            (ab,), _ = self.predict(lightness, variants=1)
-        else:
-            if reference is not None and not isinstance(reference, Reference):
-                reference = self.study_reference(reference)
-            known = [Hint(*hint) for hint in hints]
-            size = pixels.shape[0], pixels.shape[1]
-            ab = self.study(lightness).ab(self.vividness, 0, known, size, reference)
+        if reference is not None and not isinstance(reference, Reference):
+            reference = self.study_reference(reference)
+        points = [Hint(*hint) for hint in hints]
+        steered = bool(points) or reference is not None
+        (prediction,) = self.predict([reduced_lightness(pixels)], with_features=steered)
+        size = pixels.shape[0], pixels.shape[1]
+        ab = prediction.ab(self.vividness, 0, points, size, reference)
         return np.concatenate(list(rgb_strips(pixels, ab)))
+
+    def colourize_file(
+        self,
+        source: Path | str | BinaryIO,
+        to: Path | str | BinaryIO,
+        *,
+        target: str | None = None,
+        hints: Sequence[Hint] = (),
+        reference: Reference | None = None,
+        keep_luma: bool = False,
+        tag: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        """Colour a photograph's file into another, with all its metadata, as colourize.py does.
+
+        Args:
+            source: a path, or an open file that can be read from any place.
+            to: a path, written whole or not at all; or an open file, seekable.
+            target: jpeg, png, webp, tiff or avif; None is the photograph's own format.
+            hints: known colours of single points.
+            reference: from `study_reference`.
+            keep_luma: keep what a grey JPEG stores bit for bit.
+            tag: say in the metadata what coloured it.
+            overwrite: replace an existing file.
+
+        Raises:
+            PhotoError: it cannot be read or written.
+            HintError: a hint lies outside the photograph.
+            FileExistsError: `to` exists already.
+        """
+        # Imported when needed: loading a checkpoint takes no image codecs.
+        from colourizer.inference.colour_file import read_prepared, write_coloured
+        from colourizer.photos.write import wrap_write_errors
+        from colourizer.runtime.atomic_file import write_whole
+
+        source = Path(source) if isinstance(source, str) else source
+        to = Path(to) if isinstance(to, str) else to
+        if isinstance(to, Path) and to.exists() and not overwrite:
+            raise FileExistsError(f"{to}: exists already; overwrite=True replaces it")
+        prepared = read_prepared(source, target, keep_luma)
+        steered = bool(hints) or reference is not None
+        (prediction,) = self.predict([prepared.lightness], with_features=steered)
+        ab = prediction.ab(self.vividness, 0, hints, prepared.size, reference)
+        made_by = self.provenance if tag else None
+
+        def write(file: BinaryIO) -> None:
+            write_coloured(file, prepared, ab, target, made_by)
+
+        if not isinstance(to, Path):
+            write(to)
+            return
+        with wrap_write_errors():
+            write_whole(to, write)
+
+    @torch.inference_mode()
+    def predict(
+        self, photographs: Sequence[Tensor], with_features: bool = False
+    ) -> list[Prediction]:
+        """Run the network once for each photograph; colours are read out of the predictions.
+
+        Args:
+            photographs: the lightness of each, (1, H, W) in [0, 100], its own or that of
+                `reduced_lightness`; those of one working size are computed in batches.
+            with_features: keep the decoder's features, too, which hints and references need.
+        """
+        with self._turn:
+            inputs = [network_input(lightness) for lightness in photographs]
+            predictions: dict[int, Prediction] = {}
+            for shape in {lightness.shape for lightness in inputs}:
+                numbers = [n for n, lightness in enumerate(inputs) if lightness.shape == shape]
+                batch = torch.cat([inputs[n] for n in numbers])  # (B, 1, h, w)
+                found = self._forward(batch, with_features)
+                predictions |= dict(zip(numbers, found, strict=True))
+        return [predictions[n] for n in range(len(inputs))]
+
+    def _forward(self, lightness: Tensor, with_features: bool) -> list[Prediction]:
+        """Run the network on lightness (B, 1, h, w) in [0, 100]."""
+        lightness = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
+        size = lightness.shape[2] // 4, lightness.shape[3] // 4
+        predictions = []
+        with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
+            for batch in lightness.split(self.batch_size):
+                if not with_features:
+                    outputs, features = self._network(batch), None
+                else:
+                    outputs, maps = self.model.forward_with_features(batch)
+                    features = [
+                        feature_vectors([each[n : n + 1] for each in maps], size)
+                        for n in range(len(batch))
+                    ]
+                if self.device.type == "mps":  # reading out takes no turn
+                    outputs = outputs.cpu()
+                for n, output in enumerate(outputs.split(1)):
+                    predictions.append(
+                        Prediction(self.model, output, features[n] if features else None)
+                    )
+        return predictions
+
+    def predict_ab(self, lightness: Tensor) -> Tensor:
+        """Predict a photograph's chroma at its full resolution.
+
+        Args:
+            lightness: (1, H, W) in [0, 100].
+
+        Returns:
+            ab (2, H, W) in Lab units, on the CPU.
+        """
+        (prediction,) = self.predict([lightness])
+        height, width = lightness.shape[-2:]
+        return upsample(prediction.ab(self.vividness), height, width)
+
+    def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
+        """Return what other photographs need of one in colour to take its colours.
+
+        Args:
+            picture: as of `colourize`, in colour.
+
+        Raises:
+            ValueError: it has no colours, or is an array of another shape or type.
+        """
+        pixels = _pixels_of(picture)
+        if pixels.ndim == 2 or not (pixels != pixels[..., :1]).any():
+            raise ValueError("has no colours to take")
+        image = Image.fromarray(to_8_bits(pixels))
+        image.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
+        rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
+        (prediction,) = self.predict([reduced_lightness(pixels)], with_features=True)
+        return Reference(prediction, rgb_to_lab(rgb)[None, 1:])
 
 
 def _pixels_of(picture: Image.Image | np.ndarray) -> np.ndarray:
-    """Give the pixels of an upright image, or of an array that is one.
+    """Return the pixels of an upright image, or of an array that is one.
 
     Raises:
         ValueError: an array of another shape or type.
     """
     if isinstance(picture, Image.Image):
         return split_alpha(ImageOps.exif_transpose(picture))[0]
+    if not isinstance(picture, np.ndarray):
+        what = f"{type(picture).__name__}: needs an image or an array of pixels"
+        raise ValueError(f"{what}; colourize_file takes the path of a file")
     right = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
     if not right or not picture.size or picture.dtype not in (np.uint8, np.uint16):
         wanted = "(H, W) or (H, W, 3) of uint8 or uint16"

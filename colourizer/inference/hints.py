@@ -1,11 +1,10 @@
-"""Colours that somebody knows -> the change of chroma that follows from them all over a photograph.
+"""Known colours propagated over a photograph by Gaussian-process regression.
 
-What a known colour differs from the predicted one is taken for a sample of a Gaussian process over
-the photograph; all other places get its mean: Rasmussen and Williams, Gaussian Processes for
-Machine Learning, 2006, equation 2.23. Two places have the more in common, the more alike are what
-the network's decoder saw there and the colours that it predicted, and the nearer they are. Nothing
-of it is trained: any checkpoint can be steered. The constants were chosen on training photographs
-(docs/experiments.md).
+The differences between known and predicted chroma are samples of a Gaussian process over places;
+all other places get its posterior mean: Rasmussen and Williams, Gaussian Processes for Machine
+Learning, 2006, equation 2.23. The kernel is an RBF of the decoder's features, the predicted chroma
+and the position. Nothing is trained: any checkpoint can be steered. The constants were chosen on
+training photographs (docs/experiments.md).
 """
 
 import re
@@ -16,22 +15,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# By so much of its squared length counts the difference of two unit vectors of features: those of
-# the decoder at strides 8 and 4.
+# Weight of each stride's normalized decoder features (strides 8 and 4) in the squared distance.
 FEATURE_WEIGHTS = (1.1, 2.0)
-AB_REACH = 61.5  # Lab units between predicted colours at which they have 1/e in common
-REACH = 0.71  # of the photograph's sides, as far apart places have 1/e in common
-# How far, as a variance beside 1, a known colour may be wrong: a hint hardly; what a reference
-# shows at a place, averaged over it, may be something else.
+# Length scales: the distances at which the kernel is 1/e.
+AB_LENGTH = 61.5  # Lab units of predicted chroma
+POSITION_LENGTH = 0.71  # of the photograph's sides
+# Noise variances, beside a signal variance of 1: a hint is hardly wrong; a reference may show
+# another thing at a place, or several.
 HINT_NOISE, REFERENCE_NOISE = 0.02, 0.5
 
 
 class HintError(ValueError):
-    """A hint that makes no sense; the message names it."""
+    """A hint that cannot be used; the message names it."""
 
 
 class Hint(NamedTuple):
-    """A colour at a place, in pixels of the upright photograph; rgb in [0, 255]."""
+    """A known colour of a point, in pixels of the upright photograph; rgb in [0, 255]."""
 
     x: int
     y: int
@@ -39,7 +38,7 @@ class Hint(NamedTuple):
 
 
 def parse_hint(text: str) -> Hint:
-    """Read X,Y,#RRGGBB; the # may be left out.
+    """Parse X,Y,#RRGGBB; the # may be left out.
 
     Raises:
         HintError: it is something else.
@@ -51,15 +50,16 @@ def parse_hint(text: str) -> Hint:
     return Hint(int(found[1]), int(found[2]), (red, green, blue))
 
 
-def describe(features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-    """Describe each place by what the decoder saw there.
+def feature_vectors(features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """Return a feature vector for each place, out of the decoder's feature maps.
 
     Args:
-        features: (1, C, ...) for each of FEATURE_WEIGHTS, of any sizes.
-        size: (h, w), how many places.
+        features: (1, C, ...) for each of FEATURE_WEIGHTS, of any size.
+        size: (h, w) of the result.
 
     Returns:
-        description (h, w, C in all), float16; the square of a difference says how unlike two are.
+        vectors (h, w, C in all) float16, normalized and weighted: their squared distance is that of
+        the kernel.
     """
     parts = []
     for planes, weight in zip(features, FEATURE_WEIGHTS, strict=True):
@@ -68,84 +68,84 @@ def describe(features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     return torch.cat(parts, dim=1)[0].movedim(0, -1).cpu().half()
 
 
-def _common(one: Tensor, other: Tensor) -> Tensor:
-    """Say how much places have in common: (N, M) in [0, 1], of coordinates (N, D) and (M, D)."""
+def rbf_kernel(one: Tensor, other: Tensor) -> Tensor:
+    """Return exp(-|x - y|^2) for all pairs: (N, M) in [0, 1], of x (N, D) and y (M, D)."""
     squares = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
     return (2 * one @ other.T - squares).clamp_max(0).exp()
 
 
-def _coordinates(description: Tensor, ab: Tensor) -> Tensor:
-    """Give places coordinates in which `_common` measures; (h*w, D), no position among them.
+def _kernel_inputs(features: Tensor, ab: Tensor) -> Tensor:
+    """Return the kernel's inputs (h*w, D): features and predicted chroma, without position.
 
     Args:
-        description: (h, w, C) of `describe`.
+        features: (h, w, C) of `feature_vectors`.
         ab: the prediction, (1, 2, h', w') in Lab units.
     """
-    size = (description.shape[0], description.shape[1])
-    colours = F.adaptive_avg_pool2d(ab, size)[0].movedim(0, -1) / AB_REACH
-    return torch.cat((description.float(), colours), dim=-1).flatten(0, 1)
+    size = (features.shape[0], features.shape[1])
+    colours = F.adaptive_avg_pool2d(ab, size)[0].movedim(0, -1) / AB_LENGTH
+    return torch.cat((features.float(), colours), dim=-1).flatten(0, 1)
 
 
-def _mean_change(places: Tensor, known: Tensor, change: Tensor, noise: float) -> Tensor:
-    """Spread a change of colours, (M, 2), from known places, (M, D), to all, (N, D): (N, 2)."""
-    among = _common(known, known) + noise * torch.eye(len(known))
-    return _common(places, known) @ torch.linalg.solve(among, change)
+def gp_posterior_mean(inputs: Tensor, known: Tensor, targets: Tensor, noise: float) -> Tensor:
+    """Return the posterior mean (N, 2) at inputs (N, D), given targets (M, 2) at known (M, D)."""
+    covariance = rbf_kernel(known, known) + noise * torch.eye(len(known))
+    return rbf_kernel(inputs, known) @ torch.linalg.solve(covariance, targets)
 
 
 def _add(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
-    """Add to ab a change (h*w, 2) of another size (h, w)."""
+    """Return ab plus a change (h*w, 2) that was computed at another size (h, w)."""
     planes = change.T.reshape(1, 2, *size)
     return ab + F.interpolate(planes, ab.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def follow_hints(
-    description: Tensor, ab: Tensor, wanted: Sequence[tuple[float, float, Tensor]]
+    features: Tensor, ab: Tensor, points: Sequence[tuple[float, float, Tensor]]
 ) -> Tensor:
-    """Change predicted colours as hints ask for.
+    """Propagate hints over predicted chroma.
 
     Args:
-        description: (h, w, C) of `describe`.
+        features: (h, w, C) of `feature_vectors`.
         ab: the prediction, (1, 2, h', w') in Lab units.
-        wanted: of each hint how far right and down it is, in [0, 1), and its ab, (2,).
+        points: of each hint x and y, as shares of width and height in [0, 1), and its ab (2,).
 
     Returns:
         ab as given, changed.
     """
-    height, width = description.shape[:2]
-    down = ((torch.arange(height) + 0.5) / height / REACH)[:, None].expand(-1, width)
-    right = ((torch.arange(width) + 0.5) / width / REACH).expand(height, -1)
+    height, width = features.shape[:2]
+    down = ((torch.arange(height) + 0.5) / height / POSITION_LENGTH)[:, None].expand(-1, width)
+    right = ((torch.arange(width) + 0.5) / width / POSITION_LENGTH).expand(height, -1)
     position = torch.stack((down, right), dim=-1).flatten(0, 1)
-    places = torch.cat((_coordinates(description, ab), position), dim=1)
-    cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in wanted])
+    places = torch.cat((_kernel_inputs(features, ab), position), dim=1)
+    cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in points])
     predicted = torch.stack(
-        [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in wanted]
+        [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in points]
     )
-    change = torch.stack([colour for *_, colour in wanted]) - predicted
-    spread = _mean_change(places, places[cells], change, HINT_NOISE)
-    return _add(ab, spread, description.shape[:2])
+    change = torch.stack([colour for *_, colour in points]) - predicted
+    spread = gp_posterior_mean(places, places[cells], change, HINT_NOISE)
+    return _add(ab, spread, features.shape[:2])
 
 
 def follow_reference(
-    description: Tensor, ab: Tensor, of_reference: Tensor, predicted: Tensor, true: Tensor
+    features: Tensor, ab: Tensor, reference: Tensor, predicted: Tensor, true: Tensor
 ) -> Tensor:
-    """Change predicted colours as another photograph shows them to be where it looks alike.
+    """Propagate a reference photograph's colours to where this photograph looks alike.
 
     Args:
-        description: (h, w, C) of `describe`.
+        features: (h, w, C) of `feature_vectors`.
         ab: the prediction, (1, 2, h', w') in Lab units.
-        of_reference: the other photograph's description, of any size.
-        predicted: what is predicted for it, (1, 2, ...) in Lab units, of any size.
-        true: its colours, (1, 2, ...) in Lab units, of any size.
+        reference: feature vectors of the reference, of any size.
+        predicted: chroma predicted for the reference, (1, 2, ...) in Lab units, of any size.
+        true: the reference's chroma, (1, 2, ...) in Lab units, of any size.
 
     Returns:
         ab as given, changed.
     """
-    # A quarter of its places suffices: of a thousand unknowns equations are solved at once.
-    planes = F.avg_pool2d(of_reference.float().movedim(-1, 0)[None], 2)
+    # Averaged over 2x2 places: a system of a thousand equations is solved in no time.
+    planes = F.avg_pool2d(reference.float().movedim(-1, 0)[None], 2)
     small = planes[0].movedim(0, -1)
     size = (small.shape[0], small.shape[1])
-    known = _coordinates(small, predicted)
+    known = _kernel_inputs(small, predicted)
     error = F.adaptive_avg_pool2d(true, size) - F.adaptive_avg_pool2d(predicted, size)
     change = error[0].flatten(1).T
-    spread = _mean_change(_coordinates(description, ab), known, change, REFERENCE_NOISE)
-    return _add(ab, spread, description.shape[:2])
+    spread = gp_posterior_mean(_kernel_inputs(features, ab), known, change, REFERENCE_NOISE)
+    return _add(ab, spread, features.shape[:2])

@@ -1,9 +1,9 @@
 """Which photographs are coloured, and which files the results go to."""
 
-import argparse
 import os
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,31 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos, is_photo_name, written_name
 
 DEFAULT_OUTPUT = "colourized"
-SHEET = "contact_sheet.jpg"  # of --compare
+CONTACT_SHEET = "contact_sheet.jpg"  # of --compare
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Which files are made of each photograph, and where.
+
+    output: the folder for all of them.
+    target: one of photos.files.TARGETS; None is each photograph's own format.
+    variants: how many colourings.
+    confidence, compare: whether to draw those pictures beside it.
+    overwrite: whether to replace what exists.
+    """
+
+    output: Path = Path(DEFAULT_OUTPUT)
+    target: str | None = None
+    variants: int = 1
+    confidence: bool = False
+    compare: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)  # there may be a million
 class Job:
-    """A photograph and the files that what is made of it goes to."""
+    """A photograph and the files that are made of it."""
 
     source: Path
     coloured: list[Path]  # one, or one for each variant
@@ -25,7 +44,7 @@ class Job:
     compared: Path | None = None
 
     def targets(self) -> list[Path]:
-        """List the files."""
+        """Return all of the files."""
         beside = [path for path in (self.confidence, self.sheet, self.compared) if path]
         return [*self.coloured, *beside]
 
@@ -38,13 +57,13 @@ def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], 
         output: never searched for photographs.
 
     Returns:
-        Each photograph and where below the output its result goes; and what is wrong with paths
-        that are not there or may not be looked into.
+        Each photograph and its result's path below the output; and a message for each path that
+        does not exist or may not be read.
     """
     found: list[tuple[Path, Path]] = []
     unreadable: list[OSError] = []
     wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    # A folder that is not there counts as well: names may not depend on that.
+    # A missing folder counts as well: the others' names must not depend on it.
     folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p)) for p in paths)
     keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
     for path in paths:
@@ -58,43 +77,51 @@ def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], 
     return found, wrong
 
 
-def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace) -> list[Job]:
-    """Pair every photograph with the files that it goes to, before anything is written.
+def unused_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
+    """Return a path, or the first of NAME_2, NAME_3 and so on that is not taken."""
+    n, numbered = 2, path
+    while is_taken(numbered):
+        numbered = path.with_stem(f"{path.stem}_{n}")
+        n += 1
+    return numbered
 
-    Two photographs never share a target, and none is another photograph: the later one gets a
-    number.
+
+def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list[Job]:
+    """Assign every photograph its output files, before anything is written.
+
+    No two photographs share a file, and no file is another photograph: the later one is numbered.
 
     Args:
-        found: photographs, and where below the output the results go.
-        output: where the targets lie.
-        args: the command line: in which format, and what is wanted beside each.
+        found: photographs, and their results' paths below the output.
+        options: which files are made of each.
     """
+    output = options.output
 
     def key_of(path: Path) -> str:
-        """Some file systems take A.jpg for a.jpg."""
+        """Return what identifies a path: on some file systems A.jpg is a.jpg."""
         return os.path.abspath(path).casefold()  # noqa: PTH100 - ten times faster
 
     unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
     sources = {key.casefold() for key in unique}
-    taken = {key_of(place_sheet({output / place for place in {b.parent for _, b in found}}))}
+    taken = {key_of(contact_sheet_path({output / place for place in {b.parent for _, b in found}}))}
 
     def free(path: Path, source: Path | None = None) -> Path:
-        """Number a name that is taken; that of the photograph itself is refused later."""
-        n, numbered = 2, path
-        while (key := key_of(numbered)) in taken or (
-            key in sources and not (source and key == key_of(source))
-        ):
-            numbered = path.with_stem(f"{path.stem}_{n}")
-            n += 1
-        taken.add(key)
-        return numbered
+        """Claim an unused name; that of the photograph itself is refused later."""
+
+        def is_taken(candidate: Path) -> bool:
+            key = key_of(candidate)
+            return key in taken or (key in sources and not (source and key == key_of(source)))
+
+        name = unused_name(path, is_taken)
+        taken.add(key_of(name))
+        return name
 
     # First the coloured photographs, whose names do not depend on what else is wanted.
     firsts = [
-        (source, free(output / below.with_name(written_name(below, args.format)), source))
+        (source, free(output / below.with_name(written_name(below, options.target)), source))
         for source, below in unique.values()
     ]
-    if args.variants == 1 and not (args.confidence or args.compare):
+    if options.variants == 1 and not (options.confidence or options.compare):
         return [Job(source, [first]) for source, first in firsts]
     stems = Counter(key_of(first.with_suffix("")) for _, first in firsts)
     jobs = []
@@ -105,22 +132,22 @@ def plan(found: list[tuple[Path, Path]], output: Path, args: argparse.Namespace)
         def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
             return free(first.with_name(f"{name}_{what}")) if wanted else None
 
-        variants = range(2, args.variants + 1)
+        variants = range(2, options.variants + 1)
         others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
-        sheet = beside(others, f"{args.variants}_variants.png")
-        sure = beside(args.confidence, "confidence.png")
-        compared = beside(args.compare, "compared.jpg")
+        sheet = beside(others, f"{options.variants}_variants.png")
+        sure = beside(options.confidence, "confidence.png")
+        compared = beside(options.compare, "compared.jpg")
         jobs.append(Job(source, [first, *others], sure, sheet, compared))
     return jobs
 
 
-def place_sheet(folders: set[Path]) -> Path:
-    """Say where the contact sheet of coloured photographs goes: where all their folders lie."""
-    return Path(os.path.commonpath(folders)) / SHEET
+def contact_sheet_path(folders: set[Path]) -> Path:
+    """Return the contact sheet's path: in the folder that holds all folders of the results."""
+    return Path(os.path.commonpath(folders)) / CONTACT_SHEET
 
 
 def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
-    """List a job's files that are still to be written.
+    """Return a job's files that are still to be written.
 
     Raises:
         PhotoError: one of them is the photograph itself, or has no possible name.
@@ -134,13 +161,13 @@ def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
     return [path for path in job.targets() if overwrite or path not in there]
 
 
-def take_share(jobs: list[Job], output: Path, rank: int, processes: int) -> list[Job]:
-    """Pick a process's photographs; by their names, so that no other file changes who does what."""
-    if processes == 1:
+def take_share(jobs: list[Job], output: Path, rank: int, world_size: int) -> list[Job]:
+    """Return one process's jobs; a hash of the name decides, whatever other files there are."""
+    if world_size == 1:
         return jobs
 
     def owner(job: Job) -> int:
         name = os.path.relpath(job.coloured[0], output)
-        return zlib.crc32(os.fsencode(name)) % processes
+        return zlib.crc32(os.fsencode(name)) % world_size
 
     return [job for job in jobs if owner(job) == rank]

@@ -1,28 +1,84 @@
-"""A photograph's lightness -> what the network sees of it."""
+"""A photograph prepared for the network: its lightness, reduced, stretched, at the working size."""
 
 import math
+from functools import cached_property
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
-from colourizer.colour.space import MAX_LIGHTNESS
-from colourizer.inference.fast.block_means import Averages
+from colourizer.colour.space import MAX_LIGHTNESS, round_to_greys
+from colourizer.inference.fast.block_means import BlockMeans
 from colourizer.inference.lightness import photo_lightness
+from colourizer.photos.photo import Photo
 from Model_CNN import STRIDE
 
-# The network looks at every photograph at about this many pixels, whatever its own size, so that
-# a scan and its thumbnail get the same colours.
+# The network sees every photograph at about this many pixels, whatever its own size, so that a scan
+# and its thumbnail get the same colours.
 WORKING_PIXELS = 256 * 256
-# The network sees the darkest of a photograph's pixels no lighter than BLACK and the lightest no
-# darker than WHITE, lightness in Lab units, this share of them left out: faded and toned prints
-# become as fresh ones.
+# Levels: the darkest of what the network sees is at most BLACK and the lightest at least WHITE, in
+# Lab units of lightness, LEVELS_SHARE of the pixels aside. Faded and toned prints need it.
 LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
-LEAST_DETAIL = 4 / 3  # times the network's size: what pixels are averaged to, before finer reducing
-LEAST_RANGE = 15.0  # Lab units of lightness; what has less is an empty picture and left alone
+LEAST_RANGE = 15.0  # Lab units of lightness; a picture with less is empty, and left alone
+LEAST_DETAIL = 4 / 3  # times the working size: block means are taken down to that
+
+
+class PreparedPhoto:
+    """A photograph on its way through the network and into a file.
+
+    photo: its pixels, alpha and metadata.
+    means: block means of its pixels, shared by preprocessing and recombining.
+    size: its (height, width) in pixels.
+    """
+
+    def __init__(self, photo: Photo) -> None:
+        self.photo = photo
+        self.means = BlockMeans(photo.pixels)
+        self.size: tuple[int, int] = (photo.pixels.shape[0], photo.pixels.shape[1])
+
+    @cached_property
+    def lightness(self) -> Tensor:
+        """Lightness (1, h, w) in [0, 100], at LEAST_DETAIL times the working size or more."""
+        return reduced_lightness(self.photo.pixels, self.means)
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """Return the size at which the network sees a photograph.
+
+    Returns:
+        (height, width), multiples of the network's stride, about WORKING_PIXELS in all, of nearly
+        the photograph's aspect ratio; beyond 4:1 the long side is squeezed.
+    """
+    aspect = min(4.0, max(0.25, height / width))
+    rows = math.sqrt(WORKING_PIXELS * aspect)
+    return (
+        max(STRIDE, round(rows / STRIDE) * STRIDE),
+        max(STRIDE, round(rows / aspect / STRIDE) * STRIDE),
+    )
+
+
+def reduced_lightness(pixels: np.ndarray, means: BlockMeans | None = None) -> Tensor:
+    """Return a photograph's lightness, block-averaged to LEAST_DETAIL times the working size.
+
+    It has that size or more; a photograph less than twice as large keeps its own. Block means take
+    a tenth of the time of finer resampling.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
+        means: block means of pixels, where they are known already.
+
+    Returns:
+        lightness (1, h, w) in [0, 100].
+    """
+    height, width = working_size(*pixels.shape[:2])
+    factor = min(pixels.shape[0] / height, pixels.shape[1] / width) / LEAST_DETAIL
+    if factor >= 2:
+        pixels = (means or BlockMeans(pixels)).of(2 ** int(math.log2(factor)))
+    return photo_lightness(pixels)
 
 
 def stretch_levels(lightness: Tensor) -> Tensor:
-    """Undo fading, and what is left of a tone: let lightness reach from BLACK to WHITE at least.
+    """Return lightness stretched to reach from BLACK to WHITE at least.
 
     Args:
         lightness: (1, 1, h, w) in [0, 100].
@@ -33,7 +89,7 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     values = lightness.numpy().ravel()
     last = len(values) - 1
     left_out = round(LEVELS_SHARE * last)
-    # One place at a time: for two NumPy has no quick way.
+    # One quantile at a time: np.partition with two of them is slow.
     black, white = (float(np.partition(values, n)[n]) for n in (left_out, last - left_out))
     if white - black < LEAST_RANGE or (black <= BLACK and white >= WHITE):
         return lightness
@@ -42,37 +98,17 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     return stretched.clamp(0, MAX_LIGHTNESS)
 
 
-def working_size(height: int, width: int) -> tuple[int, int]:
-    """Choose the size at which the network sees a photograph.
-
-    Returns:
-        (height, width), multiples of the network's stride, about WORKING_PIXELS in all, of nearly
-        the photograph's own aspect; beyond 4:1 the long side is squeezed.
-    """
-    aspect = min(4.0, max(0.25, height / width))
-    rows = math.sqrt(WORKING_PIXELS * aspect)
-    return (
-        max(STRIDE, round(rows / STRIDE) * STRIDE),
-        max(STRIDE, round(rows / aspect / STRIDE) * STRIDE),
-    )
-
-
-def reduced_lightness(pixels: np.ndarray, averages: Averages | None = None) -> Tensor:
-    """Measure a photograph's lightness at LEAST_DETAIL times the network's size or more.
-
-    A photograph that is not twice as large as that is left as large as it is.
-
-    Whole numbers of pixels are averaged, which takes a tenth of the time of anything finer.
+def network_input(lightness: Tensor) -> Tensor:
+    """Return what the network sees of a photograph.
 
     Args:
-        pixels: (H, W) grey or (H, W, 3) sRGB; uint8 in [0, 255] or uint16 in [0, 65535].
-        averages: of pixels, if they are at hand.
+        lightness: (1, H, W) in [0, 100], on the CPU.
 
     Returns:
-        lightness (1, h, w) in [0, 100].
+        lightness (1, 1, h, w) in [0, 100], of the working size, levels stretched.
     """
-    height, width = working_size(*pixels.shape[:2])
-    factor = min(pixels.shape[0] / height, pixels.shape[1] / width) / LEAST_DETAIL
-    if factor >= 2:
-        pixels = (averages or Averages(pixels)).over(2 ** int(math.log2(factor)))
-    return photo_lightness(pixels)
+    size = working_size(*lightness.shape[-2:])
+    small = F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
+    # The network was trained on 8-bit greys: for smoother values, as resampling makes them, it
+    # predicts wrong colours (docs/experiments.md).
+    return round_to_greys(stretch_levels(small))

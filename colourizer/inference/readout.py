@@ -1,4 +1,4 @@
-"""Colours, confidence and variants, read out of the likelihoods of the bins."""
+"""Likelihoods of the bins -> chroma, confidence and variants: choices made after training."""
 
 import math
 
@@ -10,72 +10,74 @@ from torch import Tensor
 # To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
-# At vividness 1: by so much of its logarithm is a bin's rarity made up for ...
-MOST_REBALANCING = 0.9
-UNIFORM_SHARE = 0.2  # ... where so much of how common a bin is taken to be is the same for all;
-MOST_GAIN = 0.3  # and by so much is chroma enlarged.
-# Lab units: where the likely colours are spread so far, of what vividness adds e^-1/2 is left.
-UNSURE = 35.0
+# At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
+MAX_REBALANCING = 0.9
+UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
+MAX_GAIN = 0.3  # ... and the gain of chroma.
+# Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
+UNCERTAIN = 35.0
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # radians
-TILT = 0.06  # per Lab unit: how much a variant prefers colours of its direction
+TILT = 0.06  # per Lab unit: the slope of a variant's log-likelihoods along its direction
 
 
-def root_likelihoods(logits: Tensor) -> Tensor:
-    """Say how likely each bin is, as roots: all powers that are needed then are products.
+def sqrt_softmax(logits: Tensor) -> Tensor:
+    """Return softmax(logits / 2), which is proportional to the square root of the probabilities p.
 
-    Roots and exponentials take five times as long.
+    Of it p and p^2.5 need multiplications only; roots and exponentials take five times as long.
 
     Args:
         logits: (B, K, H, W).
 
     Returns:
-        roots (B, H, W, K), float32, of the likelihoods, times a number for each place.
+        (B, H, W, K) float32; each place has its own factor of proportionality.
     """
     return torch.softmax((logits / 2).float().movedim(1, -1), dim=-1)
 
 
-def anneal(roots: Tensor) -> Tensor:
-    """Raise likelihoods to the power of ANNEALING; roots, of any shape, to twice that."""
-    return roots.square().square_().mul_(roots)
+def anneal(sqrt_probability: Tensor) -> Tensor:
+    """Return p^ANNEALING, of sqrt(p) of any shape: its fifth power."""
+    return sqrt_probability.square().square_().mul_(sqrt_probability)
 
 
-def spread_of_bins(roots: Tensor, centres: Tensor) -> Tensor:
-    """Say how far the likely colours lie from their mean: root mean square distance.
+def standard_deviation(sqrt_probability: Tensor, centres: Tensor) -> Tensor:
+    """Return the standard deviation of the likely colours about their mean.
 
     Args:
-        roots: (B, H, W, K), as of `root_likelihoods`.
+        sqrt_probability: (B, H, W, K), as of `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
 
     Returns:
-        spread (B, 1, H, W) in Lab units; 0 where only one bin is likely.
+        deviation (B, 1, H, W) in Lab units; 0 where only one bin is likely.
     """
     squares = centres.square().sum(dim=-1, keepdim=True)
-    wanted = torch.cat((centres, squares, torch.ones_like(squares)), dim=1).T.contiguous()  # (4, K)
-    with torch.autocast(roots.device.type, enabled=False):  # bf16 is too coarse for colours
-        sums = F.linear(roots.square(), wanted)  # (B, H, W, 4)
+    moments = torch.cat(
+        (centres, squares, torch.ones_like(squares)), dim=1
+    ).T.contiguous()  # (4, K)
+    with torch.autocast(sqrt_probability.device.type, enabled=False):  # bf16 is too coarse
+        sums = F.linear(sqrt_probability.square(), moments)  # (B, H, W, 4)
     a, b, square = (sums[..., :3] / sums[..., 3:]).unbind(dim=-1)
     return (square - a.square() - b.square()).clamp_min(0).sqrt()[:, None]
 
 
-def confidence(roots: Tensor, centres: Tensor) -> Tensor:
-    """Say how sure the network is of a colour; arguments as `spread_of_bins`.
+def confidence(sqrt_probability: Tensor, centres: Tensor) -> Tensor:
+    """Return how sure the network is of a colour; arguments as `standard_deviation`.
 
     Returns:
         confidence (B, 1, H, W) in (0, 1]; 1 where only one bin is likely.
     """
-    return (-(spread_of_bins(roots, centres) / UNSURE).square() / 2).exp()
+    return (-(standard_deviation(sqrt_probability, centres) / UNCERTAIN).square() / 2).exp()
 
 
-def rarity(shares: Tensor, strength: float) -> Tensor:
-    """Say by what to multiply likelihoods to make up for the rarity of vivid colours.
+def class_weights(shares: Tensor, strength: float) -> Tensor:
+    """Return factors for likelihoods that rebalance rare, vivid colours.
 
     Photographs are grey nearly everywhere, so the likeliest colour is too. Dividing likelihoods by
-    how common each bin is does after training what ECCV16's rebalanced loss does in it: logit
+    the bins' frequencies does after training what ECCV16's rebalanced loss does in it: logit
     adjustment, Menon et al., ICLR 2021, section 4.
 
     Args:
-        shares: (K,), how common each bin's colours are in photographs; they sum to 1.
-        strength: 0 changes nothing, 1 makes up for all of it.
+        shares: (K,), the frequency of each bin's colours in photographs; they sum to 1.
+        strength: tau; 0 changes nothing, 1 divides by the frequencies.
 
     Returns:
         factors (K,), 1 and more.
@@ -84,55 +86,57 @@ def rarity(shares: Tensor, strength: float) -> Tensor:
     return common**-strength
 
 
-def preference(centres: Tensor, variant: int) -> Tensor:
-    """Say by what to multiply likelihoods for another plausible colouring of the same photograph.
+def variant_weights(centres: Tensor, variant: int) -> Tensor:
+    """Return factors for likelihoods that make another plausible colouring.
 
-    One direction of colours is preferred. Where only one colour is likely nothing changes; where
-    several are, all of the photograph leans the same way, so that a thing keeps one colour.
+    They prefer one direction in the ab plane. Where only one colour is likely nothing changes;
+    where several are, the whole photograph leans the same way, so that a thing keeps one colour.
 
     Args:
         centres: (K, 2), the bins' ab in Lab units.
-        variant: 0 is the colouring without preference; each further one leans in another direction.
+        variant: 0 prefers none; each further one another direction.
 
     Returns:
         factors (K,).
     """
     if variant == 0:
         return torch.ones_like(centres[:, 0])
-    # The first leans to warm (a and b alike), where sunlight lies; each next one a golden angle
-    # further, so that however many there are, they lie well spread around the circle of hues.
+    # The first is warm (a = b), as sunlight; each next one lies a golden angle further, so that any
+    # number of them is spread well around the circle of hues.
     angle = torch.tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
     direction = torch.stack((angle.cos(), angle.sin())).to(centres)
     return (TILT * (centres @ direction)).exp()
 
 
-def vivid_ab(
-    roots: Tensor,
+def read_ab(
+    sqrt_probability: Tensor,
     centres: Tensor,
     shares: Tensor,
     vividness: float,
-    sure: Tensor,
+    confidence: Tensor,
     variant: int = 0,
 ) -> Tensor:
-    """Read colours out of the likelihoods, as vivid as asked for where the network is sure.
+    """Return chroma: the annealed mean, made more vivid where the network is confident.
 
     Args:
-        roots: (B, H, W, K), as of `root_likelihoods`.
+        sqrt_probability: (B, H, W, K), as of `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
-        shares: (K,), how common each bin's colours are.
+        shares: (K,), the frequency of each bin's colours.
         vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
-        sure: (B, 1, H, W), the network's `confidence`.
-        variant: which of several plausible colourings, as of `preference`.
+        confidence: (B, 1, H, W) in (0, 1].
+        variant: which of several plausible colourings, as of `variant_weights`.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
     """
-    # Annealing raises factors to its power, like the likelihoods that they belong to.
-    plain = preference(centres, variant)[:, None] ** ANNEALING
-    rebalanced = plain * rarity(shares, vividness * MOST_REBALANCING * ANNEALING)[:, None]
+    # Factors are annealed like the likelihoods that they multiply.
+    plain = variant_weights(centres, variant)[:, None] ** ANNEALING
+    rebalanced = plain * class_weights(shares, vividness * MAX_REBALANCING * ANNEALING)[:, None]
     weights = (plain * centres, plain, rebalanced * centres, rebalanced)
-    with torch.autocast(roots.device.type, enabled=False):  # bf16 is too coarse for colours
-        sums = F.linear(anneal(roots), torch.cat(weights, dim=1).T.contiguous()).movedim(-1, 1)
+    with torch.autocast(sqrt_probability.device.type, enabled=False):  # bf16 is too coarse
+        sums = F.linear(anneal(sqrt_probability), torch.cat(weights, dim=1).T.contiguous()).movedim(
+            -1, 1
+        )
     safe = sums[:, :2] / sums[:, 2:3]  # (B, 2, H, W)
-    vivid = sums[:, 3:5] / sums[:, 5:] * (1 + vividness * MOST_GAIN)
-    return safe + (vivid - safe) * sure
+    vivid = sums[:, 3:5] / sums[:, 5:] * (1 + vividness * MAX_GAIN)
+    return safe + (vivid - safe) * confidence

@@ -4,12 +4,12 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
+from torch import Tensor
 
-from colourizer.inference.lightness import STRIP_PIXELS
+from colourizer.inference.lightness import STRIP_PIXELS, to_grey
 from colourizer.inference.recombine import rgb_strips
-from colourizer.inference.upsample import enlarge
+from colourizer.inference.upsample import upsample_strips
 from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced
@@ -17,9 +17,15 @@ from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import to_8_bits
 from colourizer.runtime.atomic_file import write_whole
 
+# Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
+VARIANT_SIDE, COMPARED_SIDE = 512, 1024
+JPEG_QUALITY = 90  # of pictures beside the photographs
+SHEET_PHOTOS, SHEET_TILE = 48, 240  # of the contact sheet; its tiles' height in pixels
+SHEET_COMMENT = b"Image Colourizer's contact sheet"  # identifies a sheet of ours
 
-def reduce_to(photo: Photo, side: int) -> np.ndarray:
-    """Reduce a photograph's pixels to a longest side; (h, w) or (h, w, 3), uint8."""
+
+def thumbnail_pixels(photo: Photo, side: int) -> np.ndarray:
+    """Return a photograph's pixels with a longest side: (h, w) or (h, w, 3) uint8."""
     factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
     pixels = photo.pixels[::factor, ::factor]
     image = Image.fromarray(np.ascontiguousarray(to_8_bits(pixels)))
@@ -27,40 +33,52 @@ def reduce_to(photo: Photo, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def colour(pixels: np.ndarray, ab: torch.Tensor) -> Image.Image:
-    """Put colour into a small picture."""
+def colour_picture(pixels: np.ndarray, ab: Tensor) -> Image.Image:
+    """Return a small picture, (h, w) or (h, w, 3), recombined with ab (1, 2, ...)."""
     return Image.fromarray(np.concatenate(list(rgb_strips(pixels, ab))))
 
 
-def draw_confidence(sure: torch.Tensor, height: int, width: int) -> Image.Image:
+def draw_variants(photo: Photo, colourings: list[Tensor], side: int) -> Image.Image:
+    """Draw all colourings of a photograph, ab (1, 2, h, w), side by side."""
+    pixels = thumbnail_pixels(photo, side)
+    return tile_images([colour_picture(pixels, ab) for ab in colourings])
+
+
+def draw_comparison(photo: Photo, ab: Tensor, side: int) -> Image.Image:
+    """Draw a photograph in grey and coloured, side by side."""
+    pixels = thumbnail_pixels(photo, side)
+    grey = Image.fromarray(to_grey(pixels)).convert("RGB")
+    return tile_images([grey, colour_picture(pixels, ab)])
+
+
+def draw_confidence(confidence: Tensor, height: int, width: int) -> Image.Image:
     """Draw the network's confidence, (1, 1, h, w) in (0, 1], at a photograph's size."""
     grey = np.empty((height, width), dtype=np.uint8)
     rows = max(1, STRIP_PIXELS // width)
-    for n, strip in enumerate(enlarge(sure, height, width, rows)):
+    for n, strip in enumerate(upsample_strips(confidence, height, width, rows)):
         grey[n * rows : (n + 1) * rows] = (strip[0].clamp(0, 1) * 255).round().byte().numpy()
     return Image.fromarray(grey)
 
 
-SHEET_PHOTOS, SHEET_TILE = 48, 240  # of the contact sheet; pixels
-QUALITY = 90  # of JPEGs beside the photographs
-OUR_SHEET = b"Image Colourizer's contact sheet"  # its comment, by which it is known again
-
-
-def put_side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    """Put pictures of one size into rows, about as many rows as columns."""
-    width, height = pictures[0].size
-    columns = math.ceil(math.sqrt(len(pictures)))
-    sheet = Image.new("RGB", (width * columns, height * math.ceil(len(pictures) / columns)))
-    for n, picture in enumerate(pictures):
-        sheet.paste(picture, (n % columns * width, n // columns * height))
+def tile_images(images: list[Image.Image]) -> Image.Image:
+    """Tile images of one size, about as many rows as columns."""
+    width, height = images[0].size
+    columns = math.ceil(math.sqrt(len(images)))
+    sheet = Image.new("RGB", (width * columns, height * math.ceil(len(images) / columns)))
+    for n, image in enumerate(images):
+        sheet.paste(image, (n % columns * width, n // columns * height))
     return sheet
 
 
 def write_contact_sheet(path: Path, compared: list[Path]) -> None:
-    """Show small versions of some of the pictures of --compare; replace only a sheet of ours."""
+    """Write a sheet of some of the pictures of --compare; only a sheet of ours is replaced.
+
+    Raises:
+        PhotoError: another file has that name.
+    """
     if path.exists():
         with Image.open(path) as sheet:
-            if sheet.info.get("comment") != OUR_SHEET:
+            if sheet.info.get("comment") != SHEET_COMMENT:
                 raise PhotoError("is not ours and was left alone; move it, or name another -o")
     tiles = []
     for pair in evenly_spaced([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
@@ -70,5 +88,5 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
         tiles.append(tile)
     if tiles:
-        whole, options = put_side_by_side(tiles), {"comment": OUR_SHEET, "quality": QUALITY}
+        whole, options = tile_images(tiles), {"comment": SHEET_COMMENT, "quality": JPEG_QUALITY}
         write_whole(path, lambda file: save_image(whole, file, "JPEG", **options))

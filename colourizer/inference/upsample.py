@@ -1,4 +1,4 @@
-"""Chroma is enlarged to a photograph's size, strip by strip."""
+"""Bicubic upsampling of predicted planes to a photograph's size, strip by strip."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,33 +9,40 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=8)
-@torch.inference_mode(False)  # whoever comes next may want gradients
-def _bicubic(low: int, high: int) -> Tensor:
-    """Say how much of each of a number of places goes into each of another: (high, low)."""
+@torch.inference_mode(False)  # a caller may want gradients
+def _bicubic_matrix(low: int, high: int) -> Tensor:
+    """Return the bicubic interpolation matrix (high, low), as F.interpolate defines it."""
     unit = torch.eye(low)[None, None]
     return F.interpolate(unit, (high, low), mode="bicubic", align_corners=False)[0, 0]
 
 
-def enlarge(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tensor]:
-    """Enlarge what the network said to a photograph's size, without ever holding all of it.
+def upsample(planes: Tensor, height: int, width: int) -> Tensor:
+    """Return planes (1, C, h, w) upsampled to (C, height, width), on the CPU."""
+    return next(upsample_strips(planes, height, width, rows=height))
+
+
+def upsample_strips(planes: Tensor, height: int, width: int, rows: int) -> Iterator[Tensor]:
+    """Upsample planes without ever holding all of the result.
+
+    Bicubic interpolation is separable: one matrix product across, one down for each strip.
 
     Args:
         planes: (1, C, h, w).
-        height: the photograph's.
-        width: the photograph's.
-        rows: how many to give at a time.
+        height: of the result.
+        width: of the result.
+        rows: of a strip.
 
     Yields:
-        strips (C, rows, width), from top to bottom; the last may have fewer rows.
+        strips (C, rows, width), on the CPU, from top to bottom; the last may have fewer rows.
     """
     planes = planes.float().cpu()
-    wide = planes[0] @ _bicubic(planes.shape[3], width).T
-    weights = _bicubic(planes.shape[2], height)
+    wide = planes[0] @ _bicubic_matrix(planes.shape[3], width).T  # (C, h, width)
+    matrix = _bicubic_matrix(planes.shape[2], height)
     if rows >= height:
-        yield weights @ wide
+        yield matrix @ wide
         return
     for y in range(0, height, rows):
-        mixed = weights[y : y + rows]
-        used = mixed.any(dim=0).nonzero()  # the others would only take time
-        here = slice(int(used[0]), int(used[-1]) + 1)
-        yield mixed[:, here] @ wide[:, here]
+        weights = matrix[y : y + rows]
+        columns = weights.any(dim=0).nonzero()  # all others are zero
+        used = slice(int(columns[0]), int(columns[-1]) + 1)
+        yield weights[:, used] @ wide[:, used]

@@ -1,27 +1,48 @@
-"""A network is made ready to predict: batch norm folded, weights in bf16."""
+"""A network made ready to predict: the only door to the kernels in fast/.
 
+Plain: `model.eval()`. What is done to it here changes its predictions by no more than rounding, and
+it cannot be trained afterwards.
+"""
+
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from colourizer.network.checkpoint import Network
+from colourizer.network.device import is_fast_in_bf16
+from colourizer.network.fast.packed_conv import pack_convolutions
+from colourizer.network.fast.quantized_decoder import quantize_decoder
 from Model_CNN import Model_CNN
 
 
-def halve_weights(model: "Model_CNN") -> None:
-    """Turn to bf16 the weights that autocast would turn to bf16 each time anew.
+def prepare_for_inference(model: Network, device: torch.device) -> Network:
+    """Fold, quantize, pack and move a network, as far as the device gains by it.
 
     Args:
-        model: is changed, works under autocast only, and cannot be trained any more.
+        model: is changed.
+        device: where it is to predict.
+
+    Returns:
+        The model, in eval mode, in channels_last memory, on the device.
     """
+    fold_batch_norm(model.eval())
+    if isinstance(model, Model_CNN):
+        if is_fast_in_bf16(device):
+            cast_to_bf16(model)
+        if device.type == "cpu":
+            quantize_decoder(model)  # before packing, which takes the convolutions that are left
+            pack_convolutions(model)
+    return model.to(device).to(memory_format=torch.channels_last)
+
+
+def cast_to_bf16(model: Model_CNN) -> None:
+    """Cast the weights to bf16 that autocast would cast anew at each forward pass."""
     for part in (*model.encoder.stages[1:], model.deepest, model.context, model.steps, model.head):
         part.bfloat16()
 
 
 def fold_batch_norm(model: nn.Module) -> None:
-    """Make every batch normalization part of the convolution before it: the same, but faster.
-
-    Args:
-        model: in eval mode; is changed, and cannot be trained any more.
-    """
+    """Fold each batch normalization into the convolution before it; the model is in eval mode."""
     for module in model.modules():
         if not isinstance(module, nn.Sequential):
             continue

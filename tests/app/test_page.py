@@ -16,19 +16,17 @@ from PIL import Image
 from support.page_client import serve
 from support.scenes import SAMPLES, scene
 
-from colourizer.inference.colour_file import provenance_tag
-from colourizer.inference.colourizer import Colourizer
-from colourizer.network.checkpoint import BUNDLED
-
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    page_server = pytest.importorskip("page_server")
+    server = pytest.importorskip("colourizer.app.server")
     from colourizer.app.photo_store import Desk
+    from colourizer.inference.colourizer import Colourizer
 
-    with serve(page_server.make_app(Desk(Colourizer.load(), provenance_tag(BUNDLED)))) as port:
+    colourizer = Colourizer.load()
+    with serve(server.make_app(Desk(colourizer, colourizer.provenance))) as port:
         yield f"http://127.0.0.1:{port}/"
 
 

@@ -11,7 +11,6 @@ from support.scenes import scene
 import colourize
 from colourizer.app import photo_store
 from colourizer.app.photo_store import Desk, GoneError, NoRoomError, TooMuchError, Wish, safe_name
-from colourizer.inference.colour_file import provenance_tag
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
 from colourizer.photos.errors import PhotoError
@@ -38,7 +37,7 @@ def colourizer(checkpoint_file) -> Colourizer:
 
 @pytest.fixture
 def empty(colourizer, checkpoint_file) -> Desk:
-    return Desk(colourizer, provenance_tag(checkpoint_file))
+    return Desk(colourizer, colourizer.provenance)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "GIF", "WEBP"])
@@ -98,7 +97,7 @@ def test_what_is_no_photograph_is_refused_and_not_kept(empty):
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(empty, monkeypatch):
     monkeypatch.setattr(photo_store, "MOST_PIXELS", 1000)
-    monkeypatch.setattr(photo_store, "read_photo", lambda *_: pytest.fail("was decoded"))
+    monkeypatch.setattr(photo_store, "read_prepared", lambda *_: pytest.fail("was decoded"))
     with pytest.raises(TooMuchError, match=r"colourize\.py takes more"):
         put(empty, encoded(scene(1)))
 

@@ -7,15 +7,15 @@ from colourizer.colour.bins import AB_BIN_SIZE, ab_bin_centres, mean_of_bins, so
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.readout import (
     ANNEALING,
-    MOST_GAIN,
-    MOST_REBALANCING,
+    MAX_GAIN,
+    MAX_REBALANCING,
     anneal,
+    class_weights,
     confidence,
-    preference,
-    rarity,
-    root_likelihoods,
-    spread_of_bins,
-    vivid_ab,
+    read_ab,
+    sqrt_softmax,
+    standard_deviation,
+    variant_weights,
 )
 
 CENTRES = ab_bin_centres()
@@ -36,13 +36,13 @@ def read(
     logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES, variant: int = 0
 ) -> torch.Tensor:
     """Read colours as the colourizer does."""
-    roots = root_likelihoods(logits)
+    roots = sqrt_softmax(logits)
     sure = confidence(roots, CENTRES)
-    return vivid_ab(roots, CENTRES, shares, vividness, sure, variant)
+    return read_ab(roots, CENTRES, shares, vividness, sure, variant)
 
 
 def spread(*likely: tuple[float, float, float]) -> torch.Tensor:
-    return spread_of_bins(root_likelihoods(logits_of(*likely)), CENTRES)
+    return standard_deviation(sqrt_softmax(logits_of(*likely)), CENTRES)
 
 
 def random_logits() -> torch.Tensor:
@@ -84,7 +84,7 @@ def test_the_spread_of_two_equally_likely_colours_is_half_their_distance():
 
 def test_confidence_falls_from_one_as_the_likely_colours_spread():
     sure, doubtful, lost = (
-        confidence(root_likelihoods(logits_of((r, 0, 0.5), (-r, 0, 0.5))), CENTRES).item()
+        confidence(sqrt_softmax(logits_of((r, 0, 0.5), (-r, 0, 0.5))), CENTRES).item()
         for r in (0, 20, 40)
     )
     assert 1 >= sure > 0.99 > doubtful > lost > 0
@@ -93,25 +93,25 @@ def test_confidence_falls_from_one_as_the_likely_colours_spread():
 def test_rebalancing_undoes_how_common_the_bins_are():
     # Where a photograph tells nothing, the likelihoods are the shares; made up for in full, they
     # are the same for all but the rarest bins.
-    made_up_for = SHARES * rarity(SHARES, 1.0)
+    made_up_for = SHARES * class_weights(SHARES, 1.0)
     ordinary = SHARES > 1 / K
     assert made_up_for[ordinary].max() / made_up_for[ordinary].min() < 1.5
     assert SHARES[ordinary].max() / SHARES[ordinary].min() > 5
-    assert torch.equal(rarity(SHARES, 0.0), torch.ones(K))
+    assert torch.equal(class_weights(SHARES, 0.0), torch.ones(K))
 
 
 def test_the_vivid_colour_is_the_mean_of_the_rebalanced_likelihoods():
     logits, sure = random_logits(), torch.ones(2, 1, 3, 5)
-    rebalanced = logits + rarity(SHARES, MOST_REBALANCING).log()[:, None, None]
-    expected = mean_of_bins(rebalanced, CENTRES, 1 / ANNEALING) * (1 + MOST_GAIN)
-    vivid = vivid_ab(root_likelihoods(logits), CENTRES, SHARES, 1, sure)
+    rebalanced = logits + class_weights(SHARES, MAX_REBALANCING).log()[:, None, None]
+    expected = mean_of_bins(rebalanced, CENTRES, 1 / ANNEALING) * (1 + MAX_GAIN)
+    vivid = read_ab(sqrt_softmax(logits), CENTRES, SHARES, 1, sure)
     assert torch.allclose(vivid, expected, atol=1e-3)
 
 
 def test_annealed_likelihoods_are_those_of_a_lower_temperature():
     for scale in (1, 10):  # of 10, most are too small for float32
         logits = scale * random_logits()
-        annealed = anneal(root_likelihoods(logits))
+        annealed = anneal(sqrt_softmax(logits))
         expected = torch.softmax(logits * ANNEALING, dim=1).movedim(1, -1)
         annealed /= annealed.sum(dim=-1, keepdim=True)
         assert torch.allclose(annealed, expected, rtol=1e-4, atol=1e-9)
@@ -134,9 +134,9 @@ def test_vividness_0_is_the_annealed_mean_whatever_the_shares():
 def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     logits = logits_of((60, 0, 0.45), (0, 0, 0.1), (-20, 0, 0.45))
     safe, vivid = (read(logits, v) for v in (0, 1))
-    roots = root_likelihoods(logits)
+    roots = sqrt_softmax(logits)
     sure = confidence(roots, CENTRES).item()
-    without_fallback = vivid_ab(roots, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
+    without_fallback = read_ab(roots, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
     assert sure < 0.7
     assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
     assert (vivid - safe).norm() > 1
@@ -152,12 +152,12 @@ def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is
     distances = torch.cdist(*[torch.stack(colourings(doubtful))] * 2)
     assert distances[~torch.eye(5, dtype=torch.bool)].min() > 15
     assert torch.cdist(*[torch.stack(colourings(sure))] * 2).max() < 1
-    assert torch.equal(preference(CENTRES, 0), torch.ones(K))
+    assert torch.equal(variant_weights(CENTRES, 0), torch.ones(K))
 
 
 @pytest.mark.parametrize("variant", [0, 1, 4])
 def test_a_variant_is_what_the_preferred_likelihoods_give(variant):
     logits = random_logits()
-    preferred = logits + preference(CENTRES, variant).log()[:, None, None]
+    preferred = logits + variant_weights(CENTRES, variant).log()[:, None, None]
     expected = mean_of_bins(preferred, CENTRES, 1 / ANNEALING)
     assert torch.allclose(read(logits, 0, variant=variant), expected, atol=1e-3)

@@ -1,4 +1,4 @@
-"""averages.py: the means of squares, whoever computes them."""
+"""block_means.py: means over blocks, whichever way they are computed."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from colourizer.inference.fast import block_means
-from colourizer.inference.fast.block_means import Averages
+from colourizer.inference.fast.block_means import BlockMeans
 
 SIZES = [(64, 48), (65, 48), (67, 52), (40, 56), (41, 47), (3, 8), (5, 3), (4, 16), (1, 1)]
 
@@ -40,10 +40,10 @@ def check(found: np.ndarray, means: np.ndarray, pixels: np.ndarray, side: int, o
 @pytest.mark.parametrize("convolved", [True, False])
 def test_each_square_is_its_mean(monkeypatch, size, convolved):
     if not convolved:
-        monkeypatch.setattr(block_means, "_convolves", lambda: False)
+        monkeypatch.setattr(block_means, "is_supported", lambda: False)
     grey = noise(*size)
     for side, off in ((2, 0.5), (4, 0.5), (8, 1.0), (16, 1.5)):
-        found = Averages(grey).over(side)
+        found = BlockMeans(grey).of(side)
         assert found.dtype == np.uint8
         check(found, mean_of_squares(grey, side), grey, side, off)
 
@@ -53,16 +53,16 @@ def test_a_convolution_gives_the_very_means_that_pillow_does(size):
     for grey in (noise(*size), np.full(size, 255, np.uint8), noise(*size) & 1):
         for side in (2, 4):
             expected = np.asarray(Image.fromarray(grey).reduce(side))
-            assert np.array_equal(Averages(grey).over(side), expected)
+            assert np.array_equal(BlockMeans(grey).of(side), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_colours_and_16_bits_are_averaged_to_8_bits(monkeypatch, dtype):
-    monkeypatch.setattr(block_means, "ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(block_means, "STRIP_ROWS", 16)
     full = int(np.iinfo(dtype).max)
     for pixels in (noise(50, 37, 3, dtype=dtype), noise(50, 37, dtype=dtype)):
         for side, off in ((2, 1.0), (4, 1.0), (8, 1.5)):
-            found = Averages(pixels).over(side)
+            found = BlockMeans(pixels).of(side)
             expected = mean_of_squares(pixels, side) / full * 255
             check(found, expected, pixels, side, off)
 
@@ -71,30 +71,32 @@ def test_what_is_no_plain_memory_is_averaged_too_and_stays_as_it_is():
     grey = noise(64, 96)
     locked = grey.copy()
     locked.setflags(write=False)
-    expected = Averages(grey.copy()).over(4)
+    expected = BlockMeans(grey.copy()).of(4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert np.array_equal(Averages(locked).over(4), expected)
-        assert np.array_equal(Averages(grey[::-1]).over(4), expected[::-1])
+        assert np.array_equal(BlockMeans(locked).of(4), expected)
+        assert np.array_equal(BlockMeans(grey[::-1]).of(4), expected[::-1])
     assert np.array_equal(locked, grey)
 
 
 def test_of_averages_at_hand_those_of_larger_squares_are_computed(monkeypatch):
     grey = noise(66, 48)
-    known = Averages(grey)
-    known.over(2)
-    monkeypatch.setattr(block_means, "_over", None)  # not of all pixels again
-    found = known.over(4)
+    known = BlockMeans(grey)
+    known.of(2)
+    monkeypatch.setattr(block_means, "_reduce_grey", None)  # not of all pixels again
+    found = known.of(4)
     assert found.shape == (17, 12)
     assert np.abs(found - mean_of_squares(grey, 4))[:16].max() <= 1
 
 
 def test_an_average_is_computed_once(monkeypatch):
-    ours, counts = block_means._reduce, []
-    monkeypatch.setattr(block_means, "_reduce", lambda *args: counts.append(args) or ours(*args))
-    known = Averages(noise(64, 64))
-    assert known.over(8) is known.over(8)
-    known.over(16)
+    ours, counts = block_means.reduce_by_pillow, []
+    monkeypatch.setattr(
+        block_means, "reduce_by_pillow", lambda *args: counts.append(args) or ours(*args)
+    )
+    known = BlockMeans(noise(64, 64))
+    assert known.of(8) is known.of(8)
+    known.of(16)
     assert len([1 for _, side in counts if side == 2]) == 2
 
 
@@ -102,11 +104,11 @@ def test_without_the_operators_pillow_does_it(monkeypatch):
     def broken(*_):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(block_means, "_convolve", broken)
-    block_means._convolves.cache_clear()
+    monkeypatch.setattr(block_means, "reduce_by_convolution", broken)
+    block_means.is_supported.cache_clear()
     grey = noise(64, 64)
     try:
         expected = np.asarray(Image.fromarray(grey).reduce(4))
-        assert np.array_equal(Averages(grey).over(4), expected)
+        assert np.array_equal(BlockMeans(grey).of(4), expected)
     finally:
-        block_means._convolves.cache_clear()
+        block_means.is_supported.cache_clear()

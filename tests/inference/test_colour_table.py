@@ -9,17 +9,21 @@ import torch
 from colourizer.colour.space import (
     fit_to_gamut,
     grey_to_lightness,
-    lab_to_rgb,
     rgb_to_lab,
     rgb_to_ycbcr,
 )
-from colourizer.inference.fast.colour_table import AB_STEP, ColourTable, _between, colour_table
+from colourizer.inference.fast.colour_table import (
+    AB_STEP,
+    ColourTable,
+    _interpolation_weights,
+    colour_table,
+)
 
 
 def lookup(grey: np.ndarray, ab: torch.Tensor, table: ColourTable | None = None) -> torch.Tensor:
     """Look up (h, w) and (2, h, w); returns rgb (3, h, w) in [0, 1]."""
     table = table or ColourTable(grey.dtype)
-    rgb = table.colours(grey, table.places(ab))
+    rgb = table.look_up_rgb(grey, table.row_index(ab))
     assert (rgb.shape, rgb.dtype) == ((*grey.shape, 3), grey.dtype)
     return torch.from_numpy(rgb.astype(np.float32) / np.iinfo(grey.dtype).max).movedim(-1, 0)
 
@@ -59,7 +63,7 @@ def test_all_greys_have_the_colours_that_would_be_computed(dtype, ab):
 def test_greys_without_chroma_stay_as_they_are(dtype):
     grey = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)[None]
     table = ColourTable(dtype)
-    rgb = table.colours(grey, table.places(torch.zeros(2, *grey.shape)))
+    rgb = table.look_up_rgb(grey, table.row_index(torch.zeros(2, *grey.shape)))
     assert np.abs(rgb.astype(int) - grey[..., None]).max() <= (0 if dtype == np.uint8 else 2)
     assert rgb[0, 0].tolist() == [0, 0, 0]
     assert rgb[0, -1].tolist() == [np.iinfo(dtype).max] * 3
@@ -69,10 +73,10 @@ def test_16_bits_rise_without_steps(ab):
     grey = np.arange(20_000, 40_000, dtype=np.uint16)[None].repeat(2, axis=0)
     some = torch.tensor([[10.0, -20.0], [15.0, 5.0]])[..., None].expand(2, 2, grey.shape[1])
     table = ColourTable(np.uint16)
-    rises = np.diff(table.colours(grey, table.places(some)).astype(int), axis=1)
+    rises = np.diff(table.look_up_rgb(grey, table.row_index(some)).astype(int), axis=1)
     assert rises.min() >= 0
     assert rises.max() <= 3
-    assert len(np.unique(table.colours(grey, table.places(some))[0, :, 1])) > 15_000
+    assert len(np.unique(table.look_up_rgb(grey, table.row_index(some))[0, :, 1])) > 15_000
 
 
 def test_chroma_is_rounded_and_what_no_screen_has_stops_somewhere():
@@ -81,8 +85,8 @@ def test_chroma_is_rounded_and_what_no_screen_has_stops_somewhere():
     found = lookup(grey, near[:, None])
     assert torch.equal(found[:, 0, 0], found[:, 0, 1])
     assert torch.equal(found[:, 0, 0], found[:, 0, 2])
-    expected = lab_to_rgb(torch.tensor([grey_to_lightness(torch.tensor(128 / 255)), 10.0, -5.0])
-                          [:, None, None])  # fmt: skip
+    lightness = grey_to_lightness(torch.tensor(128 / 255))[None, None, None]
+    expected = fit_to_gamut(lightness, torch.tensor([10.0, -5.0])[:, None, None])
     assert (found[:, 0, 0] - expected[:, 0, 0]).abs().max() <= 0.51 / 255
     red, green, blue = found[:, 0, 3]
     assert red > green
@@ -102,7 +106,7 @@ def test_chromas_that_come_later_change_nothing_for_those_before(dtype, ab):
 def test_as_ycbcr_there_is_chroma_and_what_to_add_to_grey_for_luma(ab):
     grey = every_grey(np.uint8)
     table = ColourTable(np.uint8, as_ycbcr=True)
-    added, *chroma = table.luma_and_chroma(grey, table.places(ab))
+    added, *chroma = table.look_up_ycbcr(grey, table.row_index(ab))
     found = np.stack((grey + added, *chroma)).astype(int)  # modulo 256
     expected = rgb_to_ycbcr(computed(grey, ab)).numpy() * 255
     off = np.abs(found - expected)
@@ -117,10 +121,10 @@ def test_threads_that_ask_at_once_get_what_one_gets():
     ]
     shared = ColourTable(np.uint8)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda field: shared.colours(grey, shared.places(field)), fields))
+        together = list(pool.map(lambda ab: shared.look_up_rgb(grey, shared.row_index(ab)), fields))
     alone = ColourTable(np.uint8)
     for field, found in zip(fields, together, strict=True):
-        assert np.array_equal(found, alone.colours(grey, alone.places(field)))
+        assert np.array_equal(found, alone.look_up_rgb(grey, alone.row_index(field)))
     assert shared._used == alone._used
 
 
@@ -133,4 +137,4 @@ def test_all_photographs_share_a_table():
 def test_what_is_cached_can_be_used_for_gradients():
     with torch.inference_mode():
         lookup(every_grey(np.uint8), torch.zeros(2, 40, 2048))
-    assert not _between().is_inference()
+    assert not _interpolation_weights().is_inference()

@@ -36,7 +36,7 @@ def test_every_pixel_keeps_its_lightness_and_the_photo_its_size(colourizer, heig
 def test_strips_leave_no_seams(colourizer, monkeypatch):
     colour = np.asarray(scene(1, 200, 100))
     whole, lightness = colourizer.colourize(colour), photo_lightness(colour)
-    monkeypatch.setattr("colourizer.inference.lightness.STRIP_PIXELS", 700)
+    monkeypatch.setattr("colourizer.inference.recombine.STRIP_PIXELS", 700)
     assert np.abs(colourizer.colourize(colour).astype(int) - whole).max() <= 1
     assert (photo_lightness(colour) - lightness).abs().max() < 1e-3
 
@@ -61,9 +61,11 @@ def test_half_precision_hardly_moves_the_colours(monkeypatch):
     lightness = reduced_lightness(np.asarray(Image.open(SAMPLES / "skyline.jpg")))
     colours = []
     for fast in (False, True):
-        for module in ("network.device", "inference.colourizer"):
-            monkeypatch.setattr(f"colourizer.{module}.is_fast_in_bf16", lambda _, fast=fast: fast)
-        colours.append(Colourizer.load(device="cpu").predict(lightness, variants=1)[0][0])
+        for module in ("device", "prepare"):
+            monkeypatch.setattr(
+                f"colourizer.network.{module}.is_fast_in_bf16", lambda _, fast=fast: fast
+            )
+        colours.append(Colourizer.load(device="cpu").predict([lightness])[0].ab(0.5))
     assert 0 < (colours[0] - colours[1]).norm(dim=1).mean() < 0.6  # Lab units
 
 
@@ -71,29 +73,33 @@ def test_a_large_scan_gets_the_colours_of_its_thumbnail(colourizer):
     small = scene(2, 320, 240).resize((320, 240)).convert("L")
     large = small.resize((3200, 2400), Image.Resampling.BICUBIC)
     for scan in (np.asarray(large), np.asarray(large).astype(np.uint16) * 257):
-        (ab,), _ = colourizer.predict(reduced_lightness(scan), 1)
-        (expected,), _ = colourizer.predict(photo_lightness(np.asarray(small)), 1)
+        seen = [reduced_lightness(scan), photo_lightness(np.asarray(small))]
+        ab, expected = (prediction.ab(0.5) for prediction in colourizer.predict(seen))
         assert reduced_lightness(scan).shape[-1] < 1000
         assert (ab - expected).abs().mean() < 0.15 * expected.abs().mean() + 0.5
 
 
-def test_together_photographs_get_the_colours_that_each_gets_alone():
+@pytest.mark.parametrize("with_features", [False, True])
+def test_in_a_batch_photographs_get_the_colours_that_each_gets_alone(with_features):
     colourizer = Colourizer.load(device="cpu")  # of the untrained network all would be alike
-    colourizer.together = 2  # of one shape there are three: the network is asked twice
+    colourizer.batch_size = 2  # of one shape there are three: two batches
     sizes = [(90, 60), (60, 90), (90, 60), (48, 64), (90, 60)]
     photos = [
         photo_lightness(np.asarray(scene(i, *size).convert("L"))) for i, size in enumerate(sizes)
     ]
-    together = colourizer.predict_together(photos, variants=2)
+    together = colourizer.predict(photos, with_features)
     assert len(together) == len(photos)
-    for lightness, (colourings, sure) in zip(photos, together, strict=True):
-        expected, expected_sure = colourizer.predict(lightness, variants=2)
-        for ab, alone in zip(colourings, expected, strict=True):
+    for lightness, found in zip(photos, together, strict=True):
+        (expected,) = colourizer.predict([lightness], with_features)
+        for variant in range(2):
+            ab, alone = found.ab(0.5, variant), expected.ab(0.5, variant)
             assert ab.shape == alone.shape
             assert (ab - alone).abs().max() < 0.1  # Lab units
-        assert torch.allclose(sure, expected_sure, atol=0.01)
-    assert (together[0][0][0] - together[2][0][0]).abs().max() > 1  # each has its own
-    assert colourizer.predict_together([], variants=1) == []
+        assert torch.allclose(found.confidence(), expected.confidence(), atol=0.01)
+        if with_features:
+            assert torch.allclose(found.features, expected.features, atol=0.05)
+    assert (together[0].ab(0.5) - together[2].ab(0.5)).abs().max() > 1  # each has its own
+    assert colourizer.predict([]) == []
 
 
 def test_threads_may_share_a_colourizer(colourizer):

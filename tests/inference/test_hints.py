@@ -8,7 +8,13 @@ from support.scenes import SAMPLES, scene
 
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint, describe, follow_hints, follow_reference, parse_hint
+from colourizer.inference.hints import (
+    Hint,
+    feature_vectors,
+    follow_hints,
+    follow_reference,
+    parse_hint,
+)
 from colourizer.network.checkpoint import model_content, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 
@@ -35,7 +41,7 @@ def halves() -> torch.Tensor:
     """What a decoder saw of a photograph whose left half is one thing, its right half another."""
     planes = torch.zeros(1, 4, 16, 16)
     planes[:, 0, :, :8], planes[:, 1, :, 8:] = 1, 1
-    return describe([planes, planes], (16, 16))
+    return feature_vectors([planes, planes], (16, 16))
 
 
 @pytest.mark.parametrize("text", ["3,4,#ff8001", "3,4,FF8001", "0003,4,#Ff8001"])
@@ -78,7 +84,7 @@ def test_a_reference_gives_its_colours_to_what_looks_alike(halves):
     plain = torch.zeros(1, 2, 16, 16)
     mirrored = follow_reference(halves.flip(1), plain, halves, plain, true)
     assert (mirrored - true.flip(-1))[..., 4:12].abs().mean() < 6
-    unlike = describe([torch.eye(4)[2].view(1, 4, 1, 1).expand(1, 4, 16, 16)] * 2, (16, 16))
+    unlike = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1).expand(1, 4, 16, 16)] * 2, (16, 16))
     assert follow_reference(unlike, plain, halves, plain, true).abs().max() < 4
 
 

@@ -9,9 +9,16 @@ from support.scenes import scene
 
 from colourizer.colour.space import lightness_to_grey, rgb_to_lab
 from colourizer.inference import recombine
+from colourizer.inference.fast import cells
+from colourizer.inference.fast.cells import CELLS, add_to_cells
 from colourizer.inference.lightness import photo_lightness, to_grey
-from colourizer.inference.recombine import CELLS, _add_to_cells, rgb_strips, ycbcr_planes
-from colourizer.inference.upsample import enlarge
+from colourizer.inference.recombine import (
+    recombine_rgb,
+    recombine_ycbcr,
+    rgb_strips,
+    ycbcr_planes,
+)
+from colourizer.inference.upsample import upsample_strips
 
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
@@ -33,7 +40,7 @@ def as_rgb(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
 def test_enlarging_strip_by_strip_is_torchs_bicubic(height, width):
     planes = some_ab()
     whole = F.interpolate(planes, (height, width), mode="bicubic", align_corners=False)[0]
-    strips = list(enlarge(planes, height, width, rows=5))
+    strips = list(upsample_strips(planes, height, width, rows=5))
     assert [strip.shape[1] for strip in strips[:-1]] == [5] * (len(strips) - 1)
     assert torch.allclose(torch.cat(strips, dim=1), whole, atol=1e-3)
 
@@ -78,13 +85,13 @@ def test_with_larger_cells_too_every_pixel_keeps_its_lightness(monkeypatch, cell
     computed = np.concatenate(list(rgb_strips(grey, ab)))
     monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
     monkeypatch.setattr(recombine, "STRIP_PIXELS", 3 * cell * grey.shape[1])
-    monkeypatch.setattr(recombine, "LEAST_CELLS", grey.size / cell**2)
+    monkeypatch.setattr(cells, "LEAST_CELLS", grey.size / cell**2)
     looked_up = np.concatenate(list(rgb_strips(grey, ab)))
     assert (looked_up.shape, looked_up.dtype) == (computed.shape, dtype)
     lightness, chroma = (lab_of(looked_up) - lab_of(computed)).abs().split((1, 2))
     assert lightness.mean() < (0.35 if dtype == np.uint8 else 0.02)  # Lab units
     assert chroma.mean() < 0.7
-    assert recombine._cell_of(*grey.shape) == cell
+    assert cells.cell_size(*grey.shape) == cell
 
 
 def test_a_large_photograph_in_colour_keeps_its_lightness(monkeypatch):
@@ -138,7 +145,7 @@ def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
     grey = np.asarray(scene(2, max(300, 34 * cell), max(401, 41 * cell)).convert("L"))
     ab = some_ab(2, 3, chroma=20)
     expected = lab_of(np.concatenate(list(rgb_strips(grey, ab))))
-    monkeypatch.setattr(recombine, "LEAST_CELLS", grey.size / cell**2)
+    monkeypatch.setattr(cells, "LEAST_CELLS", grey.size / cell**2)
     assert (lab_of(as_rgb(*ycbcr_planes(grey, ab))) - expected).abs().mean() < 1.2
 
 
@@ -149,11 +156,11 @@ def test_what_is_added_to_a_cells_pixels_stops_at_black_and_white(cell):
     added = chance.integers(-127, 128, (-(-21 // cell), -(-35 // cell)), dtype=np.int8)
     every = added.astype(int).repeat(cell, axis=0).repeat(cell, axis=1)[:21, :35]
     expected = (grey + every).clip(0, 255)
-    assert np.array_equal(_add_to_cells(grey, added, cell), expected)
+    assert np.array_equal(add_to_cells(grey, added, cell), expected)
     grey.flags.writeable = False
-    assert np.array_equal(_add_to_cells(grey, added, cell), expected)
+    assert np.array_equal(add_to_cells(grey, added, cell), expected)
     backwards = np.asfortranarray(grey[::-1])[::-1]
-    assert np.array_equal(_add_to_cells(backwards, added, cell), expected)
+    assert np.array_equal(add_to_cells(backwards, added, cell), expected)
 
 
 @pytest.mark.parametrize("chroma", [3, 40])
@@ -185,3 +192,27 @@ def test_black_and_white_stay_black_and_white():
         as_rgb(*ycbcr_planes(grey, some_ab())),
     ):
         assert np.abs(rgb.astype(int) - grey[..., None]).max() <= 4
+
+
+def flat(height: int, width: int) -> np.ndarray:
+    """Greys that change slowly, as those of an enlarged photograph."""
+    return np.asarray(scene(7, 8, 6).convert("L").resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_looked_up_rgb_equals_its_plain_definition(monkeypatch, dtype):
+    grey = flat(600, 420).astype(dtype) * (np.iinfo(dtype).max // 255)
+    ab, plain = some_ab(2, 3, chroma=20), recombine_rgb(grey, some_ab(2, 3, chroma=20))
+    assert np.array_equal(np.concatenate(list(rgb_strips(grey, ab))), plain)  # not looked up yet
+    monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
+    difference = (lab_of(np.concatenate(list(rgb_strips(grey, ab)))) - lab_of(plain)).abs()
+    assert difference.mean() < 0.4  # Lab units
+    assert difference[:1].mean() < 0.2
+
+
+@pytest.mark.parametrize("size", [(600, 420), (333, 221), (1, 1)])
+def test_looked_up_ycbcr_equals_its_plain_definition(size):
+    grey, ab = flat(*size), some_ab(2, 3, chroma=20)
+    for fast, plain in zip(ycbcr_planes(grey, ab), recombine_ycbcr(grey, ab), strict=True):
+        assert fast.shape == plain.shape
+        assert np.abs(fast.astype(int) - plain).mean() < 1  # grey levels

@@ -10,7 +10,7 @@ from support.scenes import SAMPLES
 from torch import nn
 
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.preprocess import reduced_lightness
+from colourizer.inference.preprocess import network_input, reduced_lightness
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.fast import packed_conv
 from colourizer.network.fast.packed_conv import SIZES, pack_convolutions
@@ -22,7 +22,7 @@ from colourizer.network.fast.quantized_decoder import (
     quantize,
     quantize_decoder,
 )
-from colourizer.network.prepare import fold_batch_norm, halve_weights
+from colourizer.network.prepare import cast_to_bf16, fold_batch_norm
 from colourizer.photos.read import read_photo
 from Model_CNN import Model_CNN
 
@@ -47,7 +47,7 @@ def bundled(halved: bool = False) -> Model_CNN:
     assert isinstance(model, Model_CNN)
     fold_batch_norm(model)
     if halved:
-        halve_weights(model)
+        cast_to_bf16(model)
     return model.to(memory_format=torch.channels_last)
 
 
@@ -96,10 +96,9 @@ def test_the_bundled_network_sees_the_colours_that_it_sees_in_fp32(halved):
     ours = bundled(halved)
     quantize_decoder(ours)
     pack_convolutions(ours)
-    colourizer = Colourizer.load(device="cpu")
     off = []
     for path in sorted(SAMPLES.glob("*.jpg")):
-        small = colourizer.look(reduced_lightness(read_photo(path).pixels))
+        small = network_input(reduced_lightness(read_photo(path).pixels))
         expected = plain.predict_ab(small)
         with torch.autocast("cpu", enabled=halved):
             off.append(float((ours.predict_ab(small) - expected).norm(dim=1).mean()))
