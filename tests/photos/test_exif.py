@@ -1,8 +1,7 @@
-"""exif.py, xmp.py: tags and XMP stay as they were, but for what changed."""
+"""exif.py: tags stay as they were, but for what changed."""
 
 import io
 import struct
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from colourizer.photos.exif import (
     read_tags,
     update_exif,
 )
-from colourizer.photos.xmp import update_xmp
 
 MADE_BY = "colourized with Image Colourizer, model M & N, version 0123abcd"
+
+
 MAKER_NOTE = bytes(range(256)) * 3
 
 
@@ -71,7 +71,7 @@ def test_broken_exif_gives_way_to_what_is_to_be_said(broken):
 
 
 def test_of_nothing_comes_nothing_and_of_a_maker_a_maker():
-    assert update_exif(b"", None) == update_xmp(b"", None) == b""
+    assert update_exif(b"", None) == b""
     assert dict(as_pillow_reads(update_exif(b"", MADE_BY))) == {0x0131: MADE_BY}
 
 
@@ -122,57 +122,3 @@ def test_tags_that_claim_more_than_the_file_has_take_no_memory():
     assert sum(len(raw) for _, _, raw in found.tags.values()) <= len(content)
     claims = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 270, 2, 0xFFFFFFF0, 8, 0)
     assert read_tags(io.BytesIO(claims)).tags == {}
-
-
-LIGHTROOM = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="uuid:1" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
- xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"
- xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
- tiff:Orientation="8" xmp:CreatorTool="Lightroom" xmp:Rating="4">
-<xmpMM:History><rdf:Seq><rdf:li stEvt:action="derived"/></rdf:Seq></xmpMM:History>
-</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
-ELEMENT = (
-    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
-    b'rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"><tiff:Orientation>6'
-    b"</tiff:Orientation></rdf:Description></rdf:RDF>"
-)
-BARE = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>'
-TIFF_NAME = "{http://ns.adobe.com/tiff/1.0/}Orientation"
-
-
-@pytest.mark.parametrize("before", [b"", LIGHTROOM, ELEMENT, BARE])
-def test_xmp_stays_xml_and_names_the_maker_once(before):
-    after = update_xmp(before, MADE_BY)
-    root = ElementTree.fromstring(after)
-    texts = [element.text for element in root.iter() if element.tag.endswith("parameters")]
-    assert texts == [MADE_BY]
-    assert update_xmp(after, MADE_BY) == after
-    types = [element.text for element in root.iter() if element.tag.endswith("SourceType")]
-    assert len(types) == 1
-    assert types[0].endswith("compositeWithTrainedAlgorithmicMedia")
-
-
-def test_xmp_keeps_what_was_there_and_says_upright():
-    after = update_xmp(LIGHTROOM, MADE_BY)
-    for part in (b'xmp:CreatorTool="Lightroom"', b'xmp:Rating="4"', b'stEvt:action="derived"'):
-        assert part in after
-    assert b"<xmp:CreatorTool>" not in after
-    root = ElementTree.fromstring(after)
-    assert [e.attrib[TIFF_NAME] for e in root.iter() if TIFF_NAME in e.attrib] == ["1"]
-    subjects = {v for e in root.iter() for k, v in e.attrib.items() if k.endswith("about")}
-    assert subjects == {"uuid:1"}  # another would make it another thing's description
-    steps = next(e for e in root.iter() if e.tag.endswith("Seq"))
-    assert len(steps) == 2
-    assert next(ElementTree.fromstring(update_xmp(ELEMENT, None)).iter(TIFF_NAME)).text == "1"
-    assert update_xmp(LIGHTROOM, None) == LIGHTROOM.replace(b'tion="8"', b'tion="1"')
-
-
-@pytest.mark.parametrize("broken", [b"\xff\xfe<\0x\0", b"<x:xmpmeta", b"hello"])
-def test_xmp_that_is_none_stays_as_it_is(broken):
-    assert update_xmp(broken, MADE_BY) == broken
-
-
-def test_xmp_of_megabytes_made_to_be_slow_is_not():
-    for part in (b"<xmpMM:History><rdf:Seq>", b'tiff:Orientation="', b"<rdf:RDF ", b"rdf:about "):
-        assert update_xmp(part * 100_000 + b"</rdf:RDF>", MADE_BY)

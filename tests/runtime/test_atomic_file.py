@@ -1,0 +1,66 @@
+"""atomic_file.py: files are written whole or not at all; what killed runs left is removed."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from colourizer.runtime.atomic_file import (
+    LEFTOVER_SECONDS,
+    PART,
+    PartFile,
+    remove_leftovers,
+    write_bytes,
+    write_whole,
+)
+
+
+def test_a_failed_write_leaves_what_was_there_and_no_rest(tmp_path):
+    target = tmp_path / "a.png"
+    target.write_bytes(b"precious")
+
+    def write(file) -> None:
+        file.write(b"half")
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        write_whole(target, write)
+    assert target.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_appears_only_when_it_is_finished(tmp_path):
+    target = tmp_path / "a.png"
+    target.write_bytes(b"before")
+    part = PartFile(target)
+    part.write(lambda file: file.write(b"after"))
+    assert target.read_bytes() == b"before"
+    part.finish()
+    assert target.read_bytes() == b"after"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_is_not_there_yet_is_made(tmp_path):
+    write_bytes(tmp_path / "new" / "folder" / "a", b"content")
+    assert (tmp_path / "new" / "folder" / "a").read_bytes() == b"content"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks the system whether a process is there")
+def test_of_leftovers_only_those_of_processes_that_are_gone_are_removed(tmp_path):
+    begin = "import sys; from pathlib import Path; from colourizer.runtime.atomic_file import *\n"
+    begin += "import os; PartFile(Path(sys.argv[1])).write(lambda file: os._exit(1))"
+    subprocess.run([sys.executable, "-c", begin, tmp_path / "a"], check=False)
+    mine = PartFile(tmp_path / "b")
+    mine.write(lambda file: file.write(b"content"))
+    other = tmp_path / f"{PART}elsewhere-1-0123"
+    other.write_bytes(b"another machine's")
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_leftovers([tmp_path])
+    assert len(list(tmp_path.iterdir())) == 2
+    old = time.time() - LEFTOVER_SECONDS - 1
+    os.utime(other, (old, old))
+    remove_leftovers([tmp_path])
+    mine.finish()
+    assert list(tmp_path.iterdir()) == [tmp_path / "b"]
