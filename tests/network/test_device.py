@@ -1,4 +1,4 @@
-"""device.py: threads that use one core each leave the others theirs."""
+"""device.py: threads that use one core each leave the main thread all of its own."""
 
 import os
 import subprocess
@@ -8,8 +8,12 @@ import pytest
 from support.scenes import ROOT
 
 THREADS = """
-import threading, torch
+import os, threading
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, range(os.cpu_count()))  # the tests' process may keep to one core
+import torch
 from colourizer.network.device import use_one_thread
+
 counts = []
 thread = threading.Thread(target=lambda: (use_one_thread(), counts.append(torch.get_num_threads())))
 thread.start()
