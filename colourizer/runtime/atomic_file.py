@@ -31,7 +31,7 @@ class PartFile:
     def write(self, write: Callable[[BinaryIO], object]) -> None:
         """Write it; `write` is given the open file. Where that fails nothing is left.
 
-        What Pillow writes without Python (JPEG, BMP, TIFF) needs encoder.save_image.
+        What Pillow writes without Python (JPEG, BMP, TIFF) needs photos.encode.save_image.
         """
         _being_written.add(self._beside)
         try:
