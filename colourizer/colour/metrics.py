@@ -1,15 +1,16 @@
-"""How far a coloured photograph is from the true one, and how colourful it is."""
+"""Image metrics: PSNR, ab error, CIEDE2000, colourfulness."""
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-MOST_PSNR = 100.0  # dB, for what is equal: a mean over photographs has to stay a number
+MAX_PSNR = 100.0  # dB, of equal images, so that means over photographs stay finite
 
 
 def psnr(prediction: Tensor, truth: Tensor, peak: float) -> float:
-    """Peak signal-to-noise ratio in dB over all values.
+    """Return the peak signal-to-noise ratio over all values, in dB.
 
     Args:
         prediction: any shape; rgb in [0, 1] or ab in Lab units.
@@ -17,19 +18,19 @@ def psnr(prediction: Tensor, truth: Tensor, peak: float) -> float:
         peak: the largest value: 1 for rgb; for ab the usual range of 8-bit Lab, 255.
 
     Returns:
-        dB, MOST_PSNR at most.
+        dB, MAX_PSNR at most.
     """
     error = (prediction - truth).square().mean().item() / peak**2
-    return -10 * math.log10(max(error, 10 ** (-MOST_PSNR / 10)))
+    return -10 * math.log10(max(error, 10 ** (-MAX_PSNR / 10)))
 
 
 def ab_error(prediction: Tensor, truth: Tensor) -> float:
-    """Mean Euclidean distance between two ab images, (..., 2, H, W), in Lab units."""
+    """Return the mean Euclidean distance between two ab images, (..., 2, H, W), in Lab units."""
     return (prediction - truth).square().sum(dim=-3).sqrt().mean().item()
 
 
 def colourfulness(rgb: Tensor) -> float:
-    """Colourfulness after Hasler and Suesstrunk, Human Vision and Electronic Imaging 2003, eq. 5.
+    """Return colourfulness: Hasler, Suesstrunk, Human Vision and Electronic Imaging 2003, eq. 5.
 
     Args:
         rgb: (3, H, W) in [0, 1].
@@ -43,8 +44,17 @@ def colourfulness(rgb: Tensor) -> float:
     return spread + 0.3 * math.hypot(rg.mean().item(), yb.mean().item())
 
 
+def colourfulness_of_pixels(planes: np.ndarray) -> float:
+    """Return `colourfulness` of pixels (3, N) uint8, for small pictures, in a tenth of the time."""
+    r, g, b = planes.astype(np.float32)
+    rg, yb = r - g, (r + g) / 2 - b
+    means = rg.mean(), yb.mean()
+    rg, yb = rg - means[0], yb - means[1]
+    return math.sqrt((rg @ rg + yb @ yb) / rg.size) + 0.3 * math.hypot(*means)
+
+
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """Colour difference CIEDE2000, CIE 142-2001, in the steps and names of Sharma, Wu, Dalal 2005.
+    """Return CIEDE2000, CIE 142-2001, in the steps and names of Sharma, Wu, Dalal 2005.
 
     Args:
         lab1: (..., 3, H, W), lightness in [0, 100], ab in Lab units.

@@ -1,99 +1,120 @@
-"""Which pictures are of no use to learn colours from, by what they look like."""
+"""Screening: photographs that colours cannot be learnt from: near grey, toned, or graphics."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from colourizer.colour.metrics import colourfulness
-from colourizer.colour.space import rgb_to_lab
+from colourizer.colour.metrics import colourfulness_of_pixels
+from colourizer.colour.space import MAX_LIGHTNESS, pixels_to_lab
 
-MEASURED_SIDE = 256  # pixels: the longest side at which pictures are judged
+# Longest sides in pixels, at most, of the picture whose neighbouring pixels are compared, and of
+# the one, reduced from it, whose colours are measured.
+TEXTURE_SIDE, COLOUR_SIDE = MEASURED_SIDES = (256, 96)
+GRID_SIDE = 64  # pixels compared with their neighbours along the longest side, at most
 # Of 500 photographs in colour none is less colourful than that, fog and concrete among them.
 NEAR_GREY = 8.0
-# Lab units. A toned photograph has one colour for each lightness: of 34 old ones none deviates by
-# more than 2.8 from it, of the 500 in colour two by less.
-TONED = 2.8
-TONES = 16  # levels of lightness
-# What charts, logos and screens have: neighbours that are all alike, in few colours. Of 4,000
-# photographs none has so much of both; black, as of the night sky, does not count.
-FLAT_SHARE, FEW_COLOURS, FEW_COLOURS_SHARE = 0.72, 8, 0.6
+# Lab units. A toned photograph has one colour at each lightness: of 34 old ones none deviates by
+# more than 2.7 from it; of 13,577 photographs in colour 117 deviate by less than 2.75.
+TONED = 2.75
+LIGHTNESS_LEVELS = 16
+# Charts, logos and screenshots: equal neighbours, few colours. Of 13,897 photographs none has so
+# much of both. Black, as of the night sky, does not count as equal.
+FLAT_SHARE, TOP_COLOURS, TOP_COLOURS_SHARE = 0.72, 8, 0.6
 FLAT_STEP, BLACK = 1, 24  # of 255
 
 
 @dataclass(frozen=True)
 class PhotoStatistics:
-    """What a picture looks like, measured once.
+    """What a photograph is screened by.
 
     colourfulness: of Hasler and Suesstrunk, from 0.
-    deviation: of its colours from their mean at the same lightness, root mean square, Lab units.
-    flat: share of its pixels that are no different from their neighbours, [0, 1].
-    few_colours: share of its pixels that have one of its FEW_COLOURS commonest colours, [0, 1].
+    tone_deviation: root mean square distance of ab from its mean at the same lightness, Lab units.
+    flat_share: share of its pixels that equal their neighbours, [0, 1].
+    top_colours_share: share of its pixels that have one of its TOP_COLOURS commonest colours.
     """
 
     colourfulness: float
-    deviation: float
-    flat: float
-    few_colours: float
+    tone_deviation: float
+    flat_share: float
+    top_colours_share: float
 
 
 def measure_photo(image: Image.Image) -> PhotoStatistics:
-    """Measure what a picture looks like.
+    """Return a photograph's statistics, from small versions of it, in 0.3 ms.
 
     Args:
         image: RGB, of any size.
     """
-    image = image.copy()
-    image.thumbnail((MEASURED_SIDE, MEASURED_SIDE), Image.Resampling.BOX)
-    pixels = np.array(image)  # (H, W, 3) uint8
-    rgb = torch.from_numpy(pixels).movedim(-1, 0) / 255  # (3, H, W)
+    textured = _reduce_to(image, TEXTURE_SIDE)
+    coloured = np.asarray(_reduce_to(textured, COLOUR_SIDE))
+    planes = np.ascontiguousarray(coloured.reshape(-1, 3).T)  # (3, N) uint8
+    # Odd, so that the pixels compared are at all positions in the 8x8 blocks of a JPEG.
+    stride = -(-max(textured.size) // GRID_SIDE) | 1
     return PhotoStatistics(
-        round(colourfulness(rgb), 3),
-        round(deviation_from_tone(rgb), 3),
-        round(flat_share(pixels), 3),
-        round(commonest_share(pixels), 3),
+        round(colourfulness_of_pixels(planes), 3),
+        round(tone_deviation(planes), 3),
+        round(flat_share(np.asarray(textured), stride), 3),
+        round(top_colours_share(planes), 3),
     )
 
 
-def deviation_from_tone(rgb: Tensor) -> float:
-    """Say how far a picture's colours lie from those of a toned photograph that is like it.
+def _reduce_to(image: Image.Image, side: int) -> Image.Image:
+    """Return an image averaged over the smallest blocks that make no side longer than this."""
+    factor = -(-max(image.size) // side)
+    return image.reduce(factor) if factor > 1 else image
+
+
+def tone_deviation(planes: np.ndarray) -> float:
+    """Return how far pixels' colours lie from those of a toned photograph of the same lightness.
 
     Args:
-        rgb: (3, H, W) in [0, 1].
+        planes: (3, N) uint8 sRGB.
 
     Returns:
-        In Lab units, root mean square; 0 where every lightness has one colour, as in sepia.
+        Root mean square, Lab units; 0 where every lightness has one colour, as in sepia.
     """
-    lightness, a, b = rgb_to_lab(rgb).flatten(1)
-    level = (lightness / 100 * TONES).long().clamp(0, TONES - 1)
-    count = torch.bincount(level, minlength=TONES).clamp_min(1)
-    tones = [torch.bincount(level, ab, TONES) / count for ab in (a, b)]  # each (TONES,)
-    squares = (a - tones[0][level]).square() + (b - tones[1][level]).square()
-    return squares.mean().sqrt().item()
+    lightness, *ab = pixels_to_lab(planes)
+    level = (lightness * (LIGHTNESS_LEVELS / MAX_LIGHTNESS)).astype(np.int64)
+    count = np.bincount(level).clip(1)
+    squares = 0.0
+    for channel in ab:  # sum of squares about the mean of each level
+        sums = np.bincount(level, channel)
+        squares += float(channel @ channel - (sums * sums / count).sum())
+    return float(np.sqrt(max(squares, 0) / level.size))
 
 
-def flat_share(pixels: np.ndarray) -> float:
-    """Say which share of the pixels, (H, W, 3) uint8, is like the ones right and below."""
-    here = pixels[:-1, :-1].astype(np.int16)
-    right = np.abs(pixels[:-1, 1:] - here).max(axis=-1, initial=0)
-    below = np.abs(pixels[1:, :-1] - here).max(axis=-1, initial=0)
-    flat = (np.maximum(right, below) <= FLAT_STEP) & (here.max(axis=-1, initial=0) > BLACK)
+def flat_share(pixels: np.ndarray, stride: int) -> float:
+    """Return the share of pixels that equal those to the right and below, and are not black.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        stride: one pixel in so many is looked at, along both axes.
+    """
+    here = pixels[:-1:stride, :-1:stride].astype(np.int16)
+    right = abs(pixels[:-1:stride, 1::stride] - here)
+    below = abs(pixels[1::stride, :-1:stride] - here)
+    flat = _max_channel(np.maximum(right, below)) <= FLAT_STEP
+    flat &= _max_channel(here) > BLACK
     return float(flat.mean()) if flat.size else 0.0
 
 
-def commonest_share(pixels: np.ndarray) -> float:
-    """Say which share of the pixels, (H, W, 3) uint8, has one of the commonest colours."""
-    red, green, blue = (pixels >> 3).astype(np.int64).reshape(-1, 3).T  # 32 levels are enough
-    counts = np.bincount((red << 10) + (green << 5) + blue)
-    return float(np.sort(counts)[-FEW_COLOURS:].sum() / counts.sum())
+def _max_channel(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest channel of (H, W, 3), in a tenth of the time of max(axis=-1)."""
+    return np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
 
 
-def reason_to_reject(look: PhotoStatistics) -> str:
-    """Say why a picture is of no use to learn colours from; nothing if it is of use."""
-    if look.colourfulness < NEAR_GREY or look.deviation < TONED:
+def top_colours_share(planes: np.ndarray) -> float:
+    """Return the share of pixels, (3, N) uint8, that have one of the commonest colours."""
+    red, green, blue = (planes >> 3).astype(np.int64)  # 32 levels are enough
+    counts = np.bincount((red << 10) | (green << 5) | blue)
+    return float(np.sort(counts)[-TOP_COLOURS:].sum() / red.size)
+
+
+def reason_to_reject(statistics: PhotoStatistics) -> str:
+    """Return why colours cannot be learnt from a photograph; empty if they can."""
+    if statistics.colourfulness < NEAR_GREY or statistics.tone_deviation < TONED:
         return "near grey"
-    if look.flat >= FLAT_SHARE and look.few_colours >= FEW_COLOURS_SHARE:
+    if statistics.flat_share >= FLAT_SHARE and statistics.top_colours_share >= TOP_COLOURS_SHARE:
         return "graphic"
     return ""

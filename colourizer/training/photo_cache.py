@@ -20,7 +20,7 @@ from colourizer.curation.duplicates import (
     dhash_from_text,
     dhash_to_text,
 )
-from colourizer.curation.screening import MEASURED_SIDE, PhotoStatistics, measure_photo
+from colourizer.curation.screening import MEASURED_SIDES, PhotoStatistics, measure_photo
 from colourizer.network.device import use_one_thread
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import map_photos, read_rgb
@@ -115,7 +115,7 @@ def folder_name(side: int) -> str:
         FORMAT,
         HASH_SIDE,
         MIN_STEP,
-        MEASURED_SIDE,
+        MEASURED_SIDES,
         *(field.name for field in fields(PhotoStatistics)),
     )
     return f"side-{side}-{zlib.crc32(repr(meaning).encode()):08x}"

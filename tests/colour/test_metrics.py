@@ -6,7 +6,13 @@ import skimage.color
 import skimage.metrics
 import torch
 
-from colourizer.colour.metrics import ab_error, ciede2000, colourfulness, psnr
+from colourizer.colour.metrics import (
+    ab_error,
+    ciede2000,
+    colourfulness,
+    colourfulness_of_pixels,
+    psnr,
+)
 
 
 def random(shape, seed, low, high):
@@ -63,3 +69,10 @@ def test_colourfulness_follows_the_published_formula():
     expected = spread + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
     assert colourfulness(rgb) == pytest.approx(expected)
     assert colourfulness(torch.full((3, 8, 8), 0.4)) == 0
+
+
+def test_colourfulness_of_8_bit_pixels_is_that_of_rgb():
+    planes = (random((3, 900), 3, 0, 256)).byte()
+    assert colourfulness_of_pixels(planes.numpy()) == pytest.approx(
+        colourfulness(planes[:, None] / 255), rel=1e-5
+    )

@@ -1,4 +1,4 @@
-"""screening.py: photographs in colour are of use; grey, toned and drawn ones are not."""
+"""screening.py: photographs in colour pass; grey, toned and drawn ones are rejected."""
 
 import io
 
@@ -19,7 +19,7 @@ def as_jpeg(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize("path", IN_COLOUR, ids=lambda path: path.stem)
-def test_a_photograph_is_of_use_in_colour_and_of_none_in_grey_or_a_tone(path):
+def test_a_photograph_passes_in_colour_and_is_rejected_in_grey_or_a_tone(path):
     image = Image.open(path)
     grey = image.convert("L")
     sepia = ImageOps.colorize(grey, (43, 24, 10), (255, 240, 205), (150, 110, 70))
@@ -41,8 +41,8 @@ def test_charts_and_logos_are_graphics_and_a_night_sky_is_none():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 2)])
-def test_any_size_has_a_look(size):
+def test_a_picture_of_any_size_has_statistics(size):
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    look = measure_photo(Image.fromarray(pixels))
-    assert 0 <= look.flat <= 1
-    assert 0 < look.few_colours <= 1
+    statistics = measure_photo(Image.fromarray(pixels))
+    assert 0 <= statistics.flat_share <= 1
+    assert 0 < statistics.top_colours_share <= 1
