@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from colourizer.downloads import bing, open_collections
-from colourizer.downloads.collection import REASONS, BusyError, Collection
+from colourizer.downloads.collection import REASONS, Collection, LockedError
 from colourizer.runtime.atomic_file import DISK_FULL
 from colourizer.runtime.cli import (
     Interrupt,
@@ -26,9 +26,9 @@ from queries_for_download import QUERIES
 
 START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO
 ROUNDS = 4  # of asking for as many photographs as are still missing
-GIVE_UP_AFTER = 3  # queries in a row that brought nothing
+GIVE_UP_AFTER = 3  # queries in a row that downloaded nothing
 FEW = 0.5  # of the limit: a query with less has failed
-POLL_SECONDS = 0.2  # between two looks at whether Ctrl-C was pressed
+POLL_SECONDS = 0.2  # how often Ctrl-C is checked for
 LONGEST_QUERY = 240  # bytes: bing_image_downloader makes a folder of that name
 WIDEST_QUERY = 24  # characters of the table's first column
 COLUMNS = ("wanted", "got", "new", *REASONS.values())
@@ -36,11 +36,13 @@ COLUMNS = ("wanted", "got", "new", *REASONS.values())
 
 @dataclass
 class Outcome:
-    """What became of a query.
+    """The outcome of a query.
 
-    wanted, photos: photographs asked for, and in its folder, those of earlier runs too.
-    counts: of this run: files that were kept, and files and links that were not, by reason.
-    trouble: why it ended before its time; empty if it did not.
+    wanted: photographs asked for.
+    photos: photographs in the query's folder, those of earlier runs included.
+    counts: of this run, the files that were "kept", and the files and links that were not, by
+        reason.
+    trouble: why it ended early; empty if it did not.
     unreachable: whether the source itself could not be reached.
     """
 
@@ -56,7 +58,7 @@ class Outcome:
         return self.photos >= FEW * self.wanted
 
     def columns(self) -> tuple[int, ...]:
-        """List the figures of a row of the table."""
+        """Return the figures of a row of the table."""
         return (self.wanted, self.photos, self.counts["kept"], *(self.counts[r] for r in REASONS))
 
 
@@ -91,25 +93,42 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@dataclass(frozen=True)
+class DownloadOptions:
+    """How queries are downloaded.
+
+    source: "bing" or one of open_collections.SOURCES.
+    limit: photographs per query.
+    at_once: queries that are worked on at the same time.
+    contact: a mail address or link for the hosts of open collections; may be empty.
+    """
+
+    source: str
+    limit: int
+    at_once: int
+    contact: str
+
+
 def run_query(
-    query: str, args: argparse.Namespace, collection: Collection, stop: threading.Event
+    query: str, options: DownloadOptions, collection: Collection, stop: threading.Event
 ) -> Outcome:
-    """Ask for what a query lacks, again for what was rejected of it, until there is enough."""
-    outcome = Outcome(args.limit, collection.count(query))
+    """Download what a query lacks, and replace what was rejected, until there is enough."""
+    source, limit = options.source, options.limit
+    outcome = Outcome(limit, collection.count(query))
     for _ in range(ROUNDS):
-        missing = args.limit - outcome.photos
+        missing = limit - outcome.photos
         if missing <= 0 or stop.is_set():
             break
-        with collection.ask(query, args.source) as folder:
+        with collection.delivery_folder(query, source) as folder:
             seconds = START_SECONDS + missing * PHOTO_SECONDS
             known = collection.known_links()
-            if args.source == "bing":
+            if source == "bing":
                 delivery = bing.download(query, missing, folder, known, stop, seconds)
             else:
                 delivery = open_collections.download(
-                    args.source, query, missing, folder, known, stop, seconds, args.contact
+                    source, query, missing, folder, known, stop, seconds, options.contact
                 )
-            outcome.counts += collection.take(query, args.source, delivery)
+            outcome.counts += collection.add(query, source, delivery)
         outcome.photos = collection.count(query)
         outcome.trouble, outcome.unreachable = delivery.trouble, delivery.unreachable
         if delivery.trouble or delivery.exhausted:
@@ -118,65 +137,81 @@ def run_query(
 
 
 def table_row(query: str, width: int, figures: tuple[int | str, ...]) -> str:
-    """Lay out a row of the table."""
+    """Return a row of the table as text."""
     cells = (f"{figure:>{len(name)}}" for figure, name in zip(figures, COLUMNS, strict=True))
     return "  ".join((f"{query[:width]:<{width}}", *cells))
 
 
 def run(
-    args: argparse.Namespace,
+    queries: list[str],
+    options: DownloadOptions,
     collection: Collection,
     interrupt: Interrupt,
     outcomes: dict[str, Outcome],
 ) -> None:
-    """Run the queries into outcomes, several at once; give up when the source does not answer."""
+    """Run the queries, several at once; give up when the source does not answer.
+
+    Args:
+        queries: different from each other.
+        options: the same for all.
+        collection: gets the photographs.
+        interrupt: stops the run.
+        outcomes: gets the outcome of each query; a full disk ends the run before they are complete.
+    """
     stop = threading.Event()
-    width = min(WIDEST_QUERY, max(len(query) for query in args.queries))
+    width = min(WIDEST_QUERY, max(len(query) for query in queries))
     print_result(table_row("", width, COLUMNS))
-    waiting = list(reversed(args.queries))
+    waiting = list(reversed(queries))
     running: dict[Future[Outcome], str] = {}
-    in_vain = 0
-    bar = progress([], "downloading", len(args.queries) * args.limit)
-    with ThreadPoolExecutor(args.at_once) as pool:
+    failed_in_a_row = 0
+    bar = progress([], "downloading", len(queries) * options.limit)
+    with ThreadPoolExecutor(options.at_once) as pool:
         try:
             while running or (waiting and not stop.is_set()):
-                while waiting and len(running) < args.at_once and not stop.is_set():
+                while waiting and len(running) < options.at_once and not stop.is_set():
                     query = waiting.pop()
-                    running[pool.submit(run_query, query, args, collection, stop)] = query
+                    running[pool.submit(run_query, query, options, collection, stop)] = query
                 done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     query = running.pop(future)
                     outcome = outcomes[query] = future.result()
                     print_result(table_row(query, width, outcome.columns()))
-                    report(query, outcome, stop.is_set())
-                    vain = outcome.trouble and not outcome.counts["kept"]
-                    in_vain = in_vain + 1 if vain and not stop.is_set() else 0
-                    if (outcome.unreachable or in_vain == GIVE_UP_AFTER) and not stop.is_set():
+                    if stop.is_set():
+                        continue
+                    report(query, outcome)
+                    failed = outcome.trouble and not outcome.counts["kept"]
+                    failed_in_a_row = failed_in_a_row + 1 if failed else 0
+                    if outcome.unreachable or failed_in_a_row == GIVE_UP_AFTER:
                         stop.set()
-                        what = f"{args.source}: cannot be reached or gives nothing"
+                        what = f"{options.source}: cannot be reached or gives nothing"
                         print_error(what, "look at the connection")
-                bar.n = sum(min(o.photos, args.limit) for o in outcomes.values())
+                bar.n = sum(min(o.photos, options.limit) for o in outcomes.values())
                 bar.n += collection.count_arriving()
                 bar.refresh()
                 if interrupt.exit_code:
                     stop.set()
-        finally:  # a full disk ends it too
+        finally:  # an exception, such as of a full disk, ends the other queries too
             stop.set()
     bar.close()
+    print_result(table_row("all", width, total_of(outcomes).columns()))
+
+
+def total_of(outcomes: dict[str, Outcome]) -> Outcome:
+    """Return the sums over all outcomes."""
     total = Outcome(0)
     for outcome in outcomes.values():
         total.wanted += outcome.wanted
         total.photos += outcome.photos
         total.counts += outcome.counts
-    print_result(table_row("all", width, total.columns()))
+    return total
 
 
-def report(query: str, outcome: Outcome, stopped: bool) -> None:
-    """Say what a query lacks and why, if it lacks something."""
+def report(query: str, outcome: Outcome) -> None:
+    """Print what a query lacks and why, if it lacks something."""
     why = outcome.trouble or f"only {outcome.photos} of {outcome.wanted} photographs were found"
-    if not outcome.succeeded and not stopped:
+    if not outcome.succeeded:
         print_error(f"{query}: {why}")
-    elif outcome.trouble and not stopped:
+    elif outcome.trouble:
         print_note(f"note: {query}: {why}")
 
 
@@ -186,11 +221,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.source == "bing" and importlib.util.find_spec("bing_image_downloader") is None:
         print_error("bing_image_downloader: not installed", "pip install -r requirements.txt")
         return 2
+    options = DownloadOptions(args.source, args.limit, args.at_once, args.contact)
     outcomes: dict[str, Outcome] = {}
     try:
         with closing(Collection(args.output)) as collection, Interrupt() as interrupt:
-            run(args, collection, interrupt, outcomes)
-    except BusyError:
+            run(args.queries, options, collection, interrupt, outcomes)
+    except LockedError:
         print_error(f"{args.output}: another dataset.py is at work there", "wait, or stop it")
         return 2
     except OSError as error:
@@ -199,10 +235,10 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         print_error(f"{error.filename or args.output}: {error.strerror}", "choose another --output")
         return 2
-    counts = sum((outcome.counts for outcome in outcomes.values()), Counter[str]())
+    counts = total_of(outcomes).counts
     new = counts.pop("kept", 0)
     wanted = len(args.queries)
-    missing = wanted - sum(outcome.succeeded for outcome in outcomes.values())  # not tried, too
+    missing = wanted - sum(outcome.succeeded for outcome in outcomes.values())  # untried included
     text = f"{new} downloaded, {counts.total()} rejected, {missing} of {wanted} queries not done"
     print(text, file=sys.stderr)
     if missing:

@@ -583,7 +583,7 @@ def test_open_collections_are_searched_alike_and_the_manifest_has_author_and_lic
     links = [f"http://a.test/{i}.jpg" for i in range(3)]
     web = Collections(works=[openverse_work(link) for link in links])
     web.bodies = {link: picture(i) for i, link in enumerate(links)}
-    monkeypatch.setattr(open_collections, "PACES", {})
+    monkeypatch.setattr(open_collections, "RATE_LIMITERS", {})
     with FakeCollections(web, *certificate) as server:
         ask_it_everything(server, certificate, monkeypatch)
         options = ["lakes", "-o", str(raw), "--limit", "2", "--source", "openverse"]
@@ -618,10 +618,10 @@ def test_what_a_killed_run_has_noted_and_not_moved_yet_is_moved_by_the_next(web,
 def test_a_delivery_that_cannot_be_taken_is_left_for_the_next_run(web, raw):
     collection = Collection(raw)
     (raw / "lakes").write_text("a file")
-    with pytest.raises(OSError), collection.ask("lakes", "bing") as folder:
+    with pytest.raises(OSError), collection.delivery_folder("lakes", "bing") as folder:
         delivery = Delivery(folder)
-        delivery.bring("http://a.test/0.jpg", picture(0), {"title": "A title"})
-        collection.take("lakes", "bing", delivery)
+        delivery.add_file("http://a.test/0.jpg", picture(0), {"title": "A title"})
+        collection.add("lakes", "bing", delivery)
     collection.close()
     (raw / "lakes").unlink()
     Collection(raw).close()

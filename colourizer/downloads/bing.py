@@ -17,11 +17,11 @@ from colourizer.downloads.http import FILE_SECONDS, LARGEST_FILE, SILENT_SECONDS
 
 CHILD = "colourizer.downloads.bing_child"  # the module that the child process runs
 IMPORTED_FROM = str(Path(__file__).parents[2])  # where it finds that module
-# Asked one after the other, for each brings other results, until there are enough.
+# Searched one after the other, as each has other results, until there are enough.
 VARIANTS = ("{}", "{} photo")
-# So many links may lead to nothing, before it is given up.
-LOST_BY_ALL, LOST_PER_PHOTO = 50, 3
-POLL_SECONDS = 0.05  # between two looks at whether the child has ended or is to be stopped
+# A query is given up after so many lost links, and so many more per photograph wanted.
+MAX_LOST, MAX_LOST_PER_PHOTO = 50, 3
+POLL_SECONDS = 0.05  # how often the child is checked
 
 
 def download(
@@ -32,33 +32,36 @@ def download(
     stop: threading.Event,
     seconds: float,
 ) -> Delivery:
-    """Download what Bing finds.
+    """Download what Bing finds for a query.
 
     Args:
         query: what to search for.
-        limit: how many files to bring.
+        limit: how many files to download.
         folder: where they go; empty.
-        known: links that are passed over.
-        stop: ends it when set; what came is delivered.
-        seconds: after which it ends.
+        known: links that are skipped.
+        stop: ends the download when set.
+        seconds: after which the download ends.
+
+    Returns:
+        What was downloaded, even if it ended early.
     """
     delivery = Delivery(folder)
     until = time.monotonic() + seconds
     for variant in VARIANTS:
         code = 0
         while code == 0:  # it stops by itself where a page of results leads to nothing
-            if len(delivery.lost) > LOST_BY_ALL + LOST_PER_PHOTO * limit:
+            if len(delivery.lost) > MAX_LOST + MAX_LOST_PER_PHOTO * limit:
                 delivery.trouble = f"{len(delivery.lost)} links led to nothing"
                 return delivery
-            missing, passed_over = limit - len(delivery.files), {*known, *delivery.origins}
-            code, said = run_child(variant.format(query), missing, folder, passed_over, stop, until)
+            missing, skipped = limit - len(delivery.files), {*known, *delivery.origins}
+            code, error = run_child(variant.format(query), missing, folder, skipped, stop, until)
             delivery = Delivery.read(folder)
             if len(delivery.files) >= limit:
                 return delivery
         if code != EXHAUSTED:
-            delivery.trouble, delivery.unreachable = said, said.startswith("URLError")
+            delivery.trouble, delivery.unreachable = error, error.startswith("URLError")
             return delivery
-        if not passed_over and not delivery.origins:
+        if not skipped and not delivery.origins:
             delivery.trouble = "bing's answer names no pictures"
             return delivery
     delivery.exhausted = True
@@ -71,7 +74,7 @@ def run_child(
     """Let the package download into a folder, in a child process that can be killed.
 
     Returns:
-        The exit code; and if it is neither 0 nor EXHAUSTED, why it ended before its time.
+        The exit code; and, if it is neither 0 nor EXHAUSTED, why the child ended early.
     """
     with tempfile.TemporaryDirectory(dir=folder) as own, tempfile.TemporaryFile() as log:
         links = Path(own, "known.json")

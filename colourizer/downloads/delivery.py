@@ -1,24 +1,24 @@
-"""What a source has brought, and why not more."""
+"""A delivery: the files that a source has for a query, where they are from, and what failed."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-NOTES = "notes.jsonl"  # beside the files of a delivery: where each one is from
+NOTES = "notes.jsonl"  # beside the files of a delivery: a line for each link
 
 
 @dataclass
 class Delivery:
-    """What a source has brought for a query, in a folder, from which it can be read again.
+    """The files downloaded for a query, in a folder from which the delivery can be read again.
 
-    folder: holds the files and notes of where they are from.
-    files: a file for each link that was downloaded, good or bad, in the source's order.
-    lost: why, for each link that could not be downloaded.
-    origins: what is known of a link: page, title, author, licence, licence_url, provider; of a lost
-        one too.
-    trouble: why it ended before its time; empty if it did not.
-    unreachable: whether the source itself cannot be reached, so that no other query will do better.
-    exhausted: whether the source has no more for this query.
+    folder: holds the files, and notes of where they are from.
+    files: the file of each link that was downloaded, valid or not, in the source's order.
+    lost: why each of the other links could not be downloaded.
+    origins: metadata of each link, lost ones included: page, title, author, licence, licence_url,
+        provider.
+    trouble: why the download ended early; empty if it did not.
+    unreachable: whether the source itself cannot be reached, so that other queries will fail too.
+    exhausted: whether the source has no more results for this query.
     """
 
     folder: Path
@@ -29,15 +29,15 @@ class Delivery:
     unreachable: bool = False
     exhausted: bool = False
 
-    def bring(self, link: str, content: bytes, origin: dict[str, str]) -> None:
-        """Keep what a link has led to."""
+    def add_file(self, link: str, content: bytes, origin: dict[str, str]) -> None:
+        """Write the file that a link has led to."""
         path = self.folder / f"{len(self.files) + len(self.lost) + 1}"
         path.write_bytes(content)
         self.files[link], self.origins[link] = path, origin
         self._note({"link": link, "origin": origin, "file": path.name})
 
-    def lose(self, link: str, why: str, origin: dict[str, str]) -> None:
-        """Note that a link has led to nothing."""
+    def add_lost(self, link: str, why: str, origin: dict[str, str]) -> None:
+        """Note why a link could not be downloaded."""
         self.lost[link], self.origins[link] = why, origin
         self._note({"link": link, "origin": origin, "lost": why})
 
@@ -47,7 +47,7 @@ class Delivery:
 
     @classmethod
     def read(cls, folder: Path) -> "Delivery":
-        """Read a delivery, also one that was broken off; what has no note is left out."""
+        """Read a delivery, even an interrupted one; files without a note are left out."""
         delivery = cls(folder)
         try:
             lines = (folder / NOTES).read_text("utf-8").splitlines()

@@ -1,15 +1,15 @@
-"""HTTP with limits: addresses, sizes, time."""
+"""HTTP clients with limits: http and https only, body size, time."""
 
 import time
 import urllib.request as web
 from http.client import HTTPResponse
 
 LARGEST_FILE = 30 * 2**20  # bytes
-SILENT_SECONDS, FILE_SECONDS = 10, 30  # that a server may say nothing; that a body may take
+SILENT_SECONDS, FILE_SECONDS = 10, 30  # socket timeout; the most that reading a body may take
 
 
-class Bounded(web.BaseHandler):
-    """Makes a response's read() end: at so many bytes, and after so many seconds."""
+class BodyLimits(web.BaseHandler):
+    """urllib handler that limits a response's size and the time that reading it takes."""
 
     handler_order = 50  # before those that read the body
 
@@ -17,7 +17,7 @@ class Bounded(web.BaseHandler):
         self.largest, self.seconds = largest, seconds
 
     def http_response(self, _request: web.Request, response: HTTPResponse) -> HTTPResponse:
-        """Replace read() by one that reads all there is, or raises ValueError."""
+        """Replace the response's read() by one that raises ValueError beyond the limits."""
         read, end = response.read1, time.monotonic() + self.seconds
 
         def read_all() -> bytes:
@@ -35,10 +35,10 @@ class Bounded(web.BaseHandler):
 
 
 def make_opener(*handlers: web.BaseHandler) -> web.OpenerDirector:
-    """Make an opener for http and https only; file, ftp and data are unknown to it.
+    """Return an opener for http and https only; it opens no file, ftp and data addresses.
 
     Args:
-        handlers: more of them; a `Bounded` among them replaces the usual one.
+        handlers: more handlers; a `BodyLimits` among them replaces the default one.
     """
     opener = web.OpenerDirector()
     for handler in (
@@ -49,7 +49,7 @@ def make_opener(*handlers: web.BaseHandler) -> web.OpenerDirector:
         web.HTTPDefaultErrorHandler(),
         web.HTTPErrorProcessor(),
         web.UnknownHandler(),
-        *(() if any(isinstance(h, Bounded) for h in handlers) else (Bounded(),)),
+        *(() if any(isinstance(h, BodyLimits) for h in handlers) else (BodyLimits(),)),
         *handlers,
     ):
         opener.add_handler(handler)

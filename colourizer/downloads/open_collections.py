@@ -24,25 +24,25 @@ from colourizer.downloads.http import (
     FILE_SECONDS,
     LARGEST_FILE,
     SILENT_SECONDS,
-    Bounded,
+    BodyLimits,
     make_opener,
 )
 
 SOURCES = ("openverse", "commons")
 OPENVERSE_API = "https://api.openverse.org/v1/images/"
 COMMONS_API = "https://commons.wikimedia.org/w/api.php"
-OPENVERSE_RESULTS, OPENVERSE_PAGES = 20, 12  # the most that there are without a key
+OPENVERSE_RESULTS, OPENVERSE_PAGES = 20, 12  # a page; pages: the most without a key
 COMMONS_RESULTS, COMMONS_WIDTH = 50, 1280  # a page; pixels, one of the standard widths
-# Seconds from the end of a request to the beginning of the next.
+# Seconds between the end of a request and the start of the next.
 OPENVERSE_SECONDS, COMMONS_SECONDS, MEDIA_SECONDS = 3.1, 5, 0.5
-RETRY_SECONDS = 5  # after a refusal that names no time; doubled with each
-API_TRIES, PICTURE_TRIES = 5, 2  # of a request that is refused as one too many
-MOST_FAILED = 3  # pictures in a row, of a host that all come from
-LOOK_SECONDS = 0.1  # between two looks at whether to stop, of who waits for another's request
+RETRY_SECONDS = 5  # first backoff if the host names no Retry-After; doubled each time
+API_TRIES, PICTURE_TRIES = 5, 2  # of a request that is rate-limited
+MAX_FAILED = 3  # pictures in a row from a host in RATE_LIMITERS
+POLL_SECONDS = 0.1  # how often a thread that waits for its turn checks whether to stop
 LONGEST_TEXT, LONGEST_HTML = 500, 4_000  # characters
 PHOTOGRAPHS = ("image/jpeg", "image/png", "image/webp", "image/tiff")
 TIME_IS_OVER = "time is over"
-FAILURES = (OSError, HTTPException, ValueError)  # what a request can end in
+FAILURES = (OSError, HTTPException, ValueError)  # what a request can raise
 
 # What a browser does not show; Commons repeats "Unknown author" in it.
 HIDDEN = re.compile(
@@ -54,40 +54,40 @@ TAG = re.compile(r"</?[a-z!][^>]*(?:>|$)", re.I)
 T = TypeVar("T")
 
 
-class EndError(Exception):
-    """The delivery ends before its time; the message says why."""
+class DownloadEndedError(Exception):
+    """A query's download ends early; the message says why."""
 
     def __init__(self, trouble: str, unreachable: bool = False) -> None:
         super().__init__(trouble)
         self.unreachable = unreachable
 
 
-class BusyError(Exception):
-    """A host wants no more requests for now.
+class RateLimitError(Exception):
+    """A host refuses more requests for now (HTTP 429 and the like).
 
-    seconds: for how long; None if it did not say.
+    seconds: its Retry-After; None if it named none.
     """
 
     def __init__(self, why: str, headers: Message) -> None:
         super().__init__(why)
-        self.seconds = _seconds_of_rest(headers.get("Retry-After", ""))
+        self.seconds = _parse_retry_after(headers.get("Retry-After", ""))
 
 
-def check(stop: threading.Event, end: float) -> None:
-    """Raise EndError if it is time to stop.
+def check_deadline(stop: threading.Event, end: float) -> None:
+    """Raise DownloadEndedError if the download is to stop.
 
     Args:
-        stop: whether somebody has asked for it.
-        end: when at the latest, of time.monotonic().
+        stop: set if it was interrupted.
+        end: its deadline, of time.monotonic().
     """
     if stop.is_set():
-        raise EndError("interrupted")
+        raise DownloadEndedError("interrupted")
     if time.monotonic() >= end:
-        raise EndError(TIME_IS_OVER)
+        raise DownloadEndedError(TIME_IS_OVER)
 
 
-class Pace:
-    """The requests to a host: one at a time and so far apart, whichever thread makes them."""
+class RateLimiter:
+    """Rate limit of a host: one request at a time over all threads, with pauses in between."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._ready, self._why = seconds, 0.0, ""
@@ -95,20 +95,20 @@ class Pace:
 
     @contextmanager
     def turn(self, stop: threading.Event, end: float) -> Iterator[None]:
-        """Wait until a request may be made; nobody else makes one within.
+        """Wait until a request may be made; no other thread makes one within.
 
         Raises:
-            EndError: it is time to stop, or will be before the host may be asked.
+            DownloadEndedError: the download is to stop, now or before a request may be made.
         """
-        while not self._lock.acquire(timeout=LOOK_SECONDS):
-            check(stop, end)
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            check_deadline(stop, end)
         try:
             wait = max(0.0, self._ready - time.monotonic())
             if self._ready > end:
                 again = f"{self._why}, to be asked again in {wait:.0f} s"
-                raise EndError(again if self._why else TIME_IS_OVER)
+                raise DownloadEndedError(again if self._why else TIME_IS_OVER)
             stop.wait(wait)
-            check(stop, end)
+            check_deadline(stop, end)
             self._why = ""
             try:
                 yield
@@ -117,27 +117,27 @@ class Pace:
         finally:
             self._lock.release()
 
-    def rest(self, seconds: float, why: str) -> None:
-        """Let the host alone for a while; to be called within one's turn."""
+    def back_off(self, seconds: float, why: str) -> None:
+        """Make no request for so many seconds; to be called within a turn."""
         self._ready, self._why = time.monotonic() + seconds, why
 
 
-_MEDIA = Pace(MEDIA_SECONDS)
-PACES = {
-    "api.openverse.org": Pace(OPENVERSE_SECONDS),
-    "commons.wikimedia.org": Pace(COMMONS_SECONDS),
+_MEDIA = RateLimiter(MEDIA_SECONDS)
+RATE_LIMITERS = {
+    "api.openverse.org": RateLimiter(OPENVERSE_SECONDS),
+    "commons.wikimedia.org": RateLimiter(COMMONS_SECONDS),
     "upload.wikimedia.org": _MEDIA,
     "thumb.wikimedia.org": _MEDIA,
 }
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """A result of a search.
 
-    name: what tells it from other results.
+    name: unique among the results.
     link: of the picture; empty if it is no photograph.
-    origin: as in Delivery.
+    origin: metadata, as in Delivery.
     """
 
     name: str
@@ -146,37 +146,37 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page of results, and the parameters that the next one needs; none if it is the last."""
+class ResultPage:
+    """A page of results, and the next one's parameters, empty if this is the last."""
 
-    found: list[Found]
+    found: list[SearchResult]
     following: dict[str, str]
 
 
 class Client:
-    """What makes the requests of a delivery."""
+    """HTTP client of one query's download: user agent, deadline, limits."""
 
     def __init__(self, agent: str, stop: threading.Event, end: float) -> None:
-        """Take who it says it is; the others are as in `check`."""
+        """Take the User-Agent; the others are as in `check_deadline`."""
         self._agent, self._stop, self._end = agent, stop, end
-        self._bounded = Bounded(LARGEST_FILE, FILE_SECONDS)
-        self._opener = make_opener(self._bounded)
+        self._limits = BodyLimits(LARGEST_FILE, FILE_SECONDS)
+        self._opener = make_opener(self._limits)
 
     def check(self) -> None:
-        """Raise EndError if it is time to stop."""
-        check(self._stop, self._end)
+        """Raise DownloadEndedError if the download is to stop."""
+        check_deadline(self._stop, self._end)
 
     def request(self, link: str) -> tuple[bytes, Message]:
         """Make a request; return content and headers.
 
         Raises:
-            EndError: it is time to stop.
-            BusyError: the host wants no more of them for now.
+            DownloadEndedError: the download is to stop.
+            RateLimitError: the host refuses more requests for now.
             OSError, HTTPException, ValueError: it failed.
         """
         self.check()
         left = self._end - time.monotonic()
-        self._bounded.seconds = min(FILE_SECONDS, left)
+        self._limits.seconds = min(FILE_SECONDS, left)
         request = Request(link, headers={"User-Agent": self._agent})
         try:
             with self._opener.open(request, timeout=max(0.01, min(SILENT_SECONDS, left))) as answer:
@@ -187,54 +187,56 @@ class Client:
         except HTTPError as error:
             error.close()
             if error.code in (429, 503):
-                raise BusyError(f"HTTP {error.code}", error.headers) from error
+                raise RateLimitError(f"HTTP {error.code}", error.headers) from error
             raise
 
     def in_turn(self, link: str, do: Callable[[], T], tries: int) -> T:
-        """Do something with a link when its host may be asked; again if the host is busy.
+        """Return what a call returns that requests a link, at its host's rate; retry if refused.
 
         Raises:
-            BusyError: it still is.
+            RateLimitError: it was refused at each try.
         """
-        pace = PACES.get(urlsplit(link).hostname or "")
-        if pace is None:
+        limiter = RATE_LIMITERS.get(urlsplit(link).hostname or "")
+        if limiter is None:
             return do()
         attempt = 0
         while True:
-            with pace.turn(self._stop, self._end):
+            with limiter.turn(self._stop, self._end):
                 try:
                     return do()
-                except BusyError as busy:
-                    seconds = busy.seconds
-                    pace.rest(RETRY_SECONDS * 2**attempt if seconds is None else seconds, str(busy))
+                except RateLimitError as refused:
+                    seconds = refused.seconds
+                    limiter.back_off(
+                        RETRY_SECONDS * 2**attempt if seconds is None else seconds, str(refused)
+                    )
                     attempt += 1
                     if attempt == tries:
                         raise
 
-    def ask(self, link: str) -> dict[str, Any]:
-        """Ask an API.
+    def get_json(self, link: str) -> dict[str, Any]:
+        """Return an API's answer, a JSON object.
 
         Raises:
-            EndError: it gives no answer.
+            DownloadEndedError: there is none.
         """
 
-        def ask() -> dict[str, Any]:
+        def request() -> dict[str, Any]:
             content, headers = self.request(link)
             answer = _read_json(content)
             error = answer.get("error")
             code = error.get("code") if isinstance(error, dict) else None
             if code in ("maxlag", "ratelimited"):
-                raise BusyError(code, headers)
+                raise RateLimitError(code, headers)
             return answer
 
         try:
-            return self.in_turn(link, ask, API_TRIES)
-        except BusyError as busy:
-            raise EndError(f"{busy} again and again") from busy
+            return self.in_turn(link, request, API_TRIES)
+        except RateLimitError as refused:
+            raise DownloadEndedError(f"{refused} again and again") from refused
         except FAILURES as error:
             self.check()  # then it is not the API's fault
-            no_way = isinstance(error, URLError) and not isinstance(error, HTTPError)
-            raise EndError(_say(error), unreachable=no_way) from error
+            unreachable = isinstance(error, URLError) and not isinstance(error, HTTPError)
+            raise DownloadEndedError(_describe_error(error), unreachable=unreachable) from error
 
 
 def download(
@@ -249,28 +251,28 @@ def download(
 ) -> Delivery:
     """Download photographs that a collection finds for a query.
 
-    Threads may do so at the same time; together they keep each host's pace.
+    May run in several threads at a time, which share each host's rate limit.
 
     Args:
         source: one of SOURCES.
         query: what to search for.
-        limit: how many files to bring.
-        folder: where they go; it is there and empty.
-        known: links that are passed over and do not count.
-        stop: ends it soon after it is set; a request that is under way is waited for.
+        limit: how many files to download.
+        folder: where they go; exists and is empty.
+        known: links that are skipped and do not count.
+        stop: ends the download soon after it is set; a running request is waited for.
         seconds: how long it may take.
-        contact: a mail address or link under which the hosts can reach who runs this.
+        contact: a mail address or link, sent to the hosts in the User-Agent.
 
     Returns:
-        What came, even if it ended before its time.
+        What was downloaded, even if it ended early.
     """
-    who = f"({_plain(contact)}) " if contact else ""
+    who = f"({_one_line(contact)}) " if contact else ""
     agent = f"ImageColourizer/1.0 {who}python-urllib/{platform.python_version()}"
     client = Client(agent.encode("ascii", "replace").decode(), stop, time.monotonic() + seconds)
     delivery = Delivery(folder)
     try:
         _deliver(source, query, limit, known, client, delivery)
-    except EndError as end:
+    except DownloadEndedError as end:
         delivery.trouble, delivery.unreachable = str(end), end.unreachable
     return delivery
 
@@ -283,41 +285,41 @@ def _deliver(
     client: Client,
     delivery: Delivery,
 ) -> None:
-    """Download into a delivery until it has enough or there is no more."""
+    """Download into a delivery until it has enough files or the results are exhausted."""
     failed = 0  # pictures in a row
     for one in _search(source, query, client):
         if not one.link or one.link in known:
             continue
-        why, unwilling = "", False
+        why, host_failed = "", False
         try:
             get = partial(client.request, one.link)
             content, _ = client.in_turn(one.link, get, PICTURE_TRIES)
-        except BusyError as busy:
-            why, unwilling = str(busy), True
+        except RateLimitError as refused:
+            why, host_failed = str(refused), True
         except FAILURES as error:
             client.check()  # then it is not the link's fault
-            why, unwilling = _say(error), not isinstance(error, HTTPError | ValueError)
+            why, host_failed = _describe_error(error), not isinstance(error, HTTPError | ValueError)
         if why:
-            delivery.lose(one.link, why, one.origin)
+            delivery.add_lost(one.link, why, one.origin)
         else:
-            delivery.bring(one.link, content, one.origin)
+            delivery.add_file(one.link, content, one.origin)
         if len(delivery.files) == limit:
             return
-        failed = failed + 1 if unwilling and urlsplit(one.link).hostname in PACES else 0
-        if failed == MOST_FAILED:
-            raise EndError(f"{why} again and again")
+        failed = failed + 1 if host_failed and urlsplit(one.link).hostname in RATE_LIMITERS else 0
+        if failed == MAX_FAILED:
+            raise DownloadEndedError(f"{why} again and again")
     delivery.exhausted = True
 
 
-def _search(source: str, query: str, client: Client) -> Iterator[Found]:
-    """Give what a collection finds, each once, asking for a page when it is needed."""
+def _search(source: str, query: str, client: Client) -> Iterator[SearchResult]:
+    """Yield a collection's results, each once; pages are requested as they are needed."""
     api, read, first = {
         "openverse": (OPENVERSE_API, _read_openverse, _openverse_parameters(query)),
         "commons": (COMMONS_API, _read_commons, _commons_parameters(query)),
     }[source]
     asked, seen = first, set[str]()
     while True:
-        page = read(client.ask(f"{api}?{urlencode(asked)}"), asked)
+        page = read(client.get_json(f"{api}?{urlencode(asked)}"), asked)
         new = {one.name: one for one in page.found if one.name not in seen}
         yield from new.values()
         if not new or not page.following:
@@ -332,36 +334,36 @@ def _openverse_parameters(query: str) -> dict[str, str]:
         "page": "1",
         "page_size": str(OPENVERSE_RESULTS),
         "category": "photograph",
-        "excluded_source": "wikimedia",  # it wants scaled pictures taken, which only Commons gives
+        "excluded_source": "wikimedia",  # it asks for scaled pictures; only Commons has them
         "mature": "false",
     }
 
 
-def _read_openverse(answer: dict[str, Any], asked: dict[str, str]) -> Page:
+def _read_openverse(answer: dict[str, Any], asked: dict[str, str]) -> ResultPage:
     """Read a page: https://api.openverse.org/v1/#tag/images/operation/images_search ."""
     results, pages = answer.get("results"), answer.get("page_count")
     if not isinstance(results, list):
-        raise EndError("the answer names no results")
+        raise DownloadEndedError("the answer names no results")
     number, last = int(asked["page"]), OPENVERSE_PAGES
     if isinstance(pages, int):
         last = min(pages, OPENVERSE_PAGES)
     found = [_openverse_photograph(one) for one in results if isinstance(one, dict)]
-    return Page(found, {"page": str(number + 1)} if number < last else {})
+    return ResultPage(found, {"page": str(number + 1)} if number < last else {})
 
 
-def _openverse_photograph(result: dict[str, Any]) -> Found:
+def _openverse_photograph(result: dict[str, Any]) -> SearchResult:
     link = _link(result.get("url"))
-    code, version = _plain(result.get("license")), _plain(result.get("license_version"))
+    code, version = _one_line(result.get("license")), _one_line(result.get("license_version"))
     licence = {"cc0": "CC0", "pdm": "Public Domain Mark"}.get(code, f"CC {code.upper()}")
     origin = {
         "page": _web_link(result.get("foreign_landing_url")),
-        "title": _plain(result.get("title")),
-        "author": _plain(result.get("creator")),
+        "title": _one_line(result.get("title")),
+        "author": _one_line(result.get("creator")),
         "licence": f"{licence} {version}".strip() if code else "",
         "licence_url": _web_link(result.get("license_url")),
-        "provider": _plain(result.get("provider")) or _plain(result.get("source")),
+        "provider": _one_line(result.get("provider")) or _one_line(result.get("source")),
     }
-    return Found(link or _plain(result.get("id")), link, _not_empty(origin))
+    return SearchResult(link or _one_line(result.get("id")), link, _not_empty(origin))
 
 
 def _commons_parameters(query: str) -> dict[str, str]:
@@ -381,22 +383,22 @@ def _commons_parameters(query: str) -> dict[str, str]:
     }
 
 
-def _read_commons(answer: dict[str, Any], _asked: dict[str, str]) -> Page:
+def _read_commons(answer: dict[str, Any], _asked: dict[str, str]) -> ResultPage:
     """Read a page: https://www.mediawiki.org/wiki/API:Search as a generator, API:Imageinfo ."""
     error, query, following = (answer.get(name) for name in ("error", "query", "continue"))
     if isinstance(error, dict):
-        raise EndError(f"{_plain(error.get('code'))}: {_plain(error.get('info'))}")
+        raise DownloadEndedError(f"{_one_line(error.get('code'))}: {_one_line(error.get('info'))}")
     if not isinstance(query, dict) and "batchcomplete" not in answer:
-        raise EndError("the answer names no results")
+        raise DownloadEndedError("the answer names no results")
     pages = query.get("pages") if isinstance(query, dict) else []
     pages = [page for page in pages if isinstance(page, dict)] if isinstance(pages, list) else []
     pages.sort(key=lambda page: page["index"] if isinstance(page.get("index"), int) else 10**9)
     following = following if isinstance(following, dict) else {}
     following = {name: str(one) for name, one in following.items() if isinstance(one, str | int)}
-    return Page([_commons_photograph(page) for page in pages], following)
+    return ResultPage([_commons_photograph(page) for page in pages], following)
 
 
-def _commons_photograph(page: dict[str, Any]) -> Found:
+def _commons_photograph(page: dict[str, Any]) -> SearchResult:
     infos = page.get("imageinfo")
     info = infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
     said = info.get("extmetadata")
@@ -404,13 +406,13 @@ def _commons_photograph(page: dict[str, Any]) -> Found:
 
     def text(name: str) -> str:
         entry = said.get(name)
-        return _plain(_without_tags(entry.get("value") if isinstance(entry, dict) else ""))
+        return _one_line(_strip_tags(entry.get("value") if isinstance(entry, dict) else ""))
 
     width, scaled = info.get("width"), info.get("thumburl")
     large = isinstance(width, int) and width > COMMONS_WIDTH
     link = _link(scaled if large and scaled else info.get("url"))
-    link = link.partition("?")[0]  # what follows counts readers, and is not always the same
-    title = _plain(page.get("title"))
+    link = link.partition("?")[0]  # the query string counts readers, and varies
+    title = _one_line(page.get("title"))
     origin = {
         "page": _web_link(info.get("descriptionurl")),
         "title": title.removeprefix("File:"),
@@ -419,7 +421,7 @@ def _commons_photograph(page: dict[str, Any]) -> Found:
         "licence_url": _web_link(text("LicenseUrl")),
     }
     wanted = info.get("mime") in PHOTOGRAPHS
-    return Found(link or title, link if wanted else "", _not_empty(origin))
+    return SearchResult(link or title, link if wanted else "", _not_empty(origin))
 
 
 def _not_empty(origin: dict[str, str]) -> dict[str, str]:
@@ -430,22 +432,22 @@ def _read_json(content: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise EndError("the answer is not JSON") from error
+        raise DownloadEndedError("the answer is not JSON") from error
     if not isinstance(answer, dict):
-        raise EndError("the answer names no results")
+        raise DownloadEndedError("the answer names no results")
     return answer
 
 
-def _plain(text: object) -> str:
-    """Make one line of a text, of what can be printed; of what is no text, an empty one."""
+def _one_line(text: object) -> str:
+    """Return a text's printable characters in one line; empty if it is no text."""
     if not isinstance(text, str):
         return ""
     printable = (letter if letter.isprintable() else " " for letter in text[:LONGEST_TEXT])
     return " ".join("".join(printable).split())
 
 
-def _without_tags(text: object) -> str:
-    """Turn HTML into the text that a browser shows, nearly."""
+def _strip_tags(text: object) -> str:
+    """Return the text of HTML, about as a browser shows it; empty if it is no text."""
     if not isinstance(text, str):
         return ""
     for pattern, replacement in ((HIDDEN, ""), (INLINE, ""), (TAG, " ")):
@@ -454,12 +456,12 @@ def _without_tags(text: object) -> str:
 
 
 def _link(text: object) -> str:
-    """Write a link as HTTP wants it; one that is not of the web stays as it is."""
-    return _web_link(text) or _plain(text)
+    """Return a link percent-encoded; one that is not http or https stays as it is."""
+    return _web_link(text) or _one_line(text)
 
 
 def _web_link(text: object) -> str:
-    """Write a link as HTTP wants it; nothing if it is none of the web."""
+    """Return a link percent-encoded; empty if it is not http or https."""
     if not isinstance(text, str):
         return ""
     try:
@@ -473,8 +475,8 @@ def _web_link(text: object) -> str:
     return urlunsplit((parts.scheme, host, *rest, ""))
 
 
-def _seconds_of_rest(text: str) -> float | None:
-    """Read Retry-After: seconds, or a date; None if it is neither."""
+def _parse_retry_after(text: str) -> float | None:
+    """Return the seconds of a Retry-After header, which holds seconds or a date; else None."""
     if re.fullmatch(r"[0-9]{1,9}", text.strip()):
         return float(text)
     try:
@@ -483,12 +485,12 @@ def _seconds_of_rest(text: str) -> float | None:
         return None
 
 
-def _say(error: Exception) -> str:
-    """Say in one line why a request failed."""
+def _describe_error(error: Exception) -> str:
+    """Return in one line why a request failed."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code}"
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, TimeoutError):
         return "no answer in time"
     words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return _plain(words).lower()
+    return _one_line(words).lower()

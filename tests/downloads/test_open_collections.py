@@ -22,7 +22,7 @@ from support.fake_proxy import make_certificate
 
 from colourizer.downloads import open_collections
 from colourizer.downloads.delivery import Delivery
-from colourizer.downloads.open_collections import Pace
+from colourizer.downloads.open_collections import RateLimiter
 
 PORT_THAT_REFUSES = 1
 PACE = 0.1  # seconds, where it is measured
@@ -40,7 +40,7 @@ def web(certificate, monkeypatch):
     web = Collections()
     set_pace(monkeypatch, 0)
     monkeypatch.setattr(open_collections, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(open_collections, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(open_collections, "POLL_SECONDS", 0.01)
     with FakeCollections(web, *certificate) as server:
         for name in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(name, server.address)
@@ -51,9 +51,11 @@ def web(certificate, monkeypatch):
 
 
 def set_pace(monkeypatch, seconds: float) -> None:
-    media = Pace(seconds)
-    paces = {OPENVERSE: Pace(seconds), COMMONS: Pace(seconds)} | dict.fromkeys(MEDIA, media)
-    monkeypatch.setattr(open_collections, "PACES", paces)
+    media = RateLimiter(seconds)
+    paces = {OPENVERSE: RateLimiter(seconds), COMMONS: RateLimiter(seconds)} | dict.fromkeys(
+        MEDIA, media
+    )
+    monkeypatch.setattr(open_collections, "RATE_LIMITERS", paces)
 
 
 @pytest.fixture
@@ -514,7 +516,7 @@ def test_a_picture_that_redirects_comes_from_there(web, bring):
     assert [path.read_bytes() for path in bring().files.values()] == [b"new"]
 
 
-# Pace
+# RateLimiter
 
 
 def gaps(times: list[float]) -> list[float]:
@@ -597,7 +599,7 @@ def test_an_api_that_stays_busy_is_given_up(web, bring, kind):
 
 
 def test_retry_after_is_obeyed(web, bring, monkeypatch):
-    monkeypatch.setattr(open_collections, "_seconds_of_rest", lambda text: float(text) / 10)
+    monkeypatch.setattr(open_collections, "_parse_retry_after", lambda text: float(text) / 10)
     links = fill_openverse(web, 1)
     web.instead = {OPENVERSE: iter([(429, {"Retry-After": "1"}, b"")])}
     assert_whole(bring(), links)
@@ -623,7 +625,7 @@ def test_retry_after_is_a_number_or_a_date_or_not_understood(text, seconds):
     if "hour" in text:
         then = time.time() + (3600 if text == "in an hour" else -3600)
         text = formatdate(then, usegmt=True)
-    found = open_collections._seconds_of_rest(text)
+    found = open_collections._parse_retry_after(text)
     assert found == (None if seconds is None else pytest.approx(seconds, abs=60))
 
 
