@@ -1,4 +1,4 @@
-"""app.py in a process of its own: its address, its errors, its end."""
+"""app.py as a process: the address it serves, its errors, how it stops."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def running(checkpoint_file) -> Iterator[Any]:
     process.communicate()
 
 
-def test_it_says_its_address_and_serves_the_page_there_and_nowhere_else(running):
+def test_it_prints_its_address_and_serves_the_page_there_and_nowhere_else(running):
     _, address = running
     assert address.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(address) as answer:
@@ -43,7 +43,7 @@ def test_it_says_its_address_and_serves_the_page_there_and_nowhere_else(running)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_it_ends_when_it_is_told_to_and_leaves_nothing(checkpoint_file, tmp_path, signum, code):
+def test_a_signal_stops_it_and_no_file_is_left(checkpoint_file, tmp_path, signum, code):
     os.environ["TMPDIR"] = str(tmp_path)
     try:
         process = start("--port", 0, "--checkpoint", checkpoint_file)
@@ -53,9 +53,9 @@ def test_it_ends_when_it_is_told_to_and_leaves_nothing(checkpoint_file, tmp_path
     body = (ROOT / "data" / "samples" / "coffee.jpg").read_bytes()
     urllib.request.urlopen(urllib.request.Request(f"{address}/api/photos", body)).close()
     process.send_signal(signum)
-    _, said = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=10)
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,19 +65,19 @@ def test_a_port_that_is_taken_is_named(checkpoint_file):
         taken.listen()
         port = taken.getsockname()[1]
         process = start("--port", port, "--checkpoint", checkpoint_file)
-        out, said = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
-    assert said.startswith(f"error: port {port}: ")
-    assert "hint: --port" in said
+    assert err.startswith(f"error: port {port}: ")
+    assert "hint: --port" in err
 
 
 def test_bad_usage_is_told_in_a_line(tmp_path):
     (tmp_path / "no.pt").write_text("hello")
     process = start("--port", 0, "--checkpoint", tmp_path / "no.pt")
-    _, said = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said.startswith("error: ")
-    assert "Traceback" not in said
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
     process = start("--port", 70000)
     assert "between 0 and 65535" in process.communicate(timeout=60)[1]
     assert process.returncode == 2

@@ -1,4 +1,4 @@
-"""What takes minutes: killed runs, many photographs, a thousand odd images; run with -m long."""
+"""Tests that take minutes: killed runs, many photographs, odd images; run with -m long."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from colourizer.photos.read import read_photo
 pytestmark = pytest.mark.long
 
 
-def begin(*args: object) -> subprocess.Popen:
+def start_colourize(*args: object) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "colourize.py"), *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -46,14 +46,14 @@ def test_killed_at_20_moments_nothing_is_torn_lost_or_done_twice(tmp_path, check
     chance = random.Random(0)
     times: dict[Path, int] = {}
     for _ in range(20):
-        process = begin(album, "-o", out, "--checkpoint", checkpoint_file)
+        process = start_colourize(album, "-o", out, "--checkpoint", checkpoint_file)
         time.sleep(2 + 3 * chance.random())
         process.send_signal(signal.SIGKILL)
         process.communicate()
         for path in find_photos(out):
             Image.open(path).load()  # whole
             assert times.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-    process = begin(album, "-o", out, "--checkpoint", checkpoint_file)
+    process = start_colourize(album, "-o", out, "--checkpoint", checkpoint_file)
     process.communicate(timeout=300)
     assert process.returncode == 0
     assert len(find_photos(out)) == 400
@@ -70,11 +70,11 @@ def test_training_killed_at_20_moments_goes_on_and_ends_bit_equal(tmp_path):
     options = ["--size", "32", "--batch-size", "4", "--epochs", "60", "--recipe", "scratch"]
     options += ["--save-minutes", "0", "--aged", "0.5", "--device", "cpu", "--no-cache"]
 
-    def begin_training(*args: object) -> subprocess.Popen:
+    def start_training(*args: object) -> subprocess.Popen:
         command = [sys.executable, str(ROOT / "train.py"), *map(str, args)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    unbroken = begin_training(album, "-o", tmp_path / "unbroken", *options)
+    unbroken = start_training(album, "-o", tmp_path / "unbroken", *options)
     assert unbroken.communicate(timeout=600) and unbroken.returncode == 0
     run = tmp_path / "killed"
     chance = random.Random(0)
@@ -82,16 +82,16 @@ def test_training_killed_at_20_moments_goes_on_and_ends_bit_equal(tmp_path):
     for _ in range(20):
         begun = (run / "settings.json").exists()
         more = ["--resume", run] if begun else [album, "-o", run, *options]
-        process = begin_training(*more)
+        process = start_training(*more)
         time.sleep(3 + 6 * chance.random())
         process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-        ends.append((process.returncode, said))
+        _, err = process.communicate()
+        ends.append((process.returncode, err))
         if (run / "last.pt").exists():
             load_checkpoint(run / "last.pt")  # never unreadable
     assert all(code in (0, -signal.SIGKILL) for code, _ in ends), ends
     assert sum(code == -signal.SIGKILL for code, _ in ends) >= 15
-    process = begin_training("--resume", run)
+    process = start_training("--resume", run)
     assert process.communicate(timeout=600) and process.returncode == 0
     assert list(run.glob(".part-*")) == []
     for name in ("last.pt", "best.pt"):
@@ -122,7 +122,7 @@ def test_a_dry_run_over_100_000_files_is_quick(tmp_path):
         for j in range(1000):
             (tmp_path / "in" / str(i) / f"{j}.jpg").touch()
     begun = time.monotonic()
-    process = begin(tmp_path / "in", "-o", tmp_path / "out", "--dry-run")
+    process = start_colourize(tmp_path / "in", "-o", tmp_path / "out", "--dry-run")
     out, _ = process.communicate()
     print(f"dry run: {time.monotonic() - begun:.1f} s")
     assert len(out.splitlines()) == 100_000
@@ -131,7 +131,7 @@ def test_a_dry_run_over_100_000_files_is_quick(tmp_path):
 def test_a_scan_of_100_megapixels_stops_within_5_seconds(tmp_path):
     rows = np.linspace(0, 255, 10_000, dtype=np.uint8)
     Image.fromarray(np.tile(rows, (10_000, 1))).save(tmp_path / "scan.png", compress_level=1)
-    process = begin(tmp_path / "scan.png", "-o", tmp_path / "out")
+    process = start_colourize(tmp_path / "scan.png", "-o", tmp_path / "out")
     time.sleep(6)
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -147,7 +147,7 @@ def test_every_odd_image_is_coloured_or_named(tmp_path):
     if not folder:
         pytest.skip("ODD_IMAGES names no folder")
     photos = find_photos(Path(folder))
-    process = begin(folder, "-o", tmp_path / "out", "--json")
+    process = start_colourize(folder, "-o", tmp_path / "out", "--json")
     out, err = process.communicate(timeout=1800)
     rows = [json.loads(line) for line in out.splitlines()]
     assert "Traceback" not in err
@@ -179,18 +179,18 @@ def test_every_odd_image_is_shown_on_the_page_or_its_card_says_why(checkpoint_fi
     answers: dict[int, int] = {}
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     for path in files:
-        status, said = client.upload(path.read_bytes(), path.name)
+        status, answer = client.upload(path.read_bytes(), path.name)
         answers[status] = answers.get(status, 0) + 1
         if status == 200:
             for what in ("grey", "coloured", "download"):
-                assert client.get(f"/api/photos/{said['id']}/{what}")[0] == 200, path
-            assert client.post("/api/forget", [said["id"]])[0] == 204
+                assert client.get(f"/api/photos/{answer['id']}/{what}")[0] == 200, path
+            assert client.post("/api/forget", [answer["id"]])[0] == 204
         else:
-            assert status in (413, 422), (path, said)
-            assert 3 < len(said["error"]) < 300, path
+            assert status in (413, 422), (path, answer)
+            assert 3 < len(answer["error"]) < 300, path
     process.terminate()
     _, err = process.communicate(timeout=20)
-    assert "error: " not in err  # libtiff says some things by itself
+    assert "error: " not in err  # libtiff prints warnings of its own
     assert "Traceback" not in err
     assert sum(answers.values()) == len(files) > 0
     print(f"{len(files)} files dropped: {answers}")

@@ -1,7 +1,7 @@
 """The page in the browser.
 
-__main__     the command: starts the server
-server       HTTP: what the page may ask, and who else may not
-photo_store  the photographs that the page works on
+__main__     the command: loads the network, starts the server
+server       HTTP: routes, request parsing, same-origin checks, upload limit
+photo_store  the uploaded photographs: files, cached predictions, limits
 page.html    the page
 """

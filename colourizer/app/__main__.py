@@ -1,4 +1,4 @@
-"""Command: a page in the browser on which photographs are coloured, and their colours steered."""
+"""Command: colourize photographs and steer their colours on a page in the browser."""
 
 import argparse
 import socket
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import torch
 
-from colourizer.app.photo_store import MOST_PHOTOS, Desk
+from colourizer.app.photo_store import MAX_PHOTOS, PhotoStore
 from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import Interrupt, print_error, print_note, print_result, run_command
 from colourizer.runtime.process import allow_open_files, count_cores
 
-HOST = "127.0.0.1"  # nobody else's machine reaches it
-SPARE_FILES = 512  # that may be open besides photographs: connections, and what is on its way
-SHUTDOWN_SECONDS = 2  # that answers which are under way have to end
+HOST = "127.0.0.1"  # not reachable from other machines
+SPARE_FILES = 512  # open files besides the photographs: connections, and files being written
+SHUTDOWN_SECONDS = 2  # that pending responses have to end
 
 
 def port_number(text: str) -> int:
-    """Be an argparse type: a port."""
+    """Return an argparse option's value as a port number."""
     value = int(text)
     if not 0 <= value < 1 << 16:
         raise argparse.ArgumentTypeError(f"{text}: between 0 and 65535")
@@ -30,7 +30,7 @@ port_number.__name__ = "int"  # argparse says "invalid int value"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; every default stands here and nowhere else."""
+    """Parse the command line; every default stands here and nowhere else."""
     parser = argparse.ArgumentParser(
         description="Show a page in the browser on which photographs are coloured. It works "
         "without internet; photographs stay on this machine, and are forgotten when the page is "
@@ -62,29 +62,38 @@ def main(argv: list[str] | None = None) -> int:
     except CheckpointError as error:
         print_error(error)
         return 2
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, args.port))
+        listener = bind(args.port)
     except OSError as error:
         print_error(f"port {args.port}: {error.strerror}", f"--port {args.port + 1}, or 0 for any")
         return 2
-    allow_open_files(MOST_PHOTOS + SPARE_FILES)
+    allow_open_files(MAX_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
-    app = make_app(Desk(colourizer, colourizer.provenance))
     config = uvicorn.Config(
-        app,
+        make_app(PhotoStore(colourizer, colourizer.provenance)),
         log_level="critical",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    listening.listen()
-    print_result(f"http://{HOST}:{listening.getsockname()[1]}")
+    listener.listen()
+    print_result(f"http://{HOST}:{listener.getsockname()[1]}")
     print_note("open that address in a browser; Ctrl-C stops")
-    with Interrupt() as stop:  # the server ends by itself, and tells again what ended it
-        uvicorn.Server(config).run(sockets=[listening])
+    with Interrupt() as stop:  # uvicorn handles the signal first, then raises it again
+        uvicorn.Server(config).run(sockets=[listener])
     return stop.exit_code
+
+
+def bind(port: int) -> socket.socket:
+    """Return a socket bound to a port of this machine only; 0 is any free one.
+
+    Raises:
+        OSError: the port is taken, or not allowed.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
 
 
 def run() -> None:

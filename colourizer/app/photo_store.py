@@ -1,16 +1,17 @@
-"""The photographs that a page in a browser works on: bounded, and forgotten when it is closed."""
+"""Store of the uploaded photographs: temporary files, cached predictions, limits, expiry."""
 
 import io
 import tempfile
 import time
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from secrets import token_urlsafe
 from threading import Lock
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
@@ -32,35 +33,39 @@ from colourizer.photos.pixels import to_8_bits
 from colourizer.photos.read import count_pixels
 from colourizer.runtime.parallel import PixelBudget
 
-VIEW_SIDE = 1280  # pixels: the longest side of the largest picture that a page gets to see
-VIEW_QUALITY = 90  # of the JPEGs that it sees
-MOST_PIXELS = 150_000_000  # of a photograph; more than that is work for the command line
-MOST_BYTES = 256 << 20  # of a photograph's file
-MOST_KEPT = 8 << 30  # bytes of all files, on the disk
-MOST_PHOTOS = 2000
-# What is in memory: of so many photographs what the network said, 5 MB each; and decoded at the
-# same time so many pixels, a larger photograph alone.
-OPENED, PIXELS_IN_FLIGHT = 12, 30_000_000
-SHADE = 4  # the power of confidence that is laid over a photograph: what is less would be missed
-KEPT_SECONDS = 1800  # a page that is open says more often that it is
-LONGEST_NAME = 200  # bytes of a file's or folder's name
+VIEW_SIDE = 1280  # pixels: the longest side of the largest picture that the page shows
+VIEW_JPEG_QUALITY = 90  # of grey and confidence pictures; coloured ones are written as files are
+MAX_PIXELS = 150_000_000  # of a photograph; larger ones are left to the command line
+MAX_PHOTOS = 2000
+MAX_STORED_BYTES = 8 << 30  # of all files, on the disk
+MAX_CACHED_PREDICTIONS = 12  # in memory, 5 MB each
+MAX_PIXELS_IN_FLIGHT = 30_000_000  # decoded at the same time; a larger photograph alone
+CONFIDENCE_GAMMA = 4  # exponent of the confidence that is drawn; else low values hardly show
+EXPIRY_SECONDS = 1800  # since the last use; an open page touches its photographs more often
+MAX_NAME_BYTES = 200  # of a file's or folder's name
+REMOVED = "this photograph is not here any more; add it again"
 
 
-class TooMuchError(Exception):
-    """A photograph that is too large for a page."""
+class PhotoTooLargeError(Exception):
+    """A photograph that is too large for the page."""
 
 
-class NoRoomError(Exception):
-    """There are too many photographs; some have to go first."""
+class StoreFullError(Exception):
+    """The store holds too many photographs; some have to be removed first."""
 
 
-class GoneError(Exception):
-    """A photograph that is not here, or not any more."""
+class NotFoundError(Exception):
+    """A photograph that is not in the store, or a picture that cannot be drawn of it."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """How somebody wants a photograph's colours."""
+class ColourSettings:
+    """How a photograph is coloured.
+
+    vividness: from 0, the safe mean, to 1.
+    variant: which of several plausible colourings.
+    hints: known colours of single points.
+    """
 
     vividness: float
     variant: int = 0
@@ -68,24 +73,38 @@ class Wish:
 
 
 @dataclass
-class Kept:
-    """A photograph's file; it has no name on the disk, so that nothing stays when we are killed."""
+class StoredPhoto:
+    """An uploaded file. It has no name on the disk, so nothing is left if the process is killed."""
 
-    name: str  # a path below some folder, as it was uploaded
-    file: IO[bytes]
-    size: int  # bytes
+    name: str  # a relative path, of `safe_name`
+    file: BinaryIO
+    file_bytes: int
     height: int = 0  # pixels, upright
     width: int = 0
-    seen: float = field(default_factory=time.monotonic)  # when somebody last wanted it
-    lock: Lock = field(default_factory=Lock)  # held while the file is read
+    last_used: float = field(default_factory=time.monotonic)  # seconds
+    lock: Lock = field(default_factory=Lock)  # held while the file is read or closed
+
+    @contextmanager
+    def rewound_file(self) -> Iterator[BinaryIO]:
+        """Lock the file and yield it at its beginning.
+
+        Raises:
+            NotFoundError: the photograph was removed meanwhile.
+        """
+        with self.lock:
+            if self.file.closed:
+                raise NotFoundError(REMOVED)
+            self.file.seek(0)
+            yield self.file
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What it takes to show a photograph in any colours.
+class PredictedPhoto:
+    """What it takes to show a photograph in any colours without reading its file again.
 
+    prediction: of the network, with features.
     size: (H, W) of the photograph, upright.
-    view: (h, w) grey, uint8, upright; transparent parts are white.
+    view: (h, w) grey, uint8, upright, no side longer than VIEW_SIDE; as of `draw_view`.
     """
 
     prediction: Prediction
@@ -93,166 +112,194 @@ class Opened:
     view: np.ndarray
 
     def reduced_view(self, side: int) -> np.ndarray:
-        """Give the view with no side longer than so many pixels."""
+        """Return the view, (h, w) uint8, with no side longer than so many pixels."""
         image = Image.fromarray(self.view)
         image.thumbnail((side, side))
         return np.asarray(image)
 
-    def ab(self, wish: Wish) -> Tensor:
-        """Read the wished colours, ab (1, 2, h', w') in Lab units."""
-        return self.prediction.ab(wish.vividness, wish.variant, wish.hints, self.size)
+    def ab(self, settings: ColourSettings) -> Tensor:
+        """Return the chroma that the settings ask for, ab (1, 2, h', w') in Lab units.
+
+        Raises:
+            HintError: a hint lies outside the photograph.
+        """
+        return self.prediction.ab(settings.vividness, settings.variant, settings.hints, self.size)
 
 
 def safe_name(text: str) -> str:
-    """Make of what a browser calls a file a path that stays below any folder it is put into."""
+    """Return a name from a browser as a relative path that cannot lead out of a folder."""
     parts = []
     for part in text.replace("\\", "/").split("/"):
-        kept = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in part)
-        path = PurePosixPath(kept.strip())
+        cleaned = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in part)
+        path = PurePosixPath(cleaned.strip())
         if path.name not in ("", ".", ".."):
-            stem = path.stem.encode()[: LONGEST_NAME - len(path.suffix.encode())]
+            stem = path.stem.encode()[: MAX_NAME_BYTES - len(path.suffix.encode())]
             parts.append(stem.decode(errors="ignore") + path.suffix[:20])
     return "/".join(parts[-8:]) or "photograph"
 
 
-class Desk:
-    """The photographs of all pages; any number of threads may work on them at the same time."""
+def draw_view(photo: Photo) -> np.ndarray:
+    """Return a grey thumbnail (h, w) uint8; transparent parts are composited onto white."""
+    view = to_grey(thumbnail_pixels(photo, VIEW_SIDE))
+    if photo.alpha is None:
+        return view
+    image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])
+    alpha = np.asarray(image, dtype=np.uint16)
+    return ((view * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
+
+
+class PhotoStore:
+    """The photographs of all pages; any number of threads may share it."""
 
     def __init__(self, colourizer: Colourizer, tag: str | None) -> None:
-        """Take what colours them, and what their files' metadata will say."""
-        self.colourizer = colourizer
-        self._tag = tag
-        self._kept: dict[str, Kept] = {}
-        self._opened: OrderedDict[str, Opened] = OrderedDict()
-        self._changing = Lock()  # held while either of them changes
-        self._budget = PixelBudget(PIXELS_IN_FLIGHT)
-
-    def new_file(self) -> IO[bytes]:
-        """Open a file for a photograph that is to come.
-
-        Raises:
-            NoRoomError: there are too many.
-        """
-        with self._changing:
-            if len(self._kept) >= MOST_PHOTOS:
-                raise NoRoomError(f"there are {MOST_PHOTOS} photographs here; remove some")
-            if sum(kept.size for kept in self._kept.values()) >= MOST_KEPT:
-                raise NoRoomError(f"the photographs here fill {MOST_KEPT >> 30} GB; remove some")
-        return tempfile.TemporaryFile(prefix="colourizer-")
-
-    def take(self, name: str, file: IO[bytes]) -> tuple[str, Kept]:
-        """Keep a photograph that has come, and let the network look at it.
+        """Create an empty store.
 
         Args:
-            name: as the browser says it.
-            file: of `new_file`, with the photograph in it; it is closed if that cannot be used.
+            colourizer: what colours the photographs.
+            tag: what coloured them, for their metadata; None says nothing.
+        """
+        self.colourizer = colourizer
+        self._tag = tag
+        self._photos: dict[str, StoredPhoto] = {}
+        self._predicted: OrderedDict[str, PredictedPhoto] = OrderedDict()  # least recent first
+        self._lock = Lock()  # held while either of them changes
+        self._budget = PixelBudget(MAX_PIXELS_IN_FLIGHT)
+
+    def create_file(self) -> BinaryIO:
+        """Create a temporary file for a photograph that is to be added.
+
+        Raises:
+            StoreFullError: there are too many photographs.
+        """
+        with self._lock:
+            if len(self._photos) >= MAX_PHOTOS:
+                raise StoreFullError(f"there are {MAX_PHOTOS} photographs here; remove some")
+            if sum(photo.file_bytes for photo in self._photos.values()) >= MAX_STORED_BYTES:
+                filled = f"the photographs here fill {MAX_STORED_BYTES >> 30} GB"
+                raise StoreFullError(f"{filled}; remove some")
+        return cast(BinaryIO, tempfile.TemporaryFile(prefix="colourizer-"))
+
+    def add(self, name: str, file: BinaryIO) -> tuple[str, StoredPhoto]:
+        """Add an uploaded photograph, and run the network on it.
+
+        Args:
+            name: as the browser gives it.
+            file: of `create_file`, with the photograph in it; closed if that cannot be used.
 
         Returns:
-            What it is called here, and it.
+            The photograph's key in this store, and the photograph.
 
         Raises:
             PhotoError: it cannot be read, or has several pages.
-            TooMuchError: it has too many pixels.
+            PhotoTooLargeError: it has too many pixels.
         """
-        kept = Kept(safe_name(name), file, file.seek(0, io.SEEK_END))
-        if not kept.size:
-            file.close()
-            raise PhotoError("is empty: a file of 0 bytes")
-        key = token_urlsafe(16)  # nobody else guesses it
+        photo = StoredPhoto(safe_name(name), file, file.seek(0, io.SEEK_END))
         try:
-            opened = self._open(kept)
+            if not photo.file_bytes:
+                raise PhotoError("is empty: a file of 0 bytes")
+            predicted = self._predict(photo)
         except BaseException:
             file.close()
             raise
-        with self._changing:
-            self._kept[key] = kept
-        self._remember(key, opened)
-        return key, kept
+        photo.height, photo.width = predicted.size
+        key = token_urlsafe(16)  # cannot be guessed
+        with self._lock:
+            self._photos[key] = photo
+        self._cache(key, predicted)
+        return key, photo
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop photographs; those that are not here are none."""
-        with self._changing:
-            gone = [self._kept.pop(key) for key in set(keys) if key in self._kept]
-            for key in list(self._opened):
-                if key not in self._kept:
-                    del self._opened[key]
-        for kept in gone:
-            with kept.lock:
-                kept.file.close()
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove photographs and close their files; keys that are not in the store are ignored."""
+        with self._lock:
+            known = self._photos.keys() & keys
+            removed = [self._photos.pop(key) for key in known]
+            for key in known:
+                self._predicted.pop(key, None)
+        for photo in removed:
+            with photo.lock:
+                photo.file.close()
 
-    def keep(self, keys: Iterable[str]) -> None:
-        """Note that a page which shows these photographs is still open."""
+    def touch(self, keys: Iterable[str]) -> None:
+        """Mark photographs as in use: a page that shows them is still open."""
         for key in keys:
-            if kept := self._kept.get(key):
-                kept.seen = time.monotonic()
+            if photo := self._photos.get(key):
+                photo.last_used = time.monotonic()
 
-    def forget_old(self) -> None:
-        """Drop what no page has asked for in a long while."""
-        now = time.monotonic()
-        with self._changing:
-            old = [key for key, kept in self._kept.items() if now - kept.seen > KEPT_SECONDS]
-        self.forget(old)
+    def remove_expired(self) -> None:
+        """Remove the photographs that were not used for EXPIRY_SECONDS."""
+        oldest = time.monotonic() - EXPIRY_SECONDS
+        with self._lock:
+            expired = [key for key, photo in self._photos.items() if photo.last_used < oldest]
+        self.remove(expired)
 
-    def find(self, key: str) -> Kept:
-        """Find a photograph, and note that it is wanted."""
-        kept = self._kept.get(key)
-        if kept is None:
-            raise GoneError("this photograph is not here any more; add it again")
-        kept.seen = time.monotonic()
-        return kept
+    def find(self, key: str) -> StoredPhoto:
+        """Return a photograph, and mark it as in use.
+
+        Raises:
+            NotFoundError: it is not in the store.
+        """
+        photo = self._photos.get(key)
+        if photo is None:
+            raise NotFoundError(REMOVED)
+        photo.last_used = time.monotonic()
+        return photo
 
     def draw_grey(self, key: str, side: int) -> bytes:
-        """Draw a photograph as it was, as a JPEG no side of which is longer than so many pixels."""
-        return to_jpeg(Image.fromarray(self._opened_of(key).reduced_view(side)), VIEW_QUALITY)
+        """Return a photograph in grey, as a JPEG with no side longer than so many pixels."""
+        view = self._find_predicted(key).reduced_view(side)
+        return to_jpeg(Image.fromarray(view), VIEW_JPEG_QUALITY)
 
-    def draw(self, key: str, side: int, wish: Wish) -> bytes:
-        """Draw a photograph in colour, as a JPEG."""
-        opened = self._opened_of(key)
-        view = PreparedPhoto(Photo(opened.reduced_view(side), "JPEG"))
+    def draw_coloured(self, key: str, side: int, settings: ColourSettings) -> bytes:
+        """Return a photograph in colour, as a JPEG with no side longer than so many pixels."""
+        predicted = self._find_predicted(key)
+        view = PreparedPhoto(Photo(predicted.reduced_view(side), "JPEG"))
         file = io.BytesIO()
-        write_coloured(file, view, opened.ab(wish))
+        write_coloured(file, view, predicted.ab(settings))
         return file.getvalue()
 
     def draw_confidence(self, key: str, side: int) -> bytes:
-        """Draw how sure the network is of a photograph's colours, to be laid over it: dark if not.
+        """Return the network's confidence as a JPEG to be laid over a photograph; dark is low.
 
         Raises:
-            GoneError: it does not know.
+            NotFoundError: the network has no likelihoods, so no confidence.
         """
-        opened = self._opened_of(key)
-        sure = opened.prediction.confidence()
-        if sure is None:
-            raise GoneError("this network does not know how sure it is")
-        return to_jpeg(draw_confidence(sure**SHADE, *opened.reduced_view(side).shape), VIEW_QUALITY)
+        predicted = self._find_predicted(key)
+        confidence = predicted.prediction.confidence()
+        if confidence is None:
+            raise NotFoundError("this network does not know how sure it is")
+        size = predicted.reduced_view(side).shape
+        return to_jpeg(draw_confidence(confidence**CONFIDENCE_GAMMA, *size), VIEW_JPEG_QUALITY)
 
-    def write(self, key: str, wish: Wish, file: BinaryIO) -> str:
-        """Colour a photograph as colourize.py does, into an open file; return the file's name."""
-        kept = self.find(key)
-        ab = self._opened_of(key).ab(wish)
-        with self._budget.hold(kept.width * kept.height):
-            write_coloured(file, self._read(kept), ab, tag=self._tag)
-        path = Path(kept.name)
+    def write(self, key: str, settings: ColourSettings, file: BinaryIO) -> str:
+        """Write a coloured photograph as colourize.py does into an open file; return its name."""
+        photo = self.find(key)
+        ab = self._find_predicted(key).ab(settings)
+        with self._budget.hold(photo.width * photo.height):
+            with photo.rewound_file() as source:
+                prepared = read_prepared(source)
+            write_coloured(file, prepared, ab, tag=self._tag)
+        path = Path(photo.name)
         return path.with_name(written_name(path)).as_posix()
 
-    def write_all(self, wishes: list[tuple[str, Wish]], file: IO[bytes]) -> list[str]:
-        """Colour photographs into a ZIP, no two of them under one name.
+    def write_zip(self, wanted: list[tuple[str, ColourSettings]], file: BinaryIO) -> list[str]:
+        """Write coloured photographs into a ZIP, each under a name of its own.
 
         Args:
-            wishes: what the photographs are called here, and how they are wanted.
+            wanted: the photographs' keys, and how each is coloured.
             file: an open one.
 
         Returns:
-            What is wrong with those that could not be coloured; the ZIP says it too.
+            A message for each that could not be coloured; failed.txt in the ZIP has them, too.
         """
         taken: set[str] = set()
         failed = []
         with zipfile.ZipFile(file, "w") as archive:  # photographs are compressed already
-            for key, wish in wishes:
-                kept = self._kept.get(key)
-                name = kept.name if kept else key
+            for key, settings in wanted:
+                photo = self._photos.get(key)
+                name = photo.name if photo else key
                 try:
                     content = io.BytesIO()
-                    path = Path(self.write(key, wish, content))
+                    path = Path(self.write(key, settings, content))
                     name_in_zip = unused_name(path, lambda p: p.as_posix().casefold() in taken)
                     taken.add(name_in_zip.as_posix().casefold())
                     archive.writestr(name_in_zip.as_posix(), content.getbuffer())
@@ -262,45 +309,34 @@ class Desk:
                 archive.writestr("failed.txt", "\n".join(failed) + "\n")
         return failed
 
-    def _read(self, kept: Kept) -> PreparedPhoto:
-        with kept.lock:
-            if kept.file.closed:
-                raise GoneError("this photograph is not here any more; add it again")
-            kept.file.seek(0)
-            return read_prepared(cast(BinaryIO, kept.file))
-
-    def _open(self, kept: Kept) -> Opened:
-        """Decode a photograph and let the network look at it."""
-        with kept.lock:
-            kept.file.seek(0)
-            pixels = count_pixels(cast(BinaryIO, kept.file))
-        if pixels > MOST_PIXELS:
-            what = f"has {pixels // 10**6} million pixels; here {MOST_PIXELS // 10**6} are the most"
-            raise TooMuchError(f"{what}; python colourize.py takes more")
+    def _predict(self, photo: StoredPhoto) -> PredictedPhoto:
+        """Decode a photograph and run the network on it; what is raised is as of `add`."""
+        with photo.rewound_file() as source:
+            pixels = count_pixels(source)
+        if pixels > MAX_PIXELS:
+            what = f"has {pixels // 10**6} million pixels; here {MAX_PIXELS // 10**6} are the most"
+            raise PhotoTooLargeError(f"{what}; python colourize.py takes more")
         with self._budget.hold(pixels):
-            prepared = self._read(kept)
-            photo, (kept.height, kept.width) = prepared.photo, prepared.size
+            with photo.rewound_file() as source:
+                prepared = read_prepared(source)
             (prediction,) = self.colourizer.predict([prepared.lightness], with_features=True)
-            view = to_grey(thumbnail_pixels(photo, VIEW_SIDE))
-            if photo.alpha is not None:
-                image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])
-                alpha = np.asarray(image, dtype=np.uint16)
-                view = ((view * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
-        return Opened(prediction, (kept.height, kept.width), view)
+            return PredictedPhoto(prediction, prepared.size, draw_view(prepared.photo))
 
-    def _remember(self, key: str, opened: Opened) -> None:
-        with self._changing:
-            if key in self._kept:
-                self._opened[key] = opened
-            while len(self._opened) > OPENED:
-                self._opened.popitem(last=False)
+    def _cache(self, key: str, predicted: PredictedPhoto) -> None:
+        """Cache a prediction, unless its photograph was removed; drop the least recently used."""
+        with self._lock:
+            if key in self._photos:
+                self._predicted[key] = predicted
+            while len(self._predicted) > MAX_CACHED_PREDICTIONS:
+                self._predicted.popitem(last=False)
 
-    def _opened_of(self, key: str) -> Opened:
-        kept = self.find(key)
-        with self._changing:
-            if key in self._opened:
-                self._opened.move_to_end(key)
-                return self._opened[key]
-        opened = self._open(kept)
-        self._remember(key, opened)
-        return opened
+    def _find_predicted(self, key: str) -> PredictedPhoto:
+        """Return a photograph's prediction, from the cache or computed again."""
+        photo = self.find(key)
+        with self._lock:
+            if key in self._predicted:
+                self._predicted.move_to_end(key)
+                return self._predicted[key]
+        predicted = self._predict(photo)
+        self._cache(key, predicted)
+        return predicted

@@ -1,16 +1,17 @@
-"""What a page in a browser may ask of this machine: the addresses, and who is let in."""
+"""HTTP server of the page: routes, request parsing, same-origin checks, error responses."""
 
 import asyncio
 import base64
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
@@ -22,14 +23,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colourizer.app.photo_store import (
-    MOST_BYTES,
-    MOST_PHOTOS,
+    MAX_PHOTOS,
     VIEW_SIDE,
-    Desk,
-    GoneError,
-    NoRoomError,
-    TooMuchError,
-    Wish,
+    ColourSettings,
+    NotFoundError,
+    PhotoStore,
+    PhotoTooLargeError,
+    StoreFullError,
 )
 from colourizer.inference.hints import HintError, parse_hint
 from colourizer.inference.prediction import MAX_VARIANTS
@@ -41,25 +41,30 @@ from colourizer.runtime.process import count_cores
 T = TypeVar("T")
 
 PAGE = Path(__file__).with_name("page.html")
-HOSTS = ("127.0.0.1", "localhost", "[::1]")  # by another name this machine is not asked
-MOST_WAITING = 64  # requests that are worked on or wait for it; the page asks again
-MOST_JSON = 1 << 20  # bytes
-BLOCK = 1 << 20  # bytes of a file that are sent at a time
-MOST_HINTS = 100
-LEAST_SIDE = 16  # pixels
-SWEEP_SECONDS = 60
-STATUS = {
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")  # Host headers that are answered
+MAX_UPLOAD_BYTES = 256 << 20  # of a photograph's file
+MAX_JSON_BYTES = 1 << 20
+MAX_PENDING = 64  # requests in work or waiting for it; the page tries the others again
+MAX_HINTS = 100
+MIN_SIDE = 16  # pixels of a picture
+CHUNK_BYTES = 1 << 20  # of a file that is sent
+SWEEP_SECONDS = 60  # between two removals of expired photographs
+STATUS_CODES = {
     PhotoError: 422,
-    TooMuchError: 413,
-    NoRoomError: 507,
-    GoneError: 404,
+    PhotoTooLargeError: 413,
+    StoreFullError: 507,
+    NotFoundError: 404,
     HintError: 400,
 }
 JPEG = "image/jpeg"
 
 
-def policy_of(page: str) -> str:
-    """Say what the page may load: its own script and style, and this server's answers."""
+def content_security_policy(page: str) -> str:
+    """Return the policy that lets a page load its own script and style and this server's answers.
+
+    Args:
+        page: HTML; the policy holds the hashes of its inline script and style.
+    """
 
     def hashes(tag: str) -> str:
         found = re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)
@@ -73,10 +78,11 @@ def policy_of(page: str) -> str:
     )
 
 
-class Guard:
-    """Lets only this server's own page in, and tells browsers to be as careful."""
+class SameOriginMiddleware:
+    """ASGI middleware: refuses other sites' requests, and adds security headers to all answers."""
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
+        """Wrap an application; the policy is of `content_security_policy`."""
         self.app = app
         self._headers = {
             "Content-Security-Policy": policy,
@@ -88,189 +94,200 @@ class Guard:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Be an ASGI application."""
+        """Pass a request on, or answer 403."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
-        if scope["type"] == "http" and not is_own(Headers(scope=scope), scope["path"]):
+        if scope["type"] == "http" and not is_same_origin(Headers(scope=scope), scope["path"]):
             refusal = JSONResponse({"error": "only this program's own page may ask"}, 403)
             await refusal(scope, receive, send_with_headers)
         else:
             await self.app(scope, receive, send_with_headers)
 
 
-def is_own(headers: Headers, path: str) -> bool:
-    """Say whether a request comes from this server's own page, or from no page at all.
+def is_same_origin(headers: Headers, path: str) -> bool:
+    """Return whether a request comes from this server's own page, or from no page at all.
 
-    The name that it is asked by keeps out pages whose host's name was made to mean this machine.
+    The Host header is checked against DNS rebinding: other sites' names that resolve to 127.0.0.1.
     """
     host = headers.get("host", "")
-    if re.sub(r":\d+$", "", host) not in HOSTS:
+    if re.sub(r":\d+$", "", host) not in LOCAL_HOSTS:
         return False
     if headers.get("origin", f"http://{host}") != f"http://{host}":
         return False
-    # The page itself may be opened by a link.
+    # A link on another site may open the page itself.
     return path == "/" or headers.get("sec-fetch-site", "none") in ("same-origin", "none")
 
 
-def read_wish(asked: dict[str, Any], default: float) -> Wish:
-    """Read how a photograph's colours are wanted.
+def parse_settings(fields: Mapping[str, Any], default_vividness: float) -> ColourSettings:
+    """Parse how a photograph is to be coloured.
 
     Args:
-        asked: vividness, variant, hints; all may be left out.
-        default: the vividness that is meant then.
+        fields: vividness, variant and hints, "X,Y,RRGGBB;..."; all may be left out.
+        default_vividness: the vividness if it is left out.
 
     Raises:
-        ValueError: it makes no sense.
+        HTTPException: 400, if one of them is invalid.
     """
-    vividness, variant = float(asked.get("vividness", default)), int(asked.get("variant", 0))
-    if not 0 <= vividness <= 1:
-        raise ValueError(f"vividness {vividness}: between 0 and 1")
-    if not 0 <= variant < MAX_VARIANTS:
-        raise ValueError(f"variant {variant}: from 0 to {MAX_VARIANTS - 1}")
-    texts = [text for text in str(asked.get("hints", "")).split(";") if text]
-    if len(texts) > MOST_HINTS:
-        raise ValueError(f"{len(texts)} hints: {MOST_HINTS} are the most")
-    return Wish(vividness, variant, tuple(parse_hint(text) for text in texts))
+    try:
+        vividness = float(fields.get("vividness", default_vividness))
+        variant = int(fields.get("variant", 0))
+        if not 0 <= vividness <= 1:
+            raise ValueError(f"vividness {vividness}: between 0 and 1")
+        if not 0 <= variant < MAX_VARIANTS:
+            raise ValueError(f"variant {variant}: from 0 to {MAX_VARIANTS - 1}")
+        texts = [text for text in str(fields.get("hints", "")).split(";") if text]
+        if len(texts) > MAX_HINTS:
+            raise ValueError(f"{len(texts)} hints: {MAX_HINTS} are the most")
+        return ColourSettings(vividness, variant, tuple(parse_hint(text) for text in texts))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise HTTPException(400, str(error)) from error
 
 
-class Service:
-    """The answers, one method for each address."""
+def parse_side(text: str) -> int:
+    """Parse the longest side of a picture, in pixels, clamped to [MIN_SIDE, VIEW_SIDE].
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    Raises:
+        HTTPException: 400, if it is no number.
+    """
+    try:
+        return min(VIEW_SIDE, max(MIN_SIDE, int(text)))
+    except ValueError as error:
+        raise HTTPException(400, f"side: {error}") from error
+
+
+async def read_json_list(request: Request) -> list[Any]:
+    """Return the list of at most MAX_PHOTOS items in a request's body.
+
+    Raises:
+        HTTPException: 400 or 413, if the body is something else, or too long.
+    """
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_JSON_BYTES:
+            raise HTTPException(413, f"more than {MAX_JSON_BYTES} bytes of JSON")
+    try:
+        items = json.loads(content)
+    except ValueError as error:
+        raise HTTPException(400, f"not JSON ({error})") from error
+    if not isinstance(items, list) or len(items) > MAX_PHOTOS:
+        raise HTTPException(400, f"needs a list of at most {MAX_PHOTOS}")
+    return items
+
+
+class Handlers:
+    """Request handlers, one method for each route."""
+
+    def __init__(self, store: PhotoStore) -> None:
+        self.store = store
         self._pool = ThreadPoolExecutor(count_cores(), "photo")
-        self._waiting = 0
+        self._pending = 0
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Be one of those that wait, or be sent away."""
-        if self._waiting >= MOST_WAITING:
+    def count_pending(self) -> Iterator[None]:
+        """Count a request as pending within the context.
+
+        Raises:
+            HTTPException: 503, if MAX_PENDING are pending already.
+        """
+        if self._pending >= MAX_PENDING:
             busy = "too much is asked at once; try again in a moment"
             raise HTTPException(503, busy, {"Retry-After": "1"})
-        self._waiting += 1
+        self._pending += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._pending -= 1
 
-    async def work(self, do: Callable[..., T], *arguments: Any) -> T:
-        """Do something that takes long, when a core is free."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, do, *arguments)
+    async def run_in_pool(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in a worker thread and return its result; there is one for each core."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
-    async def take(self, request: Request) -> Response:
-        """POST api/photos: keep a photograph, and say what it is."""
+    async def upload(self, request: Request) -> Response:
+        """POST api/photos: add a photograph; answer its key, size and defaults."""
         name = unquote(request.headers.get("x-name", ""), errors="replace")
-        with self.place():
-            file = self.desk.new_file()
+        with self.count_pending():
+            file = self.store.create_file()
             try:
                 size = 0
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if size > MOST_BYTES:
-                        most = f"{MOST_BYTES >> 20} MB are the most"
-                        raise TooMuchError(f"is too large a file: {most}")
+                    if size > MAX_UPLOAD_BYTES:
+                        most = f"{MAX_UPLOAD_BYTES >> 20} MB are the most"
+                        raise PhotoTooLargeError(f"is too large a file: {most}")
                     file.write(chunk)
-                key, kept = await self.work(self.desk.take, name, file)
+                key, photo = await self.run_in_pool(self.store.add, name, file)
             except BaseException:
                 file.close()
                 raise
-        scale = min(1, VIEW_SIDE / max(kept.height, kept.width))
+        scale = min(1, VIEW_SIDE / max(photo.height, photo.width))
         answer = {
             "id": key,
-            "name": kept.name,
-            "width": kept.width,
-            "height": kept.height,
-            "view": [max(1, round(side * scale)) for side in (kept.width, kept.height)],
-            "knows": self.desk.colourizer.has_likelihoods,
-            "vividness": self.desk.colourizer.vividness,
+            "name": photo.name,
+            "width": photo.width,
+            "height": photo.height,
+            "view": [max(1, round(side * scale)) for side in (photo.width, photo.height)],
+            "knows": self.store.colourizer.has_likelihoods,
+            "vividness": self.store.colourizer.vividness,
         }
         return JSONResponse(answer)
 
-    async def look(self, request: Request) -> Response:
-        """GET api/photos/ID/WHAT: a picture, or the coloured file."""
+    async def get_photo(self, request: Request) -> Response:
+        """GET api/photos/ID/WHAT: a picture to be shown, or the coloured file."""
         key, what = request.path_params["key"], request.path_params["what"]
-        wish, side = self.wish_of(dict(request.query_params)), self.side_of(request)
-        with self.place():
+        settings = parse_settings(request.query_params, self.store.colourizer.vividness)
+        side = parse_side(request.query_params.get("side", str(VIEW_SIDE)))
+        store, run = self.store, self.run_in_pool
+        with self.count_pending():
             if what == "grey":
-                return Response(await self.work(self.desk.draw_grey, key, side), media_type=JPEG)
+                return Response(await run(store.draw_grey, key, side), media_type=JPEG)
             if what == "coloured":
-                return Response(await self.work(self.desk.draw, key, side, wish), media_type=JPEG)
-            if what == "confidence":
-                drawn = await self.work(self.desk.draw_confidence, key, side)
+                drawn = await run(store.draw_coloured, key, side, settings)
                 return Response(drawn, media_type=JPEG)
+            if what == "confidence":
+                return Response(await run(store.draw_confidence, key, side), media_type=JPEG)
             if what == "download":
-                file = self.desk.new_file()
-                name = await self.work(self.desk.write, key, wish, file)
-                return download(file, Path(name).name)
+                file = store.create_file()
+                name = await run(store.write, key, settings, file)
+                return file_response(file, Path(name).name)
         raise HTTPException(404, "there is nothing here")
 
-    async def zip(self, request: Request) -> Response:
+    async def download_zip(self, request: Request) -> Response:
         """POST api/zip: the coloured files of several photographs."""
-        asked = await self.read_json(request)
-        wishes = []
-        for one in asked:
-            if not isinstance(one, dict):
+        wanted = []
+        for item in await read_json_list(request):
+            if not isinstance(item, dict):
                 raise HTTPException(400, "needs a list of photographs")
-            wishes.append((str(one.get("id")), self.wish_of(one)))
-        with self.place():
-            file = self.desk.new_file()
-            failed = await self.work(self.desk.write_all, wishes, file)
-        return download(file, "colourized.zip", {"X-Failed": str(len(failed))})
+            settings = parse_settings(item, self.store.colourizer.vividness)
+            wanted.append((str(item.get("id")), settings))
+        with self.count_pending():
+            file = self.store.create_file()
+            failed = await self.run_in_pool(self.store.write_zip, wanted, file)
+        return file_response(file, "colourized.zip", {"X-Failed": str(len(failed))})
 
-    async def keep(self, request: Request) -> Response:
-        """POST api/keep: a page that shows these is still open."""
-        self.desk.keep(map(str, await self.read_json(request)))
+    async def touch(self, request: Request) -> Response:
+        """POST api/keep: a page that shows these photographs is still open."""
+        self.store.touch(map(str, await read_json_list(request)))
         return Response(status_code=204)
 
-    async def forget(self, request: Request) -> Response:
-        """POST api/forget: nobody wants these any more."""
-        await self.work(self.desk.forget, [str(key) for key in await self.read_json(request)])
+    async def remove(self, request: Request) -> Response:
+        """POST api/forget: remove photographs."""
+        keys = [str(key) for key in await read_json_list(request)]
+        await self.run_in_pool(self.store.remove, keys)
         return Response(status_code=204)
-
-    def wish_of(self, asked: dict[str, Any]) -> Wish:
-        """Read how colours are wanted; answer 400 where that makes no sense."""
-        try:
-            return read_wish(asked, self.desk.colourizer.vividness)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise HTTPException(400, str(error)) from error
-
-    @staticmethod
-    def side_of(request: Request) -> int:
-        """Read how large a picture is wanted."""
-        try:
-            side = int(request.query_params.get("side", VIEW_SIDE))
-        except ValueError as error:
-            raise HTTPException(400, f"side: {error}") from error
-        return min(VIEW_SIDE, max(LEAST_SIDE, side))
-
-    @staticmethod
-    async def read_json(request: Request) -> list[Any]:
-        """Read a list of at most MOST_PHOTOS things from a request's body."""
-        content = b""
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > MOST_JSON:
-                raise HTTPException(413, f"more than {MOST_JSON} bytes of JSON")
-        try:
-            asked = json.loads(content)
-        except ValueError as error:
-            raise HTTPException(400, f"not JSON ({error})") from error
-        if not isinstance(asked, list) or len(asked) > MOST_PHOTOS:
-            raise HTTPException(400, f"needs a list of at most {MOST_PHOTOS}")
-        return asked
 
     @contextlib.asynccontextmanager
-    async def alive(self, _app: Starlette) -> AsyncIterator[None]:
-        """While it lives, drop now and then what nobody asks for any more."""
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Remove expired photographs every SWEEP_SECONDS while the server runs."""
 
         async def sweep() -> None:
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
-                await self.work(self.desk.forget_old)
+                await self.run_in_pool(self.store.remove_expired)
 
         sweeper = asyncio.create_task(sweep())
         try:
@@ -280,54 +297,60 @@ class Service:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def download(file: IO[bytes], name: str, headers: dict[str, str] | None = None) -> Response:
-    """Answer with a file, from an open one, which is closed afterwards."""
-    size = file.seek(0, 2)
+def file_response(
+    file: BinaryIO, name: str, extra_headers: dict[str, str] | None = None
+) -> Response:
+    """Return a response that downloads an open file under a name, and closes it at the end."""
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
 
-    def blocks() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         with file:
-            while block := file.read(BLOCK):
-                yield block
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
 
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    said = {"Content-Disposition": disposition, "Content-Length": str(size)} | (headers or {})
-    return StreamingResponse(blocks(), headers=said, media_type="application/octet-stream")
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Length": str(size),
+    } | (extra_headers or {})
+    return StreamingResponse(chunks(), headers=headers, media_type="application/octet-stream")
 
 
-async def say_why(request: Request, error: Exception) -> Response:
-    """Turn an error into an answer of one sentence; what nobody foresaw is told the terminal."""
+async def error_response(request: Request, error: Exception) -> Response:
+    """Return an error as JSON, {"error": a sentence}; an unforeseen one is printed to stderr."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-    for kind, status in STATUS.items():
+    for kind, status in STATUS_CODES.items():
         if isinstance(error, kind):
             return JSONResponse({"error": str(error)}, status)
     if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EMFILE, errno.ENFILE):
-        why = (error.strerror or str(error)).lower()
-        return JSONResponse({"error": f"there is no room for it ({why}); remove some"}, 507)
+        reason = (error.strerror or str(error)).lower()
+        return JSONResponse({"error": f"there is no room for it ({reason}); remove some"}, 507)
     if not isinstance(error, ClientDisconnect):
         print_error(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
     return JSONResponse({"error": "that went wrong here; the terminal says why"}, 500)
 
 
-def make_app(desk: Desk) -> ASGIApp:
-    """Make the ASGI application that serves the page and what it asks for."""
+def make_app(store: PhotoStore) -> ASGIApp:
+    """Return the ASGI application that serves the page and its requests."""
     page = PAGE.read_text("utf-8")
-    service = Service(desk)
+    handlers = Handlers(store)
 
     async def index(_request: Request) -> Response:
         return HTMLResponse(page)
 
     routes = [
         Route("/", index),
-        Route("/api/photos", service.take, methods=["POST"]),
-        Route("/api/photos/{key}/{what}", service.look),
-        Route("/api/zip", service.zip, methods=["POST"]),
-        Route("/api/keep", service.keep, methods=["POST"]),
-        Route("/api/forget", service.forget, methods=["POST"]),
+        Route("/api/photos", handlers.upload, methods=["POST"]),
+        Route("/api/photos/{key}/{what}", handlers.get_photo),
+        Route("/api/zip", handlers.download_zip, methods=["POST"]),
+        Route("/api/keep", handlers.touch, methods=["POST"]),
+        Route("/api/forget", handlers.remove, methods=["POST"]),
     ]
-    handlers = dict.fromkeys(
-        (*STATUS, OSError, HTTPException, ClientDisconnect, Exception), say_why
+    exceptions = (*STATUS_CODES, OSError, HTTPException, ClientDisconnect, Exception)
+    app = Starlette(
+        routes=routes,
+        exception_handlers=dict.fromkeys(exceptions, error_response),
+        lifespan=handlers.lifespan,
     )
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=service.alive)
-    return Guard(app, policy_of(page))
+    return SameOriginMiddleware(app, content_security_policy(page))

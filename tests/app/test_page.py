@@ -1,4 +1,4 @@
-"""The page of app.py in a browser: drop, look, steer, download, as a user does."""
+"""The page of app.py in a browser: drop, view, steer, download, as a user does."""
 
 import io
 import re
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     server = pytest.importorskip("colourizer.app.server")
-    from colourizer.app.photo_store import Desk
+    from colourizer.app.photo_store import PhotoStore
     from colourizer.inference.colourizer import Colourizer
 
     colourizer = Colourizer.load()
-    with serve(server.make_app(Desk(colourizer, colourizer.provenance))) as port:
+    with serve(server.make_app(PhotoStore(colourizer, colourizer.provenance))) as port:
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -88,13 +88,13 @@ def edit(page: Any, name: str) -> None:
 
 
 def settled(page: Any) -> None:
-    """Wait until the picture is as wished."""
+    """Wait until the picture shows the settings that were made."""
     picture = "document.getElementById('frame').dataset.wish === JSON.stringify(shown.wish)"
     wait(page, f"shown && !refresh.busy && !refresh.again && {picture}")
 
 
 def pixels(page: Any, selector: str = "#coloured") -> np.ndarray:
-    """The pixels of a picture on the page, as it came."""
+    """Return the pixels (H, W, 3) of a picture on the page, as the server sent it."""
     address = page.eval_on_selector(selector, "image => image.src")
     content = page.evaluate(
         "async a => [...new Uint8Array(await (await fetch(a)).arrayBuffer())]", address
@@ -265,13 +265,13 @@ def test_a_tiff_which_no_browser_shows_is_shown(page):
     assert pixels(page, ".card img:last-child").shape == (200, 300, 3)
 
 
-def test_what_is_removed_is_forgotten_by_the_server(page):
+def test_a_removed_photograph_is_removed_from_the_server(page):
     add(page, SAMPLES / "coffee.jpg")
     address = page.eval_on_selector(".card img:last-child", "image => image.src")
     with page.expect_response("**/api/forget"):
         page.get_by_role("button", name="Remove all").click()
     assert page.evaluate("async a => (await fetch(a)).status", address) == 404
-    page.wrong.clear()  # the browser's own word about that
+    page.wrong.clear()  # the browser logs the 404, too
     assert page.locator("#drop").is_visible()
 
 
@@ -302,9 +302,9 @@ def test_when_the_program_is_gone_the_page_says_so_and_offers_to_try_again(page)
     edit(page, "coffee")
     page.context.set_offline(True)
     page.get_by_role("slider", name="Vividness").fill("100")
-    said = page.get_by_role("alert").filter(has_text="is it still running?")
-    said.wait_for()
-    box = said.bounding_box()
+    alert = page.get_by_role("alert").filter(has_text="is it still running?")
+    alert.wait_for()
+    box = alert.bounding_box()
     at = f"({box['x'] + box['width'] / 2}, {box['y'] + box['height'] / 2})"
     assert page.evaluate(f"document.elementFromPoint{at}.id") == "say"  # nothing lies above it
     page.get_by_role("button", name="Back to all").click()
@@ -313,7 +313,7 @@ def test_when_the_program_is_gone_the_page_says_so_and_offers_to_try_again(page)
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     page.get_by_text("2 of 2 coloured").wait_for()
-    page.wrong.clear()  # the browser's own words about what it could not fetch
+    page.wrong.clear()  # the browser logs what it could not fetch, too
 
 
 def test_a_photograph_that_is_gone_says_so(page):
@@ -325,7 +325,7 @@ def test_a_photograph_that_is_gone_says_so(page):
     page.wrong.clear()
 
 
-def test_what_the_page_held_is_forgotten_when_it_is_left(page):
+def test_leaving_the_page_removes_its_photographs_from_the_server(page):
     add(page, SAMPLES / "coffee.jpg")
     picture = page.eval_on_selector(".card img:last-child", "image => image.src")
     assert status_of(picture) == 200

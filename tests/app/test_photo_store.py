@@ -1,4 +1,4 @@
-"""desk.py: photographs are kept while a page is open, bounded, and come back as of colourize.py."""
+"""photo_store.py: photographs expire, are bounded, and come back as colourize.py writes them."""
 
 import io
 import zipfile
@@ -10,12 +10,19 @@ from support.scenes import scene
 
 import colourize
 from colourizer.app import photo_store
-from colourizer.app.photo_store import Desk, GoneError, NoRoomError, TooMuchError, Wish, safe_name
+from colourizer.app.photo_store import (
+    ColourSettings,
+    NotFoundError,
+    PhotoStore,
+    PhotoTooLargeError,
+    StoreFullError,
+    safe_name,
+)
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
 from colourizer.photos.errors import PhotoError
 
-PLAIN = Wish(0.5)
+DEFAULT = ColourSettings(0.5)
 
 
 def encoded(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
@@ -24,10 +31,10 @@ def encoded(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
     return file.getvalue()
 
 
-def put(on: Desk, content: bytes, name: str = "photo.png") -> str:
-    file = on.new_file()
+def put(store: PhotoStore, content: bytes, name: str = "photo.png") -> str:
+    file = store.create_file()
     file.write(content)
-    return on.take(name, file)[0]
+    return store.add(name, file)[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +43,12 @@ def colourizer(checkpoint_file) -> Colourizer:
 
 
 @pytest.fixture
-def empty(colourizer, checkpoint_file) -> Desk:
-    return Desk(colourizer, colourizer.provenance)
+def store(colourizer, checkpoint_file) -> PhotoStore:
+    return PhotoStore(colourizer, colourizer.provenance)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "GIF", "WEBP"])
-def test_a_download_is_what_colourize_py_writes(empty, tmp_path, checkpoint_file, file_format):
+def test_a_download_is_what_colourize_py_writes(store, tmp_path, checkpoint_file, file_format):
     grey = scene(1).convert("L")
     name = {"JPEG": "a.jpg", "PNG": "a.png", "TIFF": "a.tif", "GIF": "a.gif", "WEBP": "a.webp"}
     path = tmp_path / "in" / name[file_format]
@@ -52,104 +59,114 @@ def test_a_download_is_what_colourize_py_writes(empty, tmp_path, checkpoint_file
     assert colourize.main(command) == 0
     (expected,) = out.iterdir()
     file = io.BytesIO()
-    assert empty.write(put(empty, path.read_bytes(), path.name), PLAIN, file) == expected.name
+    assert store.write(put(store, path.read_bytes(), path.name), DEFAULT, file) == expected.name
     assert file.getvalue() == expected.read_bytes()
 
 
-def test_a_picture_is_as_large_as_asked_for_and_grey_only_before(empty):
-    key = put(empty, encoded(scene(1, 300, 400).convert("L")))
-    grey = Image.open(io.BytesIO(empty.draw_grey(key, 100)))
-    coloured = Image.open(io.BytesIO(empty.draw(key, 200, PLAIN)))
-    sure = Image.open(io.BytesIO(empty.draw_confidence(key, 200)))
+def test_pictures_have_the_size_asked_for_grey_or_in_colour(store):
+    key = put(store, encoded(scene(1, 300, 400).convert("L")))
+    grey = Image.open(io.BytesIO(store.draw_grey(key, 100)))
+    coloured = Image.open(io.BytesIO(store.draw_coloured(key, 200, DEFAULT)))
+    confidence = Image.open(io.BytesIO(store.draw_confidence(key, 200)))
     assert (grey.size, grey.mode) == ((100, 75), "L")
     assert (coloured.size, coloured.mode) == ((200, 150), "RGB")
-    assert sure.size == (200, 150)
+    assert confidence.size == (200, 150)
 
 
-def test_vividness_variant_and_hints_change_the_picture(empty):
-    key = put(empty, encoded(scene(1).convert("L")))
+def test_vividness_variant_and_hints_change_the_picture(store):
+    key = put(store, encoded(scene(1).convert("L")))
     hint = Hint(5, 5, (200, 30, 30))
-    wishes = [PLAIN, Wish(0.1), Wish(0.5, 2), Wish(0.5, 0, (hint,))]
-    assert len({empty.draw(key, 64, wish) for wish in wishes}) == len(wishes)
+    steered = [ColourSettings(0.1), ColourSettings(0.5, 2), ColourSettings(0.5, 0, (hint,))]
+    pictures = {store.draw_coloured(key, 64, settings) for settings in (DEFAULT, *steered)}
+    assert len(pictures) == 4
 
 
-def test_a_hint_outside_the_photograph_is_refused(empty):
-    key = put(empty, encoded(scene(1).convert("L")))
+def test_a_hint_outside_the_photograph_is_refused(store):
+    key = put(store, encoded(scene(1).convert("L")))
     with pytest.raises(ValueError, match="outside the photograph, which has 64x48 pixels"):
-        empty.draw(key, 64, Wish(0.5, 0, (Hint(64, 0, (0, 0, 0)),)))
+        store.draw_coloured(key, 64, ColourSettings(0.5, 0, (Hint(64, 0, (0, 0, 0)),)))
 
 
-def test_what_is_transparent_is_white_in_the_picture(empty):
+def test_transparent_parts_are_white_in_the_picture(store):
     image = scene(1).convert("LA")
     image.putalpha(Image.new("L", image.size, 0))
-    grey = Image.open(io.BytesIO(empty.draw_grey(put(empty, encoded(image)), 64)))
+    grey = Image.open(io.BytesIO(store.draw_grey(put(store, encoded(image)), 64)))
     assert grey.getextrema() == (255, 255)
 
 
-def test_what_is_no_photograph_is_refused_and_not_kept(empty):
+def test_what_is_no_photograph_is_refused_and_not_stored(store):
     for content in (b"", b"hello", encoded(scene(1))[:500]):
         with pytest.raises(PhotoError):
-            put(empty, content)
+            put(store, content)
     with pytest.raises(PhotoError, match="pages"):
-        put(empty, encoded(scene(1), "TIFF", save_all=True, append_images=[scene(2)]))
-    assert not empty._kept
+        put(store, encoded(scene(1), "TIFF", save_all=True, append_images=[scene(2)]))
+    assert not store._photos
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(empty, monkeypatch):
-    monkeypatch.setattr(photo_store, "MOST_PIXELS", 1000)
+def test_too_many_pixels_are_refused_before_they_are_decoded(store, monkeypatch):
+    monkeypatch.setattr(photo_store, "MAX_PIXELS", 1000)
     monkeypatch.setattr(photo_store, "read_prepared", lambda *_: pytest.fail("was decoded"))
-    with pytest.raises(TooMuchError, match=r"colourize\.py takes more"):
-        put(empty, encoded(scene(1)))
+    with pytest.raises(PhotoTooLargeError, match=r"colourize\.py takes more"):
+        put(store, encoded(scene(1)))
 
 
-def test_there_is_no_room_for_too_many(empty, monkeypatch):
-    monkeypatch.setattr(photo_store, "MOST_PHOTOS", 2)
-    keys = [put(empty, encoded(scene(n))) for n in range(2)]
-    with pytest.raises(NoRoomError, match="remove some"):
-        empty.new_file()
-    empty.forget(keys[:1])
-    empty.new_file().close()
-    monkeypatch.setattr(photo_store, "MOST_KEPT", 100)
-    with pytest.raises(NoRoomError, match="remove some"):
-        empty.new_file()
+def test_a_full_store_takes_no_more(store, monkeypatch):
+    monkeypatch.setattr(photo_store, "MAX_PHOTOS", 2)
+    keys = [put(store, encoded(scene(n))) for n in range(2)]
+    with pytest.raises(StoreFullError, match="remove some"):
+        store.create_file()
+    store.remove(keys[:1])
+    store.create_file().close()
+    monkeypatch.setattr(photo_store, "MAX_STORED_BYTES", 100)
+    with pytest.raises(StoreFullError, match="remove some"):
+        store.create_file()
 
 
-def test_what_is_forgotten_is_gone_and_its_file_closed(empty):
-    key = put(empty, encoded(scene(1)))
-    file = empty.find(key).file
-    empty.forget([key, "never was"])
+def test_a_removed_photograph_is_gone_and_its_file_closed(store):
+    key = put(store, encoded(scene(1)))
+    file = store.find(key).file
+    store.remove([key, "never was"])
     assert file.closed
-    assert not empty._opened
-    with pytest.raises(GoneError, match="add it again"):
-        empty.draw(key, 64, PLAIN)
+    assert not store._predicted
+    with pytest.raises(NotFoundError, match="add it again"):
+        store.draw_coloured(key, 64, DEFAULT)
 
 
-def test_what_no_page_asks_for_is_forgotten_in_the_end(empty, monkeypatch):
+def test_a_photograph_that_is_removed_while_it_is_found_is_gone(store, monkeypatch):
+    key = put(store, encoded(scene(1)))
+    photo = store.find(key)
+    store.remove([key])
+    monkeypatch.setattr(store, "find", lambda _: photo)
+    with pytest.raises(NotFoundError, match="add it again"):
+        store.draw_coloured(key, 64, DEFAULT)
+
+
+def test_photographs_that_no_page_uses_expire(store, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(photo_store.time, "monotonic", lambda: now[0])
-    old, new = (put(empty, encoded(scene(n))) for n in range(2))
+    old, new = (put(store, encoded(scene(n))) for n in range(2))
     for key in (old, new):
-        empty.find(key)
-    now[0] += photo_store.KEPT_SECONDS
-    empty.keep([new, "never was"])
+        store.find(key)
+    now[0] += photo_store.EXPIRY_SECONDS
+    store.touch([new, "never was"])
     now[0] += 1
-    empty.forget_old()
-    assert set(empty._kept) == {new}
+    store.remove_expired()
+    assert set(store._photos) == {new}
 
 
-def test_only_some_are_in_memory_and_the_others_look_the_same_again(empty, monkeypatch):
-    monkeypatch.setattr(photo_store, "OPENED", 2)
-    keys = [put(empty, encoded(scene(n).convert("L"))) for n in range(4)]
-    before = [empty.draw(key, 64, PLAIN) for key in keys]
-    assert len(empty._opened) == 2
-    assert [empty.draw(key, 64, PLAIN) for key in keys] == before
+def test_predictions_beyond_the_cache_are_computed_again_with_the_same_result(store, monkeypatch):
+    monkeypatch.setattr(photo_store, "MAX_CACHED_PREDICTIONS", 2)
+    keys = [put(store, encoded(scene(n).convert("L"))) for n in range(4)]
+    before = [store.draw_coloured(key, 64, DEFAULT) for key in keys]
+    assert len(store._predicted) == 2
+    assert [store.draw_coloured(key, 64, DEFAULT) for key in keys] == before
 
 
-def test_a_zip_holds_all_under_different_names_and_says_what_is_missing(empty):
-    keys = [put(empty, encoded(scene(n)), "album/a.png") for n in range(2)]
-    keys += [put(empty, encoded(scene(2)), "album/A.PNG"), "never was"]
+def test_a_zip_holds_all_under_different_names_and_says_what_is_missing(store):
+    keys = [put(store, encoded(scene(n)), "album/a.png") for n in range(2)]
+    keys += [put(store, encoded(scene(2)), "album/A.PNG"), "never was"]
     file = io.BytesIO()
-    failed = empty.write_all([(key, PLAIN) for key in keys], file)
+    failed = store.write_zip([(key, DEFAULT) for key in keys], file)
     assert len(failed) == 1
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
@@ -160,7 +177,7 @@ def test_a_zip_holds_all_under_different_names_and_says_what_is_missing(empty):
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("uploaded", "safe"),
     [
         ("grandmother.jpg", "grandmother.jpg"),
         ("album/1950/ä ö.png", "album/1950/ä ö.png"),
@@ -174,6 +191,6 @@ def test_a_zip_holds_all_under_different_names_and_says_what_is_missing(empty):
         ("./a/./b.png", "a/b.png"),
     ],
 )
-def test_no_name_leads_out_of_a_folder(said, kept):
-    assert safe_name(said) == kept
-    assert ".." not in Path(kept).parts
+def test_no_name_leads_out_of_a_folder(uploaded, safe):
+    assert safe_name(uploaded) == safe
+    assert ".." not in Path(safe).parts

@@ -1,4 +1,4 @@
-"""page_server.py: what the page may ask, who else may not, and what bad requests are told."""
+"""server.py: what the page may ask, who else may not, and how bad requests are answered."""
 
 import errno
 import io
@@ -15,8 +15,8 @@ from support.scenes import scene
 pytest.importorskip("starlette")
 
 from colourizer.app import server
-from colourizer.app.photo_store import Desk
-from colourizer.app.server import make_app, policy_of
+from colourizer.app.photo_store import PhotoStore
+from colourizer.app.server import content_security_policy, make_app
 from colourizer.inference.colourizer import Colourizer
 
 
@@ -33,15 +33,15 @@ def colourizer(checkpoint_file) -> Colourizer:
 
 @pytest.fixture(scope="module")
 def client(colourizer):
-    with serve(make_app(Desk(colourizer, None))) as port:
+    with serve(make_app(PhotoStore(colourizer, None))) as port:
         yield Client(port)
 
 
 @pytest.fixture
 def photo(client) -> str:
-    status, said = client.upload(encoded(scene(1).convert("L")), "album/größe.png")
+    status, answer = client.upload(encoded(scene(1).convert("L")), "album/größe.png")
     assert status == 200
-    return said["id"]
+    return answer["id"]
 
 
 def test_the_page_comes_and_may_load_nothing_from_elsewhere(client):
@@ -56,16 +56,17 @@ def test_the_page_comes_and_may_load_nothing_from_elsewhere(client):
 
 
 def test_the_policy_names_the_script_and_no_other():
-    one, other = (policy_of(f"<script>{text}</script><style></style>") for text in "ab")
+    pages = (f"<script>{text}</script><style></style>" for text in "ab")
+    one, other = map(content_security_policy, pages)
     assert "script-src 'sha256-" in one
     assert one != other
 
 
 def test_an_upload_says_what_it_is(client):
-    status, said = client.upload(encoded(scene(1, 30, 40)), "a/b.png")
+    status, answer = client.upload(encoded(scene(1, 30, 40)), "a/b.png")
     assert status == 200
-    assert len(said.pop("id")) > 20
-    assert said == {
+    assert len(answer.pop("id")) > 20
+    assert answer == {
         "name": "a/b.png",
         "width": 40,
         "height": 30,
@@ -123,17 +124,17 @@ def test_what_is_forgotten_is_gone(client, photo):
     ],
 )
 def test_no_other_origin_is_answered(client, photo, headers, status):
-    answer = client.ask("GET", f"/api/photos/{photo}/grey", headers=headers)
+    answer = client.request("GET", f"/api/photos/{photo}/grey", headers=headers)
     assert answer[0] == status
     assert answer[1]["cross-origin-resource-policy"] == "same-origin"
-    answer = client.ask("POST", "/api/photos", encoded(scene(1)), headers)
+    answer = client.request("POST", "/api/photos", encoded(scene(1)), headers)
     assert answer[0] == status
 
 
 def test_the_own_origin_is_answered(client):
     for host in ("127.0.0.1", "localhost"):
         headers = {"Host": f"{host}:{client.port}", "Origin": f"http://{host}:{client.port}"}
-        assert client.ask("POST", "/api/keep", "[]", headers)[0] == 204
+        assert client.request("POST", "/api/keep", "[]", headers)[0] == 204
 
 
 @pytest.mark.parametrize(
@@ -168,12 +169,12 @@ def test_what_makes_no_sense_is_told_so(client, photo, parameters, word):
         ("POST", "/api/zip", "{}", 400),
         ("POST", "/api/zip", '["a"]', 400),
         ("POST", "/api/zip", '[{"id": 1, "vividness": []}]', 400),
-        ("POST", "/api/keep", " " * (server.MOST_JSON + 1), 413),
-        ("POST", "/api/keep", str(list(range(server.MOST_PHOTOS + 1))), 400),
+        ("POST", "/api/keep", " " * (server.MAX_JSON_BYTES + 1), 413),
+        ("POST", "/api/keep", str(list(range(server.MAX_PHOTOS + 1))), 400),
     ],
 )
 def test_odd_requests_get_a_sentence(client, method, path, body, status):
-    answer = client.ask(method, path, body)
+    answer = client.request(method, path, body)
     assert answer[0] == status
     assert json.loads(answer[2])["error"]
 
@@ -188,33 +189,33 @@ def test_odd_requests_get_a_sentence(client, method, path, body, status):
     ],
 )
 def test_a_bad_file_gets_a_sentence(client, content, status, word):
-    answer, said = client.upload(content)
-    assert answer == status
-    assert word in said["error"]
+    code, answer = client.upload(content)
+    assert code == status
+    assert word in answer["error"]
 
 
 def test_a_bomb_is_refused(client):
     header = encoded(Image.new("1", (1, 1)), "BMP")
     bomb = header[:18] + (60000).to_bytes(4, "little") * 2 + header[26:]
-    status, said = client.upload(bomb, "bomb.bmp")
+    status, answer = client.upload(bomb, "bomb.bmp")
     assert status in (413, 422)
-    assert "pixels" in said["error"]
+    assert "pixels" in answer["error"]
 
 
 def test_too_large_a_file_is_refused(client, monkeypatch):
-    monkeypatch.setattr(server, "MOST_BYTES", 1000)
-    status, said = client.upload(encoded(scene(1)))
+    monkeypatch.setattr(server, "MAX_UPLOAD_BYTES", 1000)
+    status, answer = client.upload(encoded(scene(1)))
     assert status == 413
-    assert "too large a file" in said["error"]
+    assert "too large a file" in answer["error"]
 
 
 def test_too_many_at_once_are_told_to_wait_and_the_others_are_answered(colourizer, monkeypatch):
-    monkeypatch.setattr(server, "MOST_WAITING", 3)
+    monkeypatch.setattr(server, "MAX_PENDING", 3)
     content = encoded(scene(1, 300, 300))
-    with serve(make_app(Desk(colourizer, None))) as port, ThreadPoolExecutor(12) as pool:
+    with serve(make_app(PhotoStore(colourizer, None))) as port, ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: Client(port).upload(content), range(24)))
     assert {status for status, _ in answers} == {200, 503}
-    assert all("try again" in said["error"] for status, said in answers if status == 503)
+    assert all("try again" in answer["error"] for status, answer in answers if status == 503)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
@@ -223,9 +224,9 @@ def test_a_full_disk_is_no_fault_of_the_program(client, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("colourizer.app.photo_store.tempfile.TemporaryFile", refuses)
-    status, said = client.upload(encoded(scene(1)))
+    status, answer = client.upload(encoded(scene(1)))
     assert status == 507
-    assert os.strerror(number).lower() in said["error"]
+    assert os.strerror(number).lower() in answer["error"]
     monkeypatch.undo()
     assert client.upload(encoded(scene(1)))[0] == 200
 
@@ -236,7 +237,7 @@ def test_what_nobody_foresaw_is_told_the_terminal_and_not_the_page(
     def breaks(*_):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Desk, "draw_grey", breaks)
+    monkeypatch.setattr(PhotoStore, "draw_grey", breaks)
     status, _, content = client.get(f"/api/photos/{photo}/grey")
     assert status == 500
     assert b"secret" not in content

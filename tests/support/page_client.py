@@ -1,4 +1,4 @@
-"""The page's server in a thread of the tests' own process, and how they ask it."""
+"""The page's server in a thread of the tests' own process, and an HTTP client for it."""
 
 import http.client
 import json
@@ -13,35 +13,35 @@ import pytest
 
 
 class Client:
-    """Asks a server, as any program on this machine can."""
+    """HTTP client of a server on this machine; answers are (status, headers, body)."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def ask(
+    def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        content = answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, content
+        return response.status, {k.lower(): v for k, v in response.getheaders()}, content
 
     def get(self, path: str, **parameters: Any) -> tuple[int, dict[str, str], bytes]:
-        return self.ask("GET", f"{path}?{urlencode(parameters)}" if parameters else path)
+        return self.request("GET", f"{path}?{urlencode(parameters)}" if parameters else path)
 
     def post(self, path: str, content: Any) -> tuple[int, dict[str, str], bytes]:
-        return self.ask("POST", path, json.dumps(content))
+        return self.request("POST", path, json.dumps(content))
 
     def upload(self, content: bytes, name: str = "photo.jpg") -> tuple[int, dict[str, Any]]:
-        answer = self.ask("POST", "/api/photos", content, {"X-Name": quote(name)})
-        return answer[0], json.loads(answer[2])
+        status, _, body = self.request("POST", "/api/photos", content, {"X-Name": quote(name)})
+        return status, json.loads(body)
 
 
 @contextmanager
 def serve(app: Any) -> Iterator[int]:
-    """Serve an application on a free port; the port."""
+    """Serve an ASGI application on a free port within the context; yield the port."""
     uvicorn = pytest.importorskip("uvicorn")
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", server_header=False))
     server.install_signal_handlers = lambda: None
