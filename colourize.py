@@ -38,7 +38,7 @@ from colourizer.network.device import add_device_option
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
-from colourizer.runtime.atomic_file import give_up_writing
+from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
     PATIENCE,
     Interrupt,
@@ -50,7 +50,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
-from colourizer.runtime.process import find_share
+from colourizer.runtime.process import rank_and_world_size
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def colourize_folder(
         The exit code.
     """
     outputs = options.outputs
-    rank, world_size = find_share()
+    rank, world_size = rank_and_world_size()
     mine = take_share(jobs, outputs.output, rank, world_size)
     counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
     begun = time.monotonic()
@@ -299,7 +299,7 @@ def colourize_folder(
         except OSError as error:
             print_error(f"--report {error.filename}: {error.strerror}")
             return 2
-        stop = stack.enter_context(Interrupt(PATIENCE, give_up_writing))
+        stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
         outcomes = colourize_jobs(mine, colourizer, outputs, colours, stop)
         disk_full = report_outcomes(
             progress(outcomes, "colourizing", len(mine)), counts, options.json, report

@@ -23,7 +23,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos, is_photo_name
 from colourizer.photos.pictures import to_jpeg
 from colourizer.photos.read import map_photos, read_large_enough
-from colourizer.runtime.atomic_file import DISK_FULL, give_up_writing, remove_leftovers, write_bytes
+from colourizer.runtime.atomic_file import DISK_FULL, discard_part_files, remove_leftovers, write_bytes
 from colourizer.runtime.cli import (
     PATIENCE,
     Interrupt,
@@ -332,7 +332,7 @@ def transform_all(todo: dict[Path, list[Result]], options: TransformOptions) -> 
         for result, content in files.items():
             write_bytes(options.output / result.file, content)
 
-    with Interrupt(PATIENCE, give_up_writing) as stop:
+    with Interrupt(PATIENCE, discard_part_files) as stop:
         photos = itertools.takewhile(lambda _: not (stop.exit_code or disk_full), todo)
         made = map_photos(photos, lambda photo: transform(photo, todo[photo], options))
         written = map_ordered(made, write, WRITERS, ahead=2 * WRITERS)

@@ -40,7 +40,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.photos.pictures import tile_images
 from colourizer.photos.read import map_photos, read_rgb
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 from colourizer.runtime.cli import at_least, in_unit_range, print_error, progress, run_command
 from colourizer.training.ageing import age
 
@@ -448,7 +448,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             args.sheet.parent.mkdir(parents=True, exist_ok=True)
             sheet = draw_sheet(pictures, names)
-            write_whole(args.sheet, lambda file: sheet.save(file, format="PNG"))
+            write_atomically(args.sheet, lambda file: sheet.save(file, format="PNG"))
         except OSError as error:
             print_error(f"{args.sheet}: {error.strerror or error}")
             sheet_failed = True

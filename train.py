@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from colourizer.network.checkpoint import CheckpointError, Network, model_content, save_checkpoint
 from colourizer.network.device import autocast, pick_device
 from colourizer.network.pretrained import WeightsError
-from colourizer.runtime.atomic_file import give_up_writing, remove_leftovers
+from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
 from colourizer.runtime.cli import (
     PATIENCE,
     Interrupt,
@@ -27,7 +27,7 @@ from colourizer.runtime.cli import (
     print_result,
     progress,
     run_command,
-    silence_unless,
+    output_only_if,
 )
 from colourizer.runtime.process import keep_freed_memory
 from colourizer.training.crops import Order, pair
@@ -279,7 +279,7 @@ def gather_data(args: argparse.Namespace, team: Team) -> Gathered:
     largest = max(args.size, args.final_size or 0)
     side = max(VALIDATION_SIDE, round(CROP_ROOM * largest))
     cache = Path(args.cache) if args.cache else None
-    with team.ahead(), silence_unless(team.rank == 0):
+    with team.ahead(), output_only_if(team.rank == 0):
         return gather([Path(folder) for folder in args.photos], validation, side, cache)
 
 
@@ -295,7 +295,7 @@ def run_in_team(args: argparse.Namespace, team: Team) -> int:
     """Train as one of the processes that do so together; return the exit code."""
     run = Path(args.output)
     try:
-        with team.ahead(), silence_unless(team.rank == 0):
+        with team.ahead(), output_only_if(team.rank == 0):
             model, saved = build_network(args)
         data = gather_data(args, team)
     except (CheckpointError, WeightsError, ShardsError) as error:
@@ -315,7 +315,7 @@ def run_in_team(args: argparse.Namespace, team: Team) -> int:
 
     def give_up() -> None:
         with saving:  # what is being saved is saved first
-            give_up_writing()
+            discard_part_files()
         what = f"python train.py --resume {run} goes on from what was last saved"
         print_note(f"stopped within a step; {what}")
 

@@ -795,8 +795,8 @@ def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
         "from colourizer.runtime import atomic_file, cli\n"
         "def write(file): file.write(b'half'); print('ready', flush=True); time.sleep(60)\n"
-        "with cli.Interrupt(0.3, atomic_file.give_up_writing):\n"
-        "    atomic_file.write_whole(Path(sys.argv[2]), write)\n"
+        "with cli.Interrupt(0.3, atomic_file.discard_part_files):\n"
+        "    atomic_file.write_atomically(Path(sys.argv[2]), write)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(ROOT), str(tmp_path / "a.jpg")], stdout=subprocess.PIPE

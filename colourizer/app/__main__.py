@@ -11,7 +11,7 @@ from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import Interrupt, print_error, print_note, print_result, run_command
-from colourizer.runtime.process import allow_open_files, count_cores
+from colourizer.runtime.process import raise_open_file_limit, count_cores
 
 HOST = "127.0.0.1"  # not reachable from other machines
 SPARE_FILES = 512  # open files besides the photographs: connections, and files being written
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print_error(f"port {args.port}: {error.strerror}", f"--port {args.port + 1}, or 0 for any")
         return 2
-    allow_open_files(MAX_PHOTOS + SPARE_FILES)
+    raise_open_file_limit(MAX_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
     config = uvicorn.Config(

@@ -40,7 +40,7 @@ from colourizer.photos.write import wrap_write_errors
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import Interrupt, list_hints
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
-from colourizer.runtime.process import allow_open_files, count_cores, keep_freed_memory
+from colourizer.runtime.process import raise_open_file_limit, count_cores, keep_freed_memory
 
 # Pixels of photographs in memory at a time, over all threads: one for so many bytes of the
 # machine's memory, but so many at least. A larger photograph is coloured alone.
@@ -168,7 +168,7 @@ def colourize_jobs(
     # A GPU is given the photographs of all threads together, as soon as each has one.
     group_size = ROUNDS * colourizer.batch_size if colourizer.batch_size > 1 else 1
     files_each = 1 + len(jobs[0].targets()) if jobs else 0
-    allow_open_files((threads + WAITING) * group_size * files_each + SPARE_FILES)
+    raise_open_file_limit((threads + WAITING) * group_size * files_each + SPARE_FILES)
     remove_leftovers({job.coloured[0].parent for job in jobs})
     pixels = pixels_in_flight()
     with BoundedExecutor(WAITING) as flusher:

@@ -154,7 +154,7 @@ class Colourizer:
         # Imported when needed: loading a checkpoint takes no image codecs.
         from colourizer.inference.colour_file import read_prepared, write_coloured
         from colourizer.photos.write import wrap_write_errors
-        from colourizer.runtime.atomic_file import write_whole
+        from colourizer.runtime.atomic_file import write_atomically
 
         source = Path(source) if isinstance(source, str) else source
         to = Path(to) if isinstance(to, str) else to
@@ -173,7 +173,7 @@ class Colourizer:
             write(to)
             return
         with wrap_write_errors():
-            write_whole(to, write)
+            write_atomically(to, write)
 
     @torch.inference_mode()
     def predict(

@@ -15,7 +15,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced
 from colourizer.photos.photo import Photo
 from colourizer.photos.pixels import to_8_bits
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 
 # Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
@@ -89,4 +89,4 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
         tiles.append(tile)
     if tiles:
         whole, options = tile_images(tiles), {"comment": SHEET_COMMENT, "quality": JPEG_QUALITY}
-        write_whole(path, lambda file: save_image(whole, file, "JPEG", **options))
+        write_atomically(path, lambda file: save_image(whole, file, "JPEG", **options))

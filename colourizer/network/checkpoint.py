@@ -11,7 +11,7 @@ import torch
 
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.pretrained import find_weights, load_by_order, read_weights
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 from Model_CNN import Model_CNN, ModelConfig
 
 FORMAT = "image-colourizer 1"
@@ -65,7 +65,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
         content: `model_content` and whatever else a run keeps: tensors, numbers, strings, lists
             and dicts only, so that loading never has to run code.
     """
-    write_whole(path, lambda file: torch.save(content, file))
+    write_atomically(path, lambda file: torch.save(content, file))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

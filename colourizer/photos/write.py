@@ -12,7 +12,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import written_format
 from colourizer.photos.jpeg_segments import GreyScans
 from colourizer.photos.photo import Photo
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 
 
 def write_photo(
@@ -78,7 +78,7 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
         write(to)
         return
     with wrap_write_errors():
-        write_whole(to, write)
+        write_atomically(to, write)
 
 
 @contextmanager

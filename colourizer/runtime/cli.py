@@ -1,4 +1,4 @@
-"""What all commands share: how they read numbers, print results and errors, and end."""
+"""Shared by all commands: argparse types, results and errors on the streams, Ctrl-C, exit codes."""
 
 import argparse
 import os
@@ -12,11 +12,11 @@ from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
-PATIENCE = 4.0  # seconds that photographs which are begun have to stop by themselves
+PATIENCE = 4.0  # seconds that running work has to finish after Ctrl-C
 
 
 def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
-    """Make an argparse type: a number of the given kind, not below the smallest."""
+    """Return an argparse type: a number of the given kind, not below the smallest."""
 
     def number(text: str) -> Any:
         value = kind(text)
@@ -29,7 +29,7 @@ def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
 
 
 def in_unit_range(text: str) -> float:
-    """Be an argparse type: a number between 0 and 1."""
+    """Argparse type: a number in [0, 1]."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: between 0 and 1")
@@ -41,27 +41,27 @@ in_unit_range.__name__ = "number"  # argparse says "invalid number value"
 
 def _write(text: str, file: TextIO) -> None:
     """Write lines above any progress bar."""
-    # In one piece with its end: torchrun's processes share a file, and do not buffer.
+    # Text and line end in one write: torchrun's processes share the stream, unbuffered.
     tqdm.write(f"{text}\n", file=file, end="")
 
 
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
-    if hasattr(sys.stdout, "reconfigure"):  # a file name may hold bytes that are no text
-        as_it_is = sys.stdout.encoding.lower().replace("-", "") == "utf8"
-        sys.stdout.reconfigure(errors="surrogateescape" if as_it_is else "backslashreplace")
+    if hasattr(sys.stdout, "reconfigure"):  # a file name may hold undecodable bytes
+        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
     try:
         _write(str(result), sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads any more, as in "| head"; the work goes on
+    except BrokenPipeError:  # the reader has gone, as in "| head"; the work goes on
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
 
 
 def print_error(error: object, *hints: str) -> None:
-    """Write an error and what helps against it to stderr, above any progress bar.
+    """Write an error and its hints to stderr, above any progress bar.
 
     Args:
-        error: a message, or an exception; the notes of an exception are hints too.
+        error: a message, or an exception, whose notes are written too.
         hints: what the user can do, commands if possible.
     """
     notes = (*getattr(error, "__notes__", ()), *(f"hint: {hint}" for hint in hints))
@@ -70,12 +70,12 @@ def print_error(error: object, *hints: str) -> None:
 
 
 def list_hints(error: BaseException) -> list[str]:
-    """List the hints in an exception's notes, for a message of other words."""
+    """Return the hints in an exception's notes, to print them with another message."""
     return [note.removeprefix("hint: ") for note in getattr(error, "__notes__", ())]
 
 
 def print_note(*lines: str) -> None:
-    """Write lines that are no errors to stderr, above any progress bar."""
+    """Write lines other than errors to stderr, above any progress bar."""
     if lines:
         _write("\n".join(lines), sys.stderr)
 
@@ -83,33 +83,33 @@ def print_note(*lines: str) -> None:
 def progress(
     items: Iterable[Any], what: str, total: int | None = None, shown: bool = True, **options: Any
 ) -> tqdm:
-    """Show a progress bar over the items, on a terminal only; options are tqdm's."""
+    """Return a tqdm progress bar over items, shown on terminals only; options are tqdm's."""
     hidden = not shown or not sys.stderr.isatty()
     return tqdm(items, what, total, disable=hidden, **{"unit": "photo"} | options)
 
 
 @contextmanager
-def silence_unless(heard: bool) -> Iterator[None]:
-    """Print nothing within it, if another process prints the same."""
+def output_only_if(shown: bool) -> Iterator[None]:
+    """Context that discards stdout and stderr unless shown, for all processes of a run but one."""
     with Path(os.devnull).open("w") as nowhere, ExitStack() as stack:
-        if not heard:
+        if not shown:
             stack.enter_context(redirect_stdout(nowhere))
             stack.enter_context(redirect_stderr(nowhere))
         yield
 
 
 class Interrupt:
-    """Within it, Ctrl-C and SIGTERM are noted, not obeyed: nothing is cut in two.
+    """Context in which Ctrl-C and SIGTERM only set `exit_code`, so that work ends between steps.
 
-    exit_code: 0; once asked to stop, 130 or 143.
+    exit_code: 0; after Ctrl-C 130, after SIGTERM 143.
     """
 
     def __init__(self, patience: float | None = None, give_up: Callable[[], object] = int) -> None:
-        """Take how to end at once if that is asked for twice, or has not worked soon enough.
+        """Take when to end the process at once: on a second signal, or when patience is over.
 
         Args:
-            patience: seconds; None is any number of them.
-            give_up: what to do before the process ends in the middle of its work.
+            patience: seconds after the first signal; None never ends the process.
+            give_up: called before the process is ended in the middle of its work.
         """
         self.exit_code = 0
         self._patience, self._give_up = patience, give_up
@@ -141,7 +141,7 @@ class Interrupt:
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
-    """Run a command's main and end with its exit code; Ctrl-C ends it with 130, no traceback."""
+    """Run a command's main and exit with its code; on Ctrl-C with 130, without a traceback."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:

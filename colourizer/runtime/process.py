@@ -1,29 +1,29 @@
-"""The process: its cores, memory, open files, and its rank among torchrun's."""
+"""The process: processor cores, heap memory, limit of open files, rank under torchrun."""
 
 import ctypes
 import os
 from contextlib import suppress
 
 
-def find_share() -> tuple[int, int]:
-    """Say which of how many processes this is, if torchrun has started it."""
+def rank_and_world_size() -> tuple[int, int]:
+    """Return torchrun's (rank, world size); (0, 1) for a process that it has not started."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
 def count_cores() -> int:
-    """Count the processor cores that this process may use; of those that torchrun's share, some."""
-    may_use = getattr(os, "sched_getaffinity", None)  # Linux only
-    count = len(may_use(0)) if may_use else os.cpu_count() or 1
+    """Return the number of cores this process may use, its share of them under torchrun."""
+    get_affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    count = len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
     return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed; the next step or photograph needs it again at once.
+    """Make glibc's malloc keep freed memory for the next step or photograph.
 
-    Without it glibc gives every large tensor back to the system, which has to find and clear as
-    many pages again. Elsewhere than on Linux with glibc nothing is done.
+    By default it unmaps every large tensor, and the kernel has to map and clear as many pages
+    again. Does nothing without glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -31,21 +31,20 @@ def keep_freed_memory() -> None:
         return
     mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD, bytes
     mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD, bytes
-    mallopt(-2, 1 << 26)  # M_TOP_PAD, bytes: else a thread's heap goes when all of it is free
+    mallopt(-2, 1 << 26)  # M_TOP_PAD, bytes: else a thread's heap is unmapped whenever it is empty
 
 
-def give_back_freed_memory() -> None:
-    """Make the C library give back what is freed, also where it lies between what is not.
+def trim_heap() -> None:
+    """Make glibc's malloc return free pages to the system, also those between used ones.
 
-    Decoding thousands of photographs leaves such holes, of gigabytes in all. Elsewhere than on
-    Linux with glibc nothing is done.
+    Decoding thousands of photographs leaves gigabytes of them. Does nothing without glibc.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def allow_open_files(count: int) -> None:
-    """Let this process have so many files open, as far as the system allows it."""
+def raise_open_file_limit(count: int) -> None:
+    """Raise the limit of open files to a count, as far as the hard limit allows."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

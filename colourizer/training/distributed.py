@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from colourizer.runtime.process import find_share
+from colourizer.runtime.process import rank_and_world_size
 
 PATIENCE = timedelta(hours=12)  # while the first process decodes what the others wait for
 
@@ -66,7 +66,7 @@ def team_of(device: torch.device) -> Iterator[Team]:
     Args:
         device: what this process computes on.
     """
-    rank, count = find_share()
+    rank, count = rank_and_world_size()
     if count == 1:
         yield Team(device)
         return

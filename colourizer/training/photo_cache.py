@@ -24,9 +24,9 @@ from colourizer.curation.screening import MEASURED_SIDES, PhotoStatistics, measu
 from colourizer.network.device import use_one_thread
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import map_photos, read_rgb
-from colourizer.runtime.atomic_file import remove_leftovers, write_whole
+from colourizer.runtime.atomic_file import remove_leftovers, write_atomically
 from colourizer.runtime.cli import print_note
-from colourizer.runtime.process import give_back_freed_memory
+from colourizer.runtime.process import trim_heap
 
 # A file of the cache: a line of text with SIGNATURE and the index's checksum and length; the index,
 # JSON, an object for each photograph; then the pixels of all of them, in the same order.
@@ -271,7 +271,7 @@ class PhotoCache:
         try:
             str(path).encode()  # torch opens no files of other names
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, write)
+            write_atomically(path, write)
             self.files[path]
         except (OSError, RuntimeError, UnicodeEncodeError) as error:
             self._give_up(error)
@@ -283,4 +283,4 @@ class PhotoCache:
         # Somebody may look at these pixels still: the next ones get other memory.
         self._memory, self._used = torch.empty(0, dtype=torch.uint8), 0
         self._new, self._index = [], []
-        give_back_freed_memory()
+        trim_heap()

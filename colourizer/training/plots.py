@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 from colourizer.training.validation import Validation
 
 Log = list[dict[str, Any]]
@@ -139,7 +139,7 @@ def _draw_strip(figure: FigureBase, columns: list[tuple[str, Tensor]], blocks: i
 
 
 def _write(figure: Figure, path: Path) -> None:
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
 def _new_figure(height: float) -> Figure:

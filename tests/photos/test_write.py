@@ -16,7 +16,7 @@ from colourizer.photos.metadata import Metadata
 from colourizer.photos.photo import Photo
 from colourizer.photos.read import read_photo
 from colourizer.photos.write import write_jpeg, write_photo
-from colourizer.runtime.atomic_file import write_whole
+from colourizer.runtime.atomic_file import write_atomically
 
 
 def test_exif_dpi_colour_profile_and_alpha_survive(tmp_path):
@@ -102,9 +102,9 @@ def test_a_write_that_a_full_disk_cuts_short_is_noticed(tmp_path, suffix, missin
 @pytest.mark.parametrize("file_format", ["JPEG", "BMP", "PNG"])
 def test_pillows_last_write_that_a_full_disk_cuts_short_is_noticed(tmp_path, file_format):
     image = scene(0, 200, 150)
-    write_whole(tmp_path / "a", lambda file: save_image(image, file, file_format))
+    write_atomically(tmp_path / "a", lambda file: save_image(image, file, file_format))
     image.save(tmp_path / "b", file_format)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     with disk_of((tmp_path / "a").stat().st_size - 1), pytest.raises(OSError, match="large"):
-        write_whole(tmp_path / "c", lambda file: save_image(image, file, file_format))
+        write_atomically(tmp_path / "c", lambda file: save_image(image, file, file_format))
     assert not (tmp_path / "c").exists()

@@ -13,7 +13,7 @@ from colourizer.runtime.atomic_file import (
     PartFile,
     remove_leftovers,
     write_bytes,
-    write_whole,
+    write_atomically,
 )
 
 
@@ -26,7 +26,7 @@ def test_a_failed_write_leaves_what_was_there_and_no_rest(tmp_path):
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_whole(target, write)
+        write_atomically(target, write)
     assert target.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [target]
 

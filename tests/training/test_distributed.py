@@ -12,7 +12,7 @@ from support.scenes import scene
 
 import train
 from colourizer.network import device
-from colourizer.runtime.process import find_share
+from colourizer.runtime.process import rank_and_world_size
 from colourizer.training.crops import Batches, Order
 from colourizer.training.distributed import SyncedBatchNorm, sync_batch_norm, team_of
 from colourizer.training.validation import Validation
@@ -137,4 +137,4 @@ def test_processes_share_an_epoch_without_loss_or_repetition(parts):
 def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
-    assert find_share() == (0, 1)
+    assert rank_and_world_size() == (0, 1)

@@ -222,15 +222,15 @@ def test_several_may_fill_a_cache_at_the_same_time(album, tmp_path, small_files)
 def test_a_full_disk_is_said_once_and_photographs_stay_in_memory(
     album, tmp_path, monkeypatch, capsys, small_files
 ):
-    written, write_whole = [], photo_cache.write_whole
+    written, write_atomically = [], photo_cache.write_atomically
 
     def write(path, content):
         if written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         written.append(path)
-        write_whole(path, content)
+        write_atomically(path, content)
 
-    monkeypatch.setattr(photo_cache, "write_whole", write)
+    monkeypatch.setattr(photo_cache, "write_atomically", write)
     photos, _ = read(album, tmp_path / "cache")
     assert same(photos, expect(album))
     said = capsys.readouterr().err
