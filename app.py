@@ -1,4 +1,4 @@
-"""Command: colour and steer photographs on a page in the browser."""
+"""Command: colourize photographs and steer their colours on a page in the browser."""
 
 from colourizer.app.__main__ import main
 from colourizer.runtime.cli import run_command

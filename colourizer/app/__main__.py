@@ -11,7 +11,7 @@ from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import Interrupt, print_error, print_note, print_result, run_command
-from colourizer.runtime.process import raise_open_file_limit, count_cores
+from colourizer.runtime.process import count_cores, raise_open_file_limit
 
 HOST = "127.0.0.1"  # not reachable from other machines
 SPARE_FILES = 512  # open files besides the photographs: connections, and files being written
