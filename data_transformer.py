@@ -23,7 +23,12 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos, is_photo_name
 from colourizer.photos.pictures import to_jpeg
 from colourizer.photos.read import map_photos, read_large_enough
-from colourizer.runtime.atomic_file import DISK_FULL, discard_part_files, remove_leftovers, write_bytes
+from colourizer.runtime.atomic_file import (
+    DISK_FULL,
+    discard_part_files,
+    remove_leftovers,
+    write_bytes,
+)
 from colourizer.runtime.cli import (
     PATIENCE,
     Interrupt,

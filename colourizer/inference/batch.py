@@ -40,7 +40,7 @@ from colourizer.photos.write import wrap_write_errors
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import Interrupt, list_hints
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
-from colourizer.runtime.process import raise_open_file_limit, count_cores, keep_freed_memory
+from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 
 # Pixels of photographs in memory at a time, over all threads: one for so many bytes of the
 # machine's memory, but so many at least. A larger photograph is coloured alone.

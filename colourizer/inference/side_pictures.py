@@ -1,6 +1,5 @@
 """Pictures beside a coloured photograph: variants, confidence, comparison, contact sheet."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ from torch import Tensor
 from colourizer.inference.lightness import STRIP_PIXELS, to_grey
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample_strips
-from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced
 from colourizer.photos.photo import Photo
+from colourizer.photos.pictures import tile_images, to_jpeg
 from colourizer.photos.pixels import to_8_bits
-from colourizer.runtime.atomic_file import write_atomically
+from colourizer.runtime.atomic_file import write_bytes
 
 # Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
@@ -60,16 +59,6 @@ def draw_confidence(confidence: Tensor, height: int, width: int) -> Image.Image:
     return Image.fromarray(grey)
 
 
-def tile_images(images: list[Image.Image]) -> Image.Image:
-    """Tile images of one size, about as many rows as columns."""
-    width, height = images[0].size
-    columns = math.ceil(math.sqrt(len(images)))
-    sheet = Image.new("RGB", (width * columns, height * math.ceil(len(images) / columns)))
-    for n, image in enumerate(images):
-        sheet.paste(image, (n % columns * width, n // columns * height))
-    return sheet
-
-
 def write_contact_sheet(path: Path, compared: list[Path]) -> None:
     """Write a sheet of some of the pictures of --compare; only a sheet of ours is replaced.
 
@@ -88,5 +77,4 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
         tiles.append(tile)
     if tiles:
-        whole, options = tile_images(tiles), {"comment": SHEET_COMMENT, "quality": JPEG_QUALITY}
-        write_atomically(path, lambda file: save_image(whole, file, "JPEG", **options))
+        write_bytes(path, to_jpeg(tile_images(tiles), JPEG_QUALITY, SHEET_COMMENT))

@@ -12,8 +12,8 @@ from colourizer.runtime.atomic_file import (
     PART,
     PartFile,
     remove_leftovers,
-    write_bytes,
     write_atomically,
+    write_bytes,
 )
 
 
