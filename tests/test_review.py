@@ -22,7 +22,7 @@ from colourizer.curation.rejected_list import (
     read_rejected,
     write_rejected,
 )
-from colourizer.curation.review_page import PLACE, TEMPLATE
+from colourizer.curation.review_page import PLACEHOLDER, TEMPLATE
 
 
 def run(*args: object) -> int:
@@ -85,7 +85,7 @@ def test_the_page_shows_small_pictures_of_all_photographs(album, output):
 
 
 def test_the_template_has_one_place_for_what_is_shown_and_is_known_as_ours():
-    assert TEMPLATE.read_text("utf-8").count(PLACE) == 1
+    assert TEMPLATE.read_text("utf-8").count(PLACEHOLDER) == 1
     assert review.OURS in TEMPLATE.read_bytes()[: review.BEGINNING]
 
 

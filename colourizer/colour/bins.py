@@ -1,4 +1,4 @@
-"""The bins of ab colours: colours into them, and the mean of them."""
+"""Bins of ab colours: their centres, soft encoding, and the annealed mean."""
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,10 @@ SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV1
 
 
 def ab_bin_centres() -> Tensor:
-    """List the cells of a 10-unit grid over ab in which sRGB has a colour.
+    """Return the centres of the cells of a 10-unit grid over ab that the sRGB gamut reaches.
 
     The grid is that of Zhang, Isola, Efros: Colorful Image Colorization, ECCV 2016, section 2.1;
-    the cells here come from the sRGB cube itself, not from counts over photographs.
+    here the cells are those of the sRGB cube itself, not those found in photographs.
 
     Returns:
         centres (K, 2), multiples of AB_BIN_SIZE, ordered by a, then b.
@@ -29,10 +29,10 @@ def ab_bin_centres() -> Tensor:
 
 
 def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:
-    """Spread each colour over the bins near it by a Gaussian of SOFTNESS.
+    """Return the soft encoding of colours: a Gaussian of SOFTNESS over the bins, normalized.
 
-    exp(-|ab - c|^2 / 2 s^2), normalized over the bins, is the softmax of something linear in ab, so
-    one small matrix product does it: ECCV16's soft encoding without the search for neighbours.
+    The normalized exp(-|ab - c|^2 / 2 s^2) is the softmax of (ab c - |c|^2 / 2) / s^2, linear in
+    ab: one matrix product replaces ECCV16's search for the nearest bins.
 
     Args:
         ab: (..., 2) in Lab units.
@@ -46,20 +46,18 @@ def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:
 
 
 def mean_of_bins(logits: Tensor, centres: Tensor, temperature: float = 1.0) -> Tensor:
-    """Read one colour out of the likelihoods of the bins: their annealed mean.
-
-    Zhang, Isola, Efros: ECCV 2016, equation 5.
+    """Return the annealed mean of the bins: Zhang, Isola, Efros: ECCV 2016, equation 5.
 
     Args:
         logits: (B, K, H, W).
         centres: (K, 2), the bins' ab in Lab units.
-        temperature: 1 takes the mean as it is; towards 0, the most likely bin.
+        temperature: 1 is the mean of the softmax; towards 0, the most likely bin.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
     """
-    # Bins last: with channels_last memory a view, and softmax and products run along memory. Of
-    # so few columns F.linear makes a product in a quarter of the time that @ takes.
+    # Bins last: of channels_last memory a view, along which softmax and product are contiguous.
+    # For so few columns F.linear takes a quarter of the time of @.
     scores = logits.float().movedim(1, -1) / temperature  # (B, H, W, K)
     with torch.autocast(logits.device.type, enabled=False):  # bf16 is too coarse for colours
         return F.linear(torch.softmax(scores, dim=-1), centres.T.contiguous()).movedim(-1, 1)

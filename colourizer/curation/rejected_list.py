@@ -1,4 +1,4 @@
-"""rejected.txt: the photographs of a folder that somebody has looked at and does not want."""
+"""rejected.txt, the list of a folder's photographs that were rejected by hand: read, written."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from colourizer.runtime.atomic_file import write_bytes
 
 REJECTED_LIST = "rejected.txt"
 HEADER = "# Photographs that are left out, a path below this folder in each line.\n"
-# A list that is saved from a page names all that is rejected, as rejected.txt does; and in comments
-# what was done on the page, so that lists of several pages, or of an old one, can be put together.
+# A list that is saved from a page names all rejected photographs, as rejected.txt does, and in
+# comments what was changed on the page, so that lists of several or outdated pages can be merged.
 SAVED = "# Saved from a page; there, those after #+ were marked and those after #- unmarked.\n"
 MARKED, UNMARKED = "#+ ", "#- "
-LONGEST_SHOWN = 80  # characters of a wrong line; a file that is no list may have very long ones
+LONGEST_SHOWN = 80  # characters of an invalid line in an error message
 
 
 @dataclass(frozen=True)
 class SavedList:
-    """What a list says; all paths have the folder in front.
+    """The paths in a list, each with the folder in front.
 
     listed: the photographs that it names.
     marked: those that were marked on the page it was saved from; of any other list, all.
@@ -31,14 +31,16 @@ class SavedList:
 
 
 def read_rejected(folder: Path) -> set[Path]:
-    """Read which photographs of a folder are not wanted.
+    """Return the photographs that a folder's rejected.txt lists; none if there is no such file.
+
+    Each line is a path below the folder, with slashes; empty lines and those that begin with # are
+    skipped.
 
     Args:
-        folder: where rejected.txt lies, if there is one: a path below the folder in each line,
-            with slashes; empty lines and those that begin with # are passed over.
+        folder: where rejected.txt lies.
 
     Returns:
-        The paths, with the folder in front; whether they are there is not looked at.
+        The paths, with the folder in front; they need not exist.
     """
     try:
         lines = _read_lines(folder / REJECTED_LIST)
@@ -48,7 +50,7 @@ def read_rejected(folder: Path) -> set[Path]:
 
 
 def read_list(path: Path, folder: Path) -> SavedList:
-    """Read a list of a folder's photographs; unlike `read_rejected`, pass over no slip in it.
+    """Read a list of a folder's photographs; unlike `read_rejected`, refuse invalid lines.
 
     Args:
         path: rejected.txt, or a list that was saved from a page or written by hand.
@@ -76,30 +78,30 @@ def read_list(path: Path, folder: Path) -> SavedList:
 
 
 def _read_lines(path: Path) -> list[str]:
-    # A file name may be bytes that are no text; Windows' editor puts a mark in front.
+    # File names may hold undecodable bytes; Windows' editor writes a byte order mark.
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     return [line.strip() for line in text.split("\n")]
 
 
 def to_line(path: Path, folder: Path) -> str:
-    """Say how a list names a photograph.
+    """Return the line of a list that names a photograph.
 
     Raises:
-        ValueError: it cannot name it, or the photograph does not lie below the folder.
+        ValueError: the name cannot be listed, or the photograph does not lie below the folder.
     """
     name = path.relative_to(folder).as_posix()
     if "\n" in name:
         raise ValueError(f"{name!r}: a name with a line break cannot be listed")
-    # Else it would be read as a comment, or without the blank.
+    # ./ keeps it from being read as a comment, or without the leading blank.
     return f"./{name}" if name.startswith("#") or name[0].isspace() else name
 
 
 def write_rejected(folder: Path, paths: Iterable[Path]) -> None:
-    """Write which photographs of a folder are not wanted, whole or not at all.
+    """Write a folder's rejected.txt, atomically.
 
     Args:
-        folder: where rejected.txt is written to; an existing one is replaced.
-        paths: with the folder in front.
+        folder: gets rejected.txt; an existing one is replaced.
+        paths: of the rejected photographs, with the folder in front.
 
     Raises:
         ValueError: a path cannot be listed, see `to_line`.

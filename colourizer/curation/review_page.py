@@ -18,15 +18,15 @@ from colourizer.curation.rejected_list import (
 )
 
 TEMPLATE = Path(__file__).with_name("review_page.html")
-PLACE = "DATA</script>"  # where the template wants what is shown
+PLACEHOLDER = "DATA</script>"  # in the template, for the page's content as JSON
 
 
 @dataclass(frozen=True)
 class Thumbnail:
     """A photograph on a page.
 
-    path: where it lies.
-    jpeg: what it looks like, small; empty if it is broken.
+    path: of the photograph.
+    jpeg: its thumbnail; empty if it is broken.
     why: why it is broken.
     """
 
@@ -42,14 +42,14 @@ def make_page(
     pages: list[str],
     page: int,
 ) -> bytes:
-    """Fill the template.
+    """Return a page as HTML.
 
     Args:
         source: the folder that all photographs lie below.
-        thumbnails: those of this page; those of one folder come after each other.
-        rejected: the photographs that are marked, those that are not on this page too.
+        thumbnails: those of this page; those of one folder are consecutive.
+        rejected: the photographs that are marked, those of other pages included.
         pages: the names of all pages.
-        page: which of them this is.
+        page: the index of this one.
     """
     others = set(rejected)
     folders = []
@@ -73,12 +73,14 @@ def make_page(
         "folders": folders,
         "others": sorted(to_line(path, source) for path in others),
     }
-    # All but ASCII is written as \u1234, and so is what could end the script.
+    # JSON in ASCII; < is escaped too, which could end the script element.
     text = json.dumps(content, separators=(",", ":")).replace("<", r"\u003c")
-    return TEMPLATE.read_text("utf-8").replace(PLACE, PLACE.replace("DATA", text)).encode()
+    return (
+        TEMPLATE.read_text("utf-8").replace(PLACEHOLDER, PLACEHOLDER.replace("DATA", text)).encode()
+    )
 
 
 def name_folder(folder: Path, source: Path) -> str:
-    """Name a folder as the photographs below the source are named; the source as it is."""
+    """Return a folder's path below the source, with slashes; for the source itself, its name."""
     below = folder.relative_to(source)
     return below.as_posix() if below.parts else source.resolve().name

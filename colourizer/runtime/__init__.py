@@ -2,6 +2,6 @@
 
 cli          options, messages, progress, Ctrl-C, exit codes
 parallel     work in threads, in order; bounds on what is in memory
-process      cores, memory, open files, rank among torchrun's processes
-atomic_file  files that are written whole or not at all
+process      cores, memory, open files, rank under torchrun
+atomic_file  atomic writes: files are complete or absent
 """

@@ -1,4 +1,4 @@
-"""made_copies.py: which photograph a rotated or scaled copy is one of."""
+"""derived_copies.py: which photograph a rotated or scaled copy is one of."""
 
 from pathlib import Path
 

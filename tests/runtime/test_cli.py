@@ -1,4 +1,4 @@
-"""console.py: what is written while others write too."""
+"""cli.py: what is written while others write too."""
 
 import io
 
