@@ -71,7 +71,7 @@ def download(
 def run_child(
     query: str, limit: int, folder: Path, known: set[str], stop: threading.Event, until: float
 ) -> tuple[int, str]:
-    """Let the package download into a folder, in a child process that can be killed.
+    """Download into a folder by the package, in a child process that can be killed.
 
     Returns:
         The exit code; and, if it is neither 0 nor EXHAUSTED, why the child ended early.
