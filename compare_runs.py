@@ -1,4 +1,4 @@
-"""Command: lay the curves of several training runs over each other."""
+"""Command: plot the curves of several training runs over each other."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ AXES = ("images", "epoch", "seconds")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description="Lay the curves of several training runs over each other, in one picture.",
         epilog="Exit codes: 0 done, 1 some run has no log (the others are drawn), 2 bad usage.",
@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def name_runs(runs: list[Path]) -> list[str]:
-    """Name runs by their folders, with as much of the path as tells them apart."""
+    """Return names of runs: the ends of their paths, as long as it takes to tell them apart."""
     paths = [run.resolve() for run in runs]
     for length in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["/".join(path.parts[-length:]) for path in paths]
@@ -38,7 +38,7 @@ def name_runs(runs: list[Path]) -> list[str]:
 
 
 def describe(name: str, log: Log) -> str:
-    """Say in a line how good a run became."""
+    """Return how good a run became, in words."""
     best = find_best(log)
     return (
         f"{name}: best ab error {best['ab_error']:.2f} (grey {best['grey_ab_error']:.2f}) after "

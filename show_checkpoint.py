@@ -1,4 +1,4 @@
-"""Command: say what is in a checkpoint, and export it small for sharing."""
+"""Command: print what is in a checkpoint, and export it small for sharing."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ INDENT, WIDTH = 13, 100  # characters
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description="Say what is in a checkpoint: its network, what it was trained on and how, how "
         "good it was, and its hash.",
@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """List what is in a checkpoint.
+    """Return what is in a checkpoint, as it is printed with --json.
 
     Raises:
         CheckpointError: it cannot be used.
@@ -67,12 +67,12 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """Put what was found into lines for people."""
+def to_text(found: dict[str, Any]) -> str:
+    """Return what `describe` found as lines of text."""
 
     def pairs(values: dict[str, Any]) -> str:
-        said = (f"{name} {value}" for name, value in values.items() if value not in (None, [], ""))
-        return ", ".join(said) or "not said"
+        known = (f"{name} {value}" for name, value in values.items() if value not in (None, [], ""))
+        return ", ".join(known) or "not said"
 
     photographs = found["photographs"]
     total = f"{sum(photographs.values())} in {len(photographs)} folders: " if photographs else ""
@@ -100,7 +100,7 @@ def in_words(found: dict[str, Any]) -> str:
 
 
 def export(source: Path, target: Path) -> None:
-    """Write a checkpoint's network, and what is known about it, in half precision.
+    """Write a checkpoint's network and its "about", in half precision.
 
     Args:
         source: a checkpoint.
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     for path in args.checkpoints:
         try:
             found = describe(path)
-            print_result(json.dumps(found) if args.json else in_words(found))
+            print_result(json.dumps(found) if args.json else to_text(found))
             if args.export:
                 export(path, args.export)
                 print_result(f"exported: {args.export}, {args.export.stat().st_size / 1e6:.1f} MB")

@@ -1,19 +1,15 @@
 """Command: train the network on colour photographs; writes checkpoints, a log and progress.png."""
 
-import argparse
-import copy
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from colourizer.network.checkpoint import CheckpointError, Network, model_content, save_checkpoint
 from colourizer.network.device import autocast, pick_device
@@ -22,311 +18,321 @@ from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
 from colourizer.runtime.cli import (
     PATIENCE,
     Interrupt,
+    output_only_if,
     print_error,
     print_note,
     print_result,
     progress,
     run_command,
-    output_only_if,
 )
 from colourizer.runtime.process import keep_freed_memory
-from colourizer.training.crops import Order, pair
-from colourizer.training.data import VALIDATION_SIDE, Gathered, bin_shares, gather
-from colourizer.training.distributed import Team, sync_batch_norm, team_of
-from colourizer.training.losses import loss_of
-from colourizer.training.options import build_network, parse_args, shareable
-from colourizer.training.report import describe_end, print_diverged, report
+from colourizer.training.batches import EpochConfig
+from colourizer.training.crops import CropBatch, network_input_and_target
+from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
+from colourizer.training.distributed import ProcessGroup, join_process_group, parallelize
+from colourizer.training.losses import training_loss
+from colourizer.training.options import TrainOptions, parse_args
+from colourizer.training.report import add_to_log, print_diverged, print_end, write_report
 from colourizer.training.run_folder import BEST, TENSORBOARD, holds_run, save_last, write_settings
 from colourizer.training.schedule import (
-    MEASURED_FROM,
-    MEASURED_TO,
+    DurationEstimate,
     Schedule,
-    duration,
+    format_duration,
     learning_rate,
 )
 from colourizer.training.shards import ShardsError
-from colourizer.training.tensorboard import open_log, why_no_log
-from colourizer.training.validation import knows_likelihoods, validate
+from colourizer.training.state import TrainState, build_network, new_state, update_ema
+from colourizer.training.tensorboard import open_writer, why_unavailable
+from colourizer.training.validation import Validation, likelihoods_beat_shares, validate
 from Model_CNN import Model_CNN
 
-EMA_DECAY = 0.999  # of the averaged weights, per step
-CROP_ROOM = 1.25  # photographs are kept so much larger than the crops out of them
-# Between two looks at the photographs that are held out; an epoch of few photographs has fewer.
+CROP_MARGIN = 1.25  # photographs are kept so much larger than the crops of them
+# Between two validations at least; an epoch of few photographs has fewer.
 REPORT_STEPS = 50
-MISJUDGED = 0.25  # by so much an estimate has to be wrong to be corrected
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
+DIVERGED = 1  # exit code
+# Held while last.pt is written; reentrant, since a signal may be handled within.
+SAVING = RLock()
 
 
-@torch.no_grad()
-def update_ema(ema: Network, model: Network, step: int) -> None:
-    """Move the averaged weights towards the current ones; quickly in the first steps."""
-    decay = min(EMA_DECAY, (1 + step) / (10 + step))
-    averaged, current = list(ema.state_dict().values()), list(model.state_dict().values())
-    for mean, value in zip(averaged, current, strict=True):
-        if not value.is_floating_point():  # batch norm's counter
-            mean.copy_(value)
-    means, values = ([t for t in all_of if t.is_floating_point()] for all_of in (averaged, current))
-    torch._foreach_lerp_(means, values, 1 - decay)  # all in one, as torch.optim.swa_utils does
+def train_step(
+    state: TrainState,
+    network: Callable[[Tensor], Tensor],
+    batch: CropBatch,
+    rate: float,
+    loss_name: str,
+    weight: float,
+) -> float:
+    """Take one step of the optimizer, and return the mean loss over the batch.
+
+    Args:
+        state: its model, optimizer and averaged weights are changed.
+        network: the model, as it is called: perhaps compiled and data-parallel.
+        batch: on the network's device.
+        rate: the learning rate.
+        loss_name: as for `training_loss`.
+        weight: of the loss; not 1 where processes have parts of a batch of unequal sizes.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    lightness, ab = network_input_and_target(batch)  # (B, 1, S, S), (B, 2, S, S)
+    with autocast(lightness.device):
+        output = network(lightness)  # logits (B, K, S/4, S/4)
+    loss = training_loss(state.model, output, batch.rgb, ab, loss_name)
+    state.optimizer.zero_grad()
+    (loss * weight).backward()
+    state.optimizer.step()
+    update_ema(state.ema, state.model, state.step)
+    return loss.item()
 
 
 def train(
-    args: argparse.Namespace,
-    data: Gathered,
-    model: Network,
-    saved: dict[str, Any],
-    team: Team,
+    options: TrainOptions,
+    data: TrainingSet,
+    state: TrainState,
+    group: ProcessGroup,
     interrupt: Interrupt,
-    saving: AbstractContextManager,
+    writer: Any,
 ) -> int:
-    """Train, epoch by epoch.
+    """Train until the schedule's end; return the exit code.
 
     Args:
-        args: the command line.
+        options: the command line's.
         data: the photographs.
-        model: the network to begin with; in a resumed run, the averaged one.
-        saved: the checkpoint of a resumed run.
-        team: the processes that train it together.
-        interrupt: asked after every step.
-        saving: held while last.pt is written; may be held twice.
-
-    Returns:
-        The exit code.
+        state: of a new run or a resumed one.
+        group: the processes that train together.
+        interrupt: is asked after every step.
+        writer: TensorBoard's SummaryWriter, or None.
     """
-    run, device, is_first = Path(args.output), team.device, team.rank == 0
-    if device.type == "cpu":
-        keep_freed_memory()
-
-    # The network, its averaged copy, the optimizer, and how far they are.
-    model = model.to(device).to(memory_format=torch.channels_last)
-    ema = copy.deepcopy(model).requires_grad_(False).eval()
-    network: Callable[[Tensor], Tensor] = model
-    if team.count > 1:
-        sync_batch_norm(model, device)
-        network = DistributedDataParallel(model)
-    if args.compile:
+    network: Callable[[Tensor], Tensor] = parallelize(state.model, group)
+    if options.compile:
         network = torch.compile(network)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    rates = {"lr": args.learning_rate, "weight_decay": args.weight_decay}
-    optimizer = torch.optim.Adam(parameters, **rates, fused=True)
-    state: dict[str, Any] = {"epoch": 0, "batch": 0, "step": 0, "images": 0, "seconds": 0.0}
-    # Since the last report: losses, and seconds that the steps took.
-    state |= {"losses": [], "busy": 0.0}
-    state |= {"log": [], "strip": [], "best_look": [], "photographs": data.fingerprint()}
-    if resumed := "state" in saved:
-        if saved["state"]["photographs"] != state["photographs"]:
-            hint = f"for other photographs begin a run with --start-from {run / BEST}"
-            print_error(f"{run}: was trained on other photographs than are there now", hint)
-            return 2
-        model.load_state_dict(saved["training"])
-        optimizer.load_state_dict(saved["optimizer"])
-        state |= {name: value for name, value in saved["state"].items() if name in state}
-
-    batch_size, photos = args.batch_size, len(data.train)
-    steps = len(Order(batch_size, args.seed, epoch=0, parts=team.count).starts(photos))
-    seconds = args.minutes * 60 if args.minutes else math.inf
-    schedule = Schedule(args.epochs or math.inf, steps, seconds)
-    first_step, begun = state["step"], time.monotonic() - state["seconds"]
-    saved_at = measured_at = time.monotonic()
-    estimated = 0.0  # seconds that a step takes, as was said last
-    writer = open_log(run / TENSORBOARD) if args.tensorboard and is_first else None
-
-    def save() -> None:
-        if is_first:
-            content = model_content(ema, half=False) | {"training": model.state_dict()}
-            content |= {"optimizer": optimizer.state_dict(), "state": state}
-            with saving:
-                save_last(run, content)
-
-    def save_best(row: dict[str, Any]) -> None:
-        about = {"options": shareable(args), "photographs": data.by_folder(), "scores": row}
-        save_checkpoint(run / BEST, model_content(ema, half=True) | {"about": about})
-
-    def stop(code: float) -> int:
-        save()
-        if is_first:
-            print_note(f"stopped in epoch {state['epoch'] + 1}, saved")
-            print_note(f"hint: python train.py --resume {run} goes on with it")
-        return int(code)
-
-    def share_done() -> float:
-        return schedule.done(state["step"], state["seconds"])
-
-    def crop_size() -> int:
-        final = args.final_size and schedule.is_final(state["step"], state["seconds"])
-        return args.final_size if final else args.size
-
-    def out_of_time() -> bool:
-        return state["seconds"] > schedule.seconds
-
-    if args.start_from and not resumed and is_first:
-        validation = validate(ema, data.validation, device, args.loss, lambda: False)
-        nothing = {"loss": None, "images_per_s": None, "learning_rate": None}
-        if validation:
-            report(run, state, nothing, validation, save_best, writer)
-    if not resumed:
-        save()
-    # Also if a run was stopped when its time was over, but not looked at yet.
-    while state["losses"] or (state["epoch"] < schedule.epochs and not out_of_time()):
-        size = crop_size()
-        order = Order(batch_size, args.seed, state["epoch"], state["batch"], team.rank, team.count)
-        workers = LOADER_PROCESSES if device.type == "cuda" else 0
-        loader = data.batches(size, args.aged, order, workers)
-        title = f"epoch {state['epoch'] + 1}" + (f"/{args.epochs}" if args.epochs else "")
-        bar = progress(loader, title, unit="batch", shown=is_first)
-        model.train()
-        step_begun = time.monotonic()
+    schedule = make_schedule(options, data, group)
+    estimate = DurationEstimate(schedule)
+    started = saved_at = time.monotonic()
+    started -= state.seconds
+    if not state.resumed:
+        begin(options, data, state, group, writer)
+    # Where there are losses, a run was stopped before the validation that they are reported with.
+    while state.losses or not schedule.is_over(state.epoch, state.seconds):
+        size = crop_size(options, schedule, state)
+        bar = batches_with_progress(options, data, state, group, size)
+        state.model.train()
+        step_started = time.monotonic()
         for batch in bar:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(args.learning_rate, share_done())
-
-            on_device = batch.to(device)
-            lightness, ab = pair(on_device)  # (B, 1, S, S), (B, 2, S, S)
-            with autocast(device):
-                output = network(lightness)  # logits (B, K, S/4, S/4)
-            loss = loss_of(model, output, on_device.rgb, ab, args.loss)
-            # The mean over all crops of the batch, in however many processes they are: of the
-            # processes' gradients the plain mean is taken.
-            crops = min(batch_size, photos - state["batch"] * batch_size)
-            optimizer.zero_grad()
-            (loss * (len(batch.rgb) * team.count / crops)).backward()
-            optimizer.step()
-            update_ema(ema, model, state["step"])
-
-            own_loss = loss.item()
-            (loss_sum,) = team.add_up(own_loss * len(batch.rgb))
+            crops = min(options.batch_size, len(data.train) - state.batch * options.batch_size)
+            weight = len(batch.rgb) * group.world_size / crops
+            rate = learning_rate(options.learning_rate, schedule.done(state.step, state.seconds))
+            moved = batch.to(group.device)
+            loss = train_step(state, network, moved, rate, options.loss, weight)
+            (loss_sum,) = group.all_reduce_sum(loss * len(batch.rgb))
             if not math.isfinite(loss_sum):
                 bar.close()
-                if not math.isfinite(own_loss):
-                    print_diverged(run, [data.names[number] for number in batch.numbers])
-                return 1
-            state["losses"].append(loss_sum / crops)
-            state["batch"] += 1
-            state["step"] += 1
-            state["images"] += crops
+                if not math.isfinite(loss):
+                    print_diverged(options.run, [data.train_paths[i] for i in batch.photo_index])
+                return DIVERGED
             now = time.monotonic()
-            state["busy"] += now - step_begun
-            step_begun = now
-            state["seconds"], code = team.largest(now - begun, interrupt.exit_code)
-            if state["step"] - first_step == MEASURED_FROM:
-                measured_at = now
-            if state["step"] - first_step == MEASURED_TO and is_first:
-                step_seconds = (now - measured_at) / (MEASURED_TO - MEASURED_FROM)
-                print_result(schedule.estimate(step_seconds))
-                estimated = step_seconds
-            left = (1 / share_done() - 1) * state["seconds"]
-            rate = len(state["losses"]) * batch_size / state["busy"]
-            bar.set_postfix_str(
-                f"loss {state['losses'][-1]:.3f}, {rate:.0f} images/s, {duration(left)} left"
-            )
-            if code and not out_of_time():
+            state.add_step(loss_sum / crops, crops, now - step_started)
+            step_started = now
+            state.seconds, code = group.all_reduce_max(now - started, interrupt.exit_code)
+            if (text := estimate.after_step(now)) and group.is_main:
+                print_result(text)
+            bar.set_postfix_str(describe_step(options, schedule, state))
+            out_of_time = schedule.is_out_of_time(state.seconds)
+            if out_of_time or code or crop_size(options, schedule, state) != size:
                 bar.close()
-                return stop(code)
-            if out_of_time() or crop_size() != size:
-                bar.close()
+                if code and not out_of_time:
+                    return stop(options, state, group, code)
                 break
-            if now - saved_at > 60 * args.save_minutes:
-                save()
+            if now - saved_at > 60 * options.save_minutes:
+                save(options, state, group)
                 saved_at = time.monotonic()
 
-        if state["batch"] < steps and not out_of_time():
-            continue  # the epoch goes on with larger crops
-
-        # The end of an epoch. If enough was learnt since the last time: how good is it now?
-        over = state["epoch"] + 1 == schedule.epochs or out_of_time()
-        if state["losses"] and (len(state["losses"]) >= REPORT_STEPS or over):
-            validation = None
-            if is_first:
-                asked = (ema, data.validation, device, args.loss)
-                validation = validate(*asked, lambda: interrupt.exit_code)
-            # What is no number here is none in the others either: they take the first one's word.
-            wrong = validation and not math.isfinite(validation.figures["ab_error"])
-            code, all_wrong = team.largest(interrupt.exit_code, bool(wrong))
-            if all_wrong:
-                print_diverged(run, [])
-                return 1
-            if code:
-                return stop(code)  # --resume begins with the look
-            state |= {"epoch": state["epoch"] + 1, "batch": 0}
-            if validation:
-                if isinstance(ema, Model_CNN):
-                    likelihoods = knows_likelihoods(validation.figures)
-                    ema.config = replace(ema.config, likelihoods=likelihoods)
-                figures = {
-                    "loss": round(sum(state["losses"]) / len(state["losses"]), 5),
-                    "images_per_s": round(len(state["losses"]) * batch_size / state["busy"], 1),
-                    "learning_rate": optimizer.param_groups[0]["lr"],
-                }
-                report(run, state, figures, validation, save_best, writer)
-                step_seconds = state["busy"] / len(state["losses"])
-                if estimated and not over and abs(step_seconds / estimated - 1) > MISJUDGED:
-                    print_result(f"measured anew: {schedule.estimate(step_seconds)}")
-                    estimated = step_seconds
-            state |= {"losses": [], "busy": 0.0}
-            save()
-            saved_at = time.monotonic()
-        else:
-            state |= {"epoch": state["epoch"] + 1, "batch": 0}
-    if writer:
-        writer.close()
-    if is_first and state["log"]:
-        describe_end(run, state["log"])
+        if state.batch < schedule.steps and not schedule.is_out_of_time(state.seconds):
+            continue  # the same epoch, with crops of --final-size
+        is_last = schedule.is_over(state.epoch + 1, state.seconds)
+        if not state.losses or (len(state.losses) < REPORT_STEPS and not is_last):
+            state.end_epoch()
+            continue
+        step_seconds = state.busy / len(state.losses)
+        if code := validate_and_report(options, data, state, group, interrupt, writer):
+            return code
+        saved_at = time.monotonic()
+        if group.is_main and not is_last and (text := estimate.correct(step_seconds)):
+            print_result(text)
+    if group.is_main and state.log:
+        print_end(options.run, state.log)
     return 0
 
 
-def gather_data(args: argparse.Namespace, team: Team) -> Gathered:
+def make_schedule(options: TrainOptions, data: TrainingSet, group: ProcessGroup) -> Schedule:
+    """Return how long the run is."""
+    epoch = EpochConfig(options.batch_size, options.seed, epoch=0, world_size=group.world_size)
+    steps = len(epoch.batch_starts(len(data.train)))
+    seconds = options.minutes * 60 if options.minutes else math.inf
+    return Schedule(options.epochs or math.inf, steps, seconds)
+
+
+def crop_size(options: TrainOptions, schedule: Schedule, state: TrainState) -> int:
+    """Return the side of the next crops, in pixels."""
+    is_final = options.final_size and schedule.is_final_part(state.step, state.seconds)
+    return options.final_size if options.final_size and is_final else options.size
+
+
+def batches_with_progress(
+    options: TrainOptions, data: TrainingSet, state: TrainState, group: ProcessGroup, size: int
+) -> Any:
+    """Return the batches that are left of the epoch, as a progress bar (tqdm)."""
+    epoch = EpochConfig(
+        options.batch_size, options.seed, state.epoch, state.batch, group.rank, group.world_size
+    )
+    workers = LOADER_PROCESSES if group.device.type == "cuda" else 0
+    loader = data.batches(size, options.aged, epoch, workers)
+    title = f"epoch {state.epoch + 1}" + (f"/{options.epochs}" if options.epochs else "")
+    return progress(loader, title, unit="batch", shown=group.is_main)
+
+
+def describe_step(options: TrainOptions, schedule: Schedule, state: TrainState) -> str:
+    """Return the last loss, the speed and the time left, in words."""
+    rate = len(state.losses) * options.batch_size / state.busy
+    left = (1 / schedule.done(state.step, state.seconds) - 1) * state.seconds
+    return f"loss {state.losses[-1]:.3f}, {rate:.0f} images/s, {format_duration(left)} left"
+
+
+def save(options: TrainOptions, state: TrainState, group: ProcessGroup) -> None:
+    """Write last.pt."""
+    if group.is_main:
+        with SAVING:
+            save_last(options.run, state.state_dict())
+
+
+def stop(options: TrainOptions, state: TrainState, group: ProcessGroup, code: float) -> int:
+    """Save what --resume goes on from; return the exit code."""
+    save(options, state, group)
+    if group.is_main:
+        print_note(f"stopped in epoch {state.epoch + 1}, saved")
+        print_note(f"hint: python train.py --resume {options.run} goes on with it")
+    return int(code)
+
+
+def validate_and_report(
+    options: TrainOptions,
+    data: TrainingSet,
+    state: TrainState,
+    group: ProcessGroup,
+    interrupt: Interrupt,
+    writer: Any,
+) -> int:
+    """End an epoch with a validation, its report and a save; arguments as for `train`.
+
+    Returns:
+        0, or the exit code of a run that ends here.
+    """
+    validation = None
+    if group.is_main:
+        asked = (state.ema, data.validation, group.device, options.loss)
+        validation = validate(*asked, lambda: interrupt.exit_code)
+    # The other processes take the main one's word for it.
+    diverged = validation is not None and not math.isfinite(validation.figures["ab_error"])
+    code, any_diverged = group.all_reduce_max(interrupt.exit_code, diverged)
+    if any_diverged:
+        print_diverged(options.run, [])
+        return DIVERGED
+    if code:
+        return stop(options, state, group, code)  # --resume begins with the validation
+    state.end_epoch()
+    if validation:
+        if isinstance(state.ema, Model_CNN):
+            likelihoods = likelihoods_beat_shares(validation.figures)
+            state.ema.config = replace(state.ema.config, likelihoods=likelihoods)
+        figures = {
+            "loss": round(sum(state.losses) / len(state.losses), 5),
+            "images_per_s": round(len(state.losses) * options.batch_size / state.busy, 1),
+            "learning_rate": state.optimizer.param_groups[0]["lr"],
+        }
+        report(options, data, state, figures, validation, writer)
+    state.losses, state.busy = [], 0.0
+    save(options, state, group)
+    return 0
+
+
+def report(
+    options: TrainOptions,
+    data: TrainingSet,
+    state: TrainState,
+    figures: dict[str, Any],
+    validation: Validation,
+    writer: Any,
+) -> None:
+    """Write best.pt if the network is the best so far, the log and the pictures.
+
+    Args:
+        options: the command line's.
+        data: the photographs.
+        state: the run's.
+        figures: of the training since the last validation.
+        validation: of now.
+        writer: TensorBoard's SummaryWriter, or None.
+    """
+    if add_to_log(state, figures, validation):
+        scores = {"photographs": data.count_by_folder(), "scores": state.log[-1]}
+        about = {"options": options.without_paths()} | scores
+        save_checkpoint(options.run / BEST, model_content(state.ema, half=True) | {"about": about})
+    write_report(options.run, state, validation, writer)
+
+
+def begin(
+    options: TrainOptions, data: TrainingSet, state: TrainState, group: ProcessGroup, writer: Any
+) -> None:
+    """Save a new run, and report how good the checkpoint is that it starts from."""
+    if options.start_from and group.is_main:
+        asked = (state.ema, data.validation, group.device, options.loss)
+        if validation := validate(*asked, lambda: False):
+            unknown = {"loss": None, "images_per_s": None, "learning_rate": None}
+            report(options, data, state, unknown, validation, writer)
+    save(options, state, group)
+
+
+def read_data(options: TrainOptions, group: ProcessGroup) -> TrainingSet:
     """Read the photographs; the first process of each machine fills the cache for the others."""
-    validation = Path(args.validation) if args.validation else None
-    largest = max(args.size, args.final_size or 0)
-    side = max(VALIDATION_SIDE, round(CROP_ROOM * largest))
-    cache = Path(args.cache) if args.cache else None
-    with team.ahead(), output_only_if(team.rank == 0):
-        return gather([Path(folder) for folder in args.photos], validation, side, cache)
+    validation = Path(options.validation) if options.validation else None
+    side = max(options.size, options.final_size or 0)
+    side = max(VALIDATION_SIDE, round(CROP_MARGIN * side))
+    cache = Path(options.cache) if options.cache else None
+    folders = [Path(folder) for folder in options.photos]
+    with group.local_main_process_first(), output_only_if(group.is_main):
+        return read_training_set(folders, validation, side, cache)
 
 
-def describe_data(args: argparse.Namespace, data: Gathered) -> None:
-    """Say what is trained on, and what is not."""
+def print_data(options: TrainOptions, data: TrainingSet) -> None:
+    """Print how many photographs are trained on, held out, and left out."""
     left_out = ", ".join(f"{n} {why}" for why, n in sorted(data.rejected.items())) or "none"
     counts = f"{len(data.train)} photographs to train on, {len(data.validation)} held out"
-    reused = f"; {data.reused} were in {args.cache} already" if args.cache else ""
+    reused = f"; {data.reused} were in {options.cache} already" if options.cache else ""
     print_result(f"{counts}; left out: {left_out}{reused}")
 
 
-def run_in_team(args: argparse.Namespace, team: Team) -> int:
-    """Train as one of the processes that do so together; return the exit code."""
-    run = Path(args.output)
+def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
+    """Prepare and train, as one of the group's processes; return the exit code."""
+    run = options.run
     try:
-        with team.ahead(), output_only_if(team.rank == 0):
-            model, saved = build_network(args)
-        data = gather_data(args, team)
+        with group.local_main_process_first(), output_only_if(group.is_main):
+            model, saved = build_network(options)
+        data = read_data(options, group)
     except (CheckpointError, WeightsError, ShardsError) as error:
         print_error(error)
         return 2
     except OSError as error:  # a rejected.txt that may not be read
         print_error(f"{error.filename}: {error.strerror}")
         return 1
-    if team.rank == 0:
-        describe_data(args, data)
-    least = max(2, team.count)
+    if group.is_main:
+        print_data(options, data)
+    least = max(2, group.world_size)
     if len(data.train) < least or not len(data.validation):
         print_error(f"too few photographs: it takes {least} to train on and 1 to validate on")
         return 1
-    settings = {"options": vars(args), "photographs": len(data.train), "torch": torch.__version__}
-    saving = RLock()
-
-    def give_up() -> None:
-        with saving:  # what is being saved is saved first
-            discard_part_files()
-        what = f"python train.py --resume {run} goes on from what was last saved"
-        print_note(f"stopped within a step; {what}")
-
     try:
-        if isinstance(model, Model_CNN) and not saved:  # else it knows them
-            model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
-        if team.rank == 0:
-            remove_leftovers([run])  # of saves that a kill has cut short
-            write_settings(run, settings)
-        with Interrupt(PATIENCE, give_up) as interrupt:
-            return train(args, data, model, saved, team, interrupt, saving)
+        return start(options, data, model, saved, group)
     except ShardsError as error:
         print_error(error)
         return 1
@@ -335,23 +341,72 @@ def run_in_team(args: argparse.Namespace, team: Team) -> int:
         return 1
 
 
+def start(
+    options: TrainOptions,
+    data: TrainingSet,
+    model: Network,
+    saved: dict[str, Any],
+    group: ProcessGroup,
+) -> int:
+    """Make the run's state and folder, and train; return the exit code.
+
+    Args:
+        options: the command line's.
+        data: the photographs.
+        model: the network to begin with; of a resumed run, the averaged one.
+        saved: the checkpoint that it was built from, if any.
+        group: the processes that train together.
+    """
+    run = options.run
+    if group.device.type == "cpu":
+        keep_freed_memory()
+    if isinstance(model, Model_CNN) and not saved:  # else it has them
+        model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
+    rates = (options.learning_rate, options.weight_decay)
+    state = new_state(model, group.device, *rates, data.fingerprint())
+    if "state" in saved:
+        if saved["state"]["photographs"] != state.photographs:
+            hint = f"for other photographs begin a run with --start-from {run / BEST}"
+            print_error(f"{run}: was trained on other photographs than are there now", hint)
+            return 2
+        state.load_state_dict(saved)
+    if group.is_main:
+        remove_leftovers([run])  # of saves that a kill has cut short
+        counts = {"photographs": len(data.train), "torch": torch.__version__}
+        write_settings(run, {"options": asdict(options)} | counts)
+
+    def give_up() -> None:
+        with SAVING:  # what is being saved is saved first
+            discard_part_files()
+        what = f"python train.py --resume {run} goes on from what was last saved"
+        print_note(f"stopped within a step; {what}")
+
+    log = options.tensorboard and group.is_main
+    writer = open_writer(run / TENSORBOARD) if log else None
+    with Interrupt(PATIENCE, give_up) as interrupt:
+        code = train(options, data, state, group, interrupt, writer)
+    if writer:
+        writer.close()
+    return code
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    args = parse_args(argv)
-    run = Path(args.output)
-    for folder in [*args.photos, *([args.validation] if args.validation else [])]:
+    options = parse_args(argv)
+    run = options.run
+    for folder in [*options.photos, *([options.validation] if options.validation else [])]:
         if not Path(folder).is_dir():
             print_error(f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS")
             return 2
-    if not args.resume and holds_run(run):
+    if not options.resume and holds_run(run):
         hint = f"--resume {run} goes on with it, -o DIR begins another"
         print_error(f"{run}: holds a run already; nothing was overwritten", hint)
         return 2
-    if args.tensorboard and (problem := why_no_log()):
+    if options.tensorboard and (problem := why_unavailable()):
         print_error(f"--tensorboard: {problem}", "pip install tensorboard")
         return 2
-    with team_of(pick_device(args.device)) as team:
-        return run_in_team(args, team)
+    with join_process_group(pick_device(options.device)) as group:
+        return run_in_group(options, group)
 
 
 if __name__ == "__main__":

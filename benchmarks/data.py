@@ -32,24 +32,25 @@ import data_transformer  # noqa: E402
 import train  # noqa: E402
 from colourizer.curation.duplicates import find_duplicates  # noqa: E402
 from colourizer.curation.screening import reason_to_reject  # noqa: E402
-from colourizer.network.device import autocast, pick_device  # noqa: E402
+from colourizer.network.device import pick_device  # noqa: E402
 from colourizer.photos.errors import PhotoError  # noqa: E402
 from colourizer.photos.files import evenly_spaced, find_photos  # noqa: E402
 from colourizer.runtime.process import count_cores, keep_freed_memory  # noqa: E402
-from colourizer.training.crops import (  # noqa: E402
-    Batches,
-    CropBatch,
-    CropBatches,
-    Crops,
-    Order,
-    as_it_is,
-    make_batch,
-    pair,
+from colourizer.training.batches import (  # noqa: E402
+    CropDataset,
+    CropSampler,
+    EpochConfig,
+    ThreadedLoader,
+    identity_collate,
 )
-from colourizer.training.data import VALIDATION_SIDE, Gathered, gather  # noqa: E402
-from colourizer.training.losses import loss_of  # noqa: E402
-from colourizer.training.photo_cache import Decoded, PhotoCache  # noqa: E402
-from data_transformer import ENOUGH, JPEG_QUALITY  # noqa: E402
+from colourizer.training.crops import (  # noqa: E402
+    CropBatch,
+    make_batch,
+)
+from colourizer.training.data import VALIDATION_SIDE, TrainingSet, read_training_set  # noqa: E402
+from colourizer.training.photo_cache import DecodedPhoto, PhotoCache  # noqa: E402
+from colourizer.training.state import build_network, new_state  # noqa: E402
+from data_transformer import JPEG_QUALITY, OVERSAMPLING  # noqa: E402
 
 GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
@@ -88,14 +89,14 @@ def make_photos(folder: Path, count: int, size: tuple[int, int], different: int)
 
 
 def rate_of(do: Callable[[], int]) -> float:
-    """Say how many a second something does; it returns how many it did."""
+    """Return how many a second a function does; it returns how many it did."""
     begun = time.perf_counter()
     done = do()
     return done / (time.perf_counter() - begun)
 
 
 def run_transformer(source: Path, out: Path, options: tuple[str, ...]) -> int:
-    """Run data_transformer.py in this process, so that its start-up does not count."""
+    """Run data_transformer.py in this process, without start-up; return how many photographs."""
     with redirect_stderr(io.StringIO()) as said:
         code = data_transformer.main([str(source), str(out), *options])
     if code:
@@ -116,7 +117,7 @@ def codec_limit(source: Path, out: Path, results: int) -> int:
 
     def rewrite(path: Path) -> None:
         with Image.open(path) as image:
-            image.draft(None, (ENOUGH * SIDE, ENOUGH * SIDE))
+            image.draft(None, (OVERSAMPLING * SIDE, OVERSAMPLING * SIDE))
             image.load()
             for n in range(results):
                 small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -146,18 +147,18 @@ def measure_transformer(folder: Path, rounds: int) -> None:
         print(f"{name:21}  {ours:8.1f}  {limit:34.1f}  {ratio:5.2f}  {results:13}")
 
 
-def measure_reading(folder: Path, rounds: int) -> Gathered:
-    """Print how fast photographs are read the first and the second time; return them."""
+def measure_reading(folder: Path, rounds: int) -> TrainingSet:
+    """Print how fast photographs are read, decoded and from the cache; return them."""
     make_photos(folder / "album", READ, MIDDLE, different=READ)
-    side = round(train.CROP_ROOM * SIDE)
+    side = round(train.CROP_MARGIN * SIDE)
     rows = []
     for _ in range(rounds):
         shutil.rmtree(folder / "cache", ignore_errors=True)
         begun = time.perf_counter()
-        gather([folder / "album"], None, side, folder / "cache")
+        read_training_set([folder / "album"], None, side, folder / "cache")
         first = READ / (time.perf_counter() - begun)
         begun = time.perf_counter()
-        data = gather([folder / "album"], None, side, folder / "cache")
+        data = read_training_set([folder / "album"], None, side, folder / "cache")
         second = READ / (time.perf_counter() - begun)
         if data.reused != READ:
             raise SystemExit(f"only {data.reused} of {READ} photographs came from the cache")
@@ -168,68 +169,54 @@ def measure_reading(folder: Path, rounds: int) -> Gathered:
     return data
 
 
-def in_batches(data: Gathered) -> Batches:
-    """Put CROPS crops into batches, as many epochs as that takes."""
+def in_batches(data: TrainingSet) -> CropSampler:
+    """Return the batches of CROPS crops, of as many epochs as that takes."""
     size = train.parse_args([]).batch_size
-    batches = Batches(len(data.train), Order(size, 0, 0))
+    batches = CropSampler(len(data.train), EpochConfig(size, 0, 0))
     for epoch in range(1, CROPS // len(data.train)):
-        batches.batches += Batches(len(data.train), Order(size, 0, epoch)).batches
+        batches.batches += CropSampler(len(data.train), EpochConfig(size, 0, epoch)).batches
     return batches
 
 
-def read_bare(data: Gathered) -> int:
-    """Copy photographs out of the cache."""
+def read_bare(data: TrainingSet) -> int:
+    """Copy CROPS photographs out of the cache; return how many."""
     for n in range(CROPS):
         data.train[n % len(data.train)].clone()
     return CROPS
 
 
-def load(data: Gathered, processes: int) -> int:
-    """Cut crops as train.py does: on a CPU in threads, beside a GPU in other processes."""
-    crops, batches = Crops(data.train, SIDE, aged=0), in_batches(data)
-    loader: Iterable[CropBatch] = CropBatches(crops, batches)
+def load(data: TrainingSet, processes: int) -> int:
+    """Load crops as train.py does, in threads or in worker processes; return how many."""
+    crops, batches = CropDataset(data.train, SIDE, aged=0), in_batches(data)
+    loader: Iterable[CropBatch] = ThreadedLoader(crops, batches)
     if processes:
         loader = DataLoader(
-            crops, batch_sampler=batches, num_workers=processes, collate_fn=as_it_is
+            crops, batch_sampler=batches, num_workers=processes, collate_fn=identity_collate
         )
     return sum(len(batch.rgb) for batch in loader)
 
 
 def train_steps() -> Callable[[], int]:
-    """Make what takes STEPS steps as train.py does by default, on random images."""
-    args = train.parse_args([])
-    device = pick_device(args.device)
-    model, _ = train.build_network(args)
-    model = model.to(device).to(memory_format=torch.channels_last).train()
-    ema, _ = train.build_network(args)
-    ema = ema.to(device).requires_grad_(False)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, fused=True)
-    photos = list(torch.randint(256, (args.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
+    """Return a function that takes STEPS steps of train.py's defaults on random images."""
+    options = train.parse_args([])
+    device = pick_device(options.device)
+    rates = (options.learning_rate, options.weight_decay)
+    state = new_state(build_network(options)[0], device, *rates, photographs="")
+    state.model.train()
+    photos = list(torch.randint(256, (options.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
     batch = make_batch(photos, range(len(photos)), SIDE, 0, range(len(photos)))
 
-    def step(number: int) -> None:
-        on_device = batch.to(device)
-        lightness, ab = pair(on_device)
-        with autocast(device):
-            output = model(lightness)
-        loss = loss_of(model, output, on_device.rgb, ab, args.loss)
-        loss.item()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        train.update_ema(ema, model, number)
+    def steps(count: int = STEPS) -> int:
+        for _ in range(count):
+            moved = batch.to(device)
+            train.train_step(state, state.model, moved, rates[0], options.loss, weight=1)
+        return count * options.batch_size
 
-    def steps() -> int:
-        for number in range(STEPS):
-            step(number)
-        return STEPS * args.batch_size
-
-    step(0)  # warm
+    steps(1)  # warm
     return steps
 
 
-def measure_loader(data: Gathered, rounds: int) -> None:
+def measure_loader(data: TrainingSet, rounds: int) -> None:
     """Print how many images a second the loader brings, and how many the network takes."""
     cores, steps = count_cores(), train_steps()
     threads = torch.get_num_threads()
@@ -253,8 +240,8 @@ def measure_loader(data: Gathered, rounds: int) -> None:
         print(f"{name:25}  {statistics.median(of_rounds):8.0f}  {ratio:16.1f}")
 
 
-def read_photos(paths: list[Path]) -> Iterator[tuple[Path, Decoded]]:
-    """Read photographs as `gather` does; those that cannot be read are passed over."""
+def read_photos(paths: list[Path]) -> Iterator[tuple[Path, DecodedPhoto]]:
+    """Yield photographs as the cache decodes them; those that cannot be read are left out."""
     for path, photo in PhotoCache(None, VALIDATION_SIDE).read_all(paths):
         if not isinstance(photo, PhotoError):
             yield path, photo
@@ -325,7 +312,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run all, print tables."""
+    """Run the command."""
     args = parse_args()
     keep_freed_memory()  # as train.py does
     with tempfile.TemporaryDirectory() as name:

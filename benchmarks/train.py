@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -31,9 +32,18 @@ import train  # noqa: E402
 from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.files import find_photos  # noqa: E402
 from colourizer.runtime.process import keep_freed_memory  # noqa: E402
-from colourizer.training.losses import loss_of  # noqa: E402
-from colourizer.training.options import BEST_RECIPE, FINE_TUNE, RECIPES, SCRATCH  # noqa: E402
+from colourizer.training import report  # noqa: E402
+from colourizer.training.losses import training_loss  # noqa: E402
+from colourizer.training.options import (  # noqa: E402
+    BEST_RECIPE,
+    FINE_TUNE,
+    RECIPES,
+    SCRATCH,
+    TrainOptions,
+    parse_args,
+)
 from colourizer.training.run_folder import read_log  # noqa: E402
+from colourizer.training.state import build_network, update_ema  # noqa: E402
 
 PHOTOS, SIDE, GRAIN = 300, 400, 4.0  # photographs; pixels of their shorter side; grey levels
 WARM_STEPS = 2
@@ -41,7 +51,7 @@ NEEDS_PACKAGE = "init_encoder"  # ImageNet weights change nothing about the time
 
 
 def recipes() -> dict[str, list[str]]:
-    """List what is measured: a name, and options of train.py."""
+    """Return what is measured: names, and train.py's options."""
     best = {name: value for name, value in RECIPES[BEST_RECIPE].items() if name != NEEDS_PACKAGE}
     final = best.pop("final_size")
     as_options = [f"--{name.replace('_', '-')}={value}" for name, value in best.items()]
@@ -67,17 +77,17 @@ def make_photos(folder: Path) -> None:
         Image.fromarray(pixels).save(folder / f"photo{n:03}.jpg", quality=90)
 
 
-def bare_steps(args: argparse.Namespace) -> Callable[[int], float]:
-    """Make what takes so many steps on random tensors, and says how many images a second."""
-    device = pick_device(args.device)
-    networks = [train.build_network(args)[0].to(device) for _ in range(2)]
+def bare_steps(options: TrainOptions) -> Callable[[int], float]:
+    """Return a function that takes a number of steps on random tensors, and returns images/s."""
+    device = pick_device(options.device)
+    networks = [build_network(options)[0].to(device) for _ in range(2)]
     model, ema = (network.to(memory_format=torch.channels_last) for network in networks)
     ema.requires_grad_(False)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=args.learning_rate, fused=True)
-    shape = (args.batch_size, 1, args.size, args.size)
+    optimizer = torch.optim.Adam(parameters, lr=options.learning_rate, fused=True)
+    shape = (options.batch_size, 1, options.size, options.size)
     lightness = (torch.rand(shape) * 100).to(device, memory_format=torch.channels_last)
-    ab = (torch.randn(args.batch_size, 2, args.size, args.size) * 20).to(device)
+    ab = (torch.randn(options.batch_size, 2, options.size, options.size) * 20).to(device)
     rgb = torch.empty(0, device=device)  # only the original's network looks at it
 
     def steps(count: int) -> float:
@@ -86,19 +96,19 @@ def bare_steps(args: argparse.Namespace) -> Callable[[int], float]:
         for number in range(count):
             with autocast(device):
                 output = model(lightness)
-            loss = loss_of(model, output, rgb, ab, args.loss)
+            loss = training_loss(model, output, rgb, ab, options.loss)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            train.update_ema(ema, model, number)
+            update_ema(ema, model, number)
             loss.item()
-        return count * args.batch_size / (time.perf_counter() - begun)
+        return count * options.batch_size / (time.perf_counter() - begun)
 
     return steps
 
 
-class Waiting:
-    """Stands for the progress bar, and sums up how long the loop waits for batches."""
+class WaitMeter:
+    """Stand-in for the progress bar that adds up how long the loop waits for batches."""
 
     seconds = 0.0
 
@@ -106,45 +116,45 @@ class Waiting:
         self.batches = batches
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the batches."""
+        """Yield the batches."""
         remaining = iter(self.batches)
         while True:
             begun = time.perf_counter()
             batch = next(remaining, None)
-            Waiting.seconds += time.perf_counter() - begun
+            WaitMeter.seconds += time.perf_counter() - begun
             if batch is None:
                 return
             yield batch
 
     def set_postfix_str(self, _: str) -> None:
-        """Show nothing."""
+        """Ignore the bar's text."""
 
     def close(self) -> None:
-        """Do nothing."""
+        """Ignore the bar's end."""
 
 
 def measure(name: str, options: list[str], folder: Path, rounds: int, steps: int) -> None:
-    """Print a row."""
-    args = train.parse_args([str(folder / "photos"), *options])
-    if pick_device(args.device).type == "cpu":
+    """Measure a recipe, and print its row."""
+    asked = parse_args([str(folder / "photos"), *options])
+    if pick_device(asked.device).type == "cpu":
         keep_freed_memory()
-    bare = bare_steps(args)
+    bare = bare_steps(asked)
     bare(WARM_STEPS)
-    train.progress, train.REPORT_STEPS = Waiting, steps
-    train.draw_progress = lambda *_: None  # it is no part of the loop
+    patch.multiple(train, progress=WaitMeter, REPORT_STEPS=steps).start()
+    patch.object(report, "draw_progress").start()  # it is no part of the loop
     limits, rates, waited = [], [], []
     for number in range(rounds):
-        run = folder / f"{name.split()[0]}-{args.size}-{number}"
+        run = folder / f"{name.split()[0]}-{asked.size}-{number}"
         # Two reports: the first has the steps in which memory is found, the second is measured.
-        seconds = 3.0 * steps * args.batch_size / bare(WARM_STEPS)
+        seconds = 3.0 * steps * asked.batch_size / bare(WARM_STEPS)
         limits.append(bare(steps))
-        Waiting.seconds = 0.0
+        WaitMeter.seconds = 0.0
         more = ["-o", str(run), "--cache", str(folder / "cache"), f"--minutes={seconds / 60}"]
         with redirect_stdout(io.StringIO()):
             train.main([str(folder / "photos"), *options, *more])
         rows = [row for row in read_log(run) if row["epoch"] > 0]
         rates.append(rows[1]["images_per_s"])
-        waited.append(Waiting.seconds / rows[-1]["seconds"])
+        waited.append(WaitMeter.seconds / rows[-1]["seconds"])
         limits[-1] = (limits[-1] + bare(steps)) / 2
     ratio = statistics.median(rate / limit for rate, limit in zip(rates, limits, strict=True))
     if torch.cuda.is_available():
@@ -153,21 +163,21 @@ def measure(name: str, options: list[str], folder: Path, rounds: int, steps: int
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     loop, limit, waits = (statistics.median(values) for values in (rates, limits, waited))
     print(
-        f"{name:20} {args.size:4}  {loop:13.1f}  {limit:13.1f}  {ratio:5.2f}  {waits:12.1%}  "
+        f"{name:20} {asked.size:4}  {loop:13.1f}  {limit:13.1f}  {ratio:5.2f}  {waits:12.1%}  "
         f"{memory / 1e9:7.2f} GB",
         flush=True,
     )
 
 
 def main() -> None:
-    """Run all, print a table."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--rounds", type=int, default=3, metavar="N", help="the median of N runs (default: 3)")
     add("--steps", type=int, default=10, metavar="N",
         help="steps in each run, at least an epoch (default: 10)")  # fmt: skip
     args = parser.parse_args()
-    print(f"training on {pick_device('auto').type}, batches of {train.parse_args([]).batch_size}")
+    print(f"training on {pick_device('auto').type}, batches of {parse_args([]).batch_size}")
     print(f"{'recipe':20} size  loop, images/s  bare, images/s  ratio  waits for data  peak memory")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

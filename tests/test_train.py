@@ -17,14 +17,15 @@ from support.scenes import ROOT, scene, stops_after
 
 import train
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.preprocess import network_input
 from colourizer.network import checkpoint
-from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
+from colourizer.network.checkpoint import build_model, load_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.device import autocast
 from colourizer.runtime import atomic_file
-from colourizer.training.crops import CropBatch, make_batch, pair
-from colourizer.training.data import gather
-from colourizer.training.losses import loss_of
+from colourizer.training.crops import CropBatch, make_batch, network_input_and_target
+from colourizer.training.data import read_training_set
+from colourizer.training.losses import training_loss
 from Model_CNN import Model_CNN
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--no-cache"]
@@ -49,13 +50,6 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_the_defaults_are_the_users():
-    args = train.parse_args([])
-    assert (args.loss, args.batch_size, args.size, args.weight_decay) == ("l1", 30, 256, 0)
-    assert args.photos == ["data/transformed"]
-    assert (args.cache, train.parse_args(["--no-cache"]).cache) == ("data/cache", None)
 
 
 def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys, monkeypatch):
@@ -163,7 +157,7 @@ def test_a_step_that_takes_too_long_is_given_up(album, tmp_path):
     run = tmp_path / "run"
     program = (
         "import sys, time, train; train.PATIENCE = 0.5; "
-        "train.pair = lambda _: (print('begun', flush=True), time.sleep(60)); "
+        "train.network_input_and_target = lambda _: (print('begun', flush=True), time.sleep(60)); "
         "sys.exit(train.main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
@@ -261,7 +255,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
         return next(losses) * sum(p.square().sum() for p in model.parameters())
 
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
-    monkeypatch.setattr(train, "loss_of", loss)
+    monkeypatch.setattr(train, "training_loss", loss)
     assert run_train(album, "-o", tmp_path / "run", "--epochs", 5, *CLASSIC) == 1
     said = capsys.readouterr().err
     assert "the loss is no number any more" in said
@@ -285,16 +279,6 @@ def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
     assert [row["epoch"] for row in log] == [25, 30]  # two steps each: 50, and the last
 
 
-def test_a_recipe_stands_for_options_and_what_is_said_besides_comes_first():
-    best = train.parse_args(["--recipe", "best"])
-    assert (best.loss, best.encoder, best.batch_size) == ("bins", "lite1", 30)
-    assert train.parse_args(["--recipe", "best", "--loss", "l1"]).loss == "l1"
-    mine = train.parse_args(["--recipe", "fine-tune", "--minutes", "3"])
-    assert (Path(mine.start_from), mine.minutes) == (BUNDLED, 3)
-    further = train.parse_args(["--recipe", "best", "--start-from", "a.pt"])
-    assert further.start_from == "a.pt"
-
-
 def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
     sides = []
 
@@ -302,7 +286,7 @@ def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, mo
         sides.append(rgb.shape[-1])
         return sum(p.square().sum() for p in model.parameters())
 
-    monkeypatch.setattr(train, "loss_of", loss)
+    monkeypatch.setattr(train, "training_loss", loss)
     run_train(album, "-o", tmp_path / "run", "--epochs", 5, "--final-size", 48, *CLASSIC)
     assert sides == [32] * 5 + [48] * 5  # two steps an epoch: from the middle of one
 
@@ -355,14 +339,14 @@ def test_a_checkpoint_knows_how_common_the_colours_of_its_photographs_were(album
 def test_only_a_network_whose_bins_are_likelihoods_is_read_as_that(
     album, tmp_path, monkeypatch, likely
 ):
-    monkeypatch.setattr(train, "knows_likelihoods", lambda _: likely)
+    monkeypatch.setattr(train, "likelihoods_beat_shares", lambda _: likely)
     run_train(album, "-o", tmp_path / "run", "--epochs", 1, *SMALL)
     colourizer = Colourizer.load(tmp_path / "run" / "best.pt", "cpu", vividness=1)
-    assert colourizer.knows_likelihoods == likely
+    assert colourizer.has_likelihoods == likely
     lightness = torch.rand(1, 64, 64) * 100
-    (ab,), _ = colourizer.predict(lightness, variants=1)
+    ab = colourizer.predict([lightness])[0].ab(1)
     with torch.inference_mode(), autocast(colourizer.device):
-        mean = colourizer.model.predict_ab(colourizer.look(lightness))
+        mean = colourizer.model.predict_ab(network_input(lightness))
     assert torch.equal(ab, mean) == (not likely)
 
 
@@ -372,13 +356,15 @@ def test_a_batch_is_learnt(album, tmp_path, monkeypatch):
     losses = []
 
     def loss(*args):
-        losses.append(loss_of(*args))
+        losses.append(training_loss(*args))
         return losses[-1]
 
-    photos = list(gather([album], album / "sub", 40).train)[:8]
+    photos = list(read_training_set([album], album / "sub", 40).train)[:8]
     first = make_batch(photos, range(8), 32, 0, range(8))
-    monkeypatch.setattr(train, "loss_of", loss)
-    monkeypatch.setattr(train, "pair", lambda _: pair(first))
+    monkeypatch.setattr(train, "training_loss", loss)
+    monkeypatch.setattr(
+        train, "network_input_and_target", lambda _: network_input_and_target(first)
+    )
     options = ["--batch-size", 10, "--epochs", 80, "--validation", album / "sub"]
     monkeypatch.setattr(CropBatch, "to", lambda *_: first)
     run_train(album, "-o", tmp_path / "run", *SMALL, *options, "--learning-rate", 3e-3)
@@ -512,17 +498,6 @@ def test_a_compiled_network_is_the_same_network(album, tmp_path, monkeypatch):
     for name, more in (("plain", []), ("compiled", ["--compile"])):
         run_train(album, "-o", tmp_path / name, "--epochs", 1, *more, *CLASSIC)
     assert same(*(weights(tmp_path / name / "last.pt") for name in ("plain", "compiled")))
-
-
-def test_one_line_fine_tunes_the_bundled_checkpoint():
-    args = train.parse_args(["my_photos"])
-    assert (Path(args.start_from), args.minutes, args.epochs) == (BUNDLED, 10, None)
-    assert (args.loss, args.batch_size, args.size) == ("l1", 30, 256)
-    assert train.parse_args(["my_photos", "--epochs", "3"]).minutes is None
-    for new in (["--recipe", "scratch"], ["--model", "classic"], ["--encoder", "lite2"]):
-        args = train.parse_args(["my_photos", *new])
-        assert (args.start_from, args.minutes, args.epochs) == (None, None, 90)
-    assert train.parse_args(["x", "--start-from", "a.pt"]).start_from == "a.pt"
 
 
 def test_a_new_length_of_a_resumed_run_comes_instead_of_the_old_one(album, tmp_path):

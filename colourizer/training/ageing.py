@@ -1,7 +1,7 @@
-"""Make the grey version of a photograph look old: film, print, lens, grain and JPEG.
+"""Augmentation: make the grey input look old, by film, fading, vignette, blur, grain and JPEG.
 
-The network has to find the colours of photographs that were taken on film, faded in an album and
-were scanned. Only what it sees is made old, never what it should answer, nor what is written.
+The network has to colourize photographs that were taken on film, faded in an album and were
+scanned. Only its input is aged, never the target, nor what is written.
 """
 
 from collections.abc import Callable
@@ -16,30 +16,30 @@ from torch import Tensor
 
 from colourizer.colour.space import linear_to_srgb, srgb_to_linear
 
-# How much film sees of linear red, green and blue.
-PANCHROMATIC = (0.21, 0.72, 0.07)  # as the eye: Rec. 709; each times e^N(0, FILM_SPREAD^2)
+# Spectral sensitivity of films: weights of linear red, green and blue.
+PANCHROMATIC = (0.21, 0.72, 0.07)  # as the eye: Rec. 709
 ORTHOCHROMATIC = (0.02, 0.50, 0.48)  # before 1930 or so: no red
 BLUE_SENSITIVE = (0.00, 0.10, 0.90)  # before 1880 or so
-FILM_SPREAD = 0.5
-MOST_FADING = 0.3  # of the range between black and white, lost at either end
-MOST_VIGNETTE = 0.6  # of the light, lost in the corners
-MOST_BLUR = 1.6  # pixels, sigma
+FILM_SPREAD = 0.5  # standard deviation of the weights' logarithms
+MAX_FADING = 0.3  # of the range between black and white, lost at either end
+MAX_VIGNETTE = 0.6  # of the light, lost in the corners
+MAX_BLUR = 1.6  # pixels, sigma
 GRAIN = 0.02  # of the range between black and white: mean of the standard deviations
 WORST_JPEG, BEST_JPEG = 20, 95  # libjpeg's quality
 
 
 @cache
 def _tables() -> tuple[Tensor, Tensor]:
-    """List the linear light of the 256 levels, and the greys of linear light in 65535ths."""
+    """Return look-up tables: linear light of the 256 sRGB levels; grey of light in 65535ths."""
     return srgb_to_linear(torch.arange(256) / 255), linear_to_srgb(torch.arange(65536) / 65535)
 
 
 def photograph_on_film(rgb: Tensor, random: Callable[[], float]) -> Tensor:
-    """Turn colours grey as a film would: a weighted sum of linear light.
+    """Return the grey of a photograph on film: a weighted sum of linear light.
 
     Args:
         rgb: (3, H, W) uint8.
-        random: gives numbers in [0, 1).
+        random: returns numbers in [0, 1).
 
     Returns:
         grey (1, H, W) in [0, 1].
@@ -59,21 +59,21 @@ def photograph_on_film(rgb: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def fade(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Raise the blacks, dim the whites, bend what is between; grey: (1, H, W) in [0, 1]."""
-    black, white = MOST_FADING * random() ** 2, 1 - MOST_FADING * random() ** 2
+    """Raise the blacks, dim the whites, apply a gamma; grey: (1, H, W) in [0, 1]."""
+    black, white = MAX_FADING * random() ** 2, 1 - MAX_FADING * random() ** 2
     gamma = 2 ** (2 * random() - 1)  # 1/2 to 2
     return black + (white - black) * grey**gamma
 
 
 def darken_corners(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Lose light with the square of the distance from the middle; grey: (1, H, W) in [0, 1]."""
+    """Add a vignette, quadratic in the distance from the middle; grey: (1, H, W) in [0, 1]."""
     y, x = (torch.linspace(-1, 1, side) for side in grey.shape[-2:])
-    return grey * (1 - MOST_VIGNETTE * random() * (y[:, None] ** 2 + x**2) / 2)
+    return grey * (1 - MAX_VIGNETTE * random() * (y[:, None] ** 2 + x**2) / 2)
 
 
 def blur(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Take the picture out of focus; grey: (1, H, W) in [0, 1]."""
-    sigma = 0.2 + (MOST_BLUR - 0.2) * random()
+    """Blur with a Gaussian of random width; grey: (1, H, W) in [0, 1]."""
+    sigma = 0.2 + (MAX_BLUR - 0.2) * random()
     bell = torch.exp(-(torch.arange(0.0, 4.0) ** 2) / (2 * sigma**2))  # its right half
     bell = bell / (2 * bell.sum() - bell[0])
     for dim, padding in ((-2, (0, 0, 3, 3)), (-1, (3, 3, 0, 0))):
@@ -88,7 +88,7 @@ def blur(grey: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def add_grain(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
-    """Add normal noise of one or two pixels' size; grey: (1, H, W) in [0, 1]."""
+    """Add Gaussian noise with grains of one or two pixels; grey: (1, H, W) in [0, 1]."""
     deviation = -GRAIN * float(np.log(1 - random()))  # exponentially distributed
     coarse = 1 + (random() < 0.5)
     height, width = (-(-side // coarse) for side in grey.shape[-2:])
@@ -98,7 +98,7 @@ def add_grain(grey: Tensor, random: Callable[[], float], generator: torch.Genera
 
 
 def compress(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Send the picture through JPEG and back; grey: (1, H, W) uint8."""
+    """Compress as JPEG of random quality, and decode; grey: (1, H, W) uint8."""
     file = BytesIO()
     quality = round(WORST_JPEG + (BEST_JPEG - WORST_JPEG) * random())
     Image.fromarray(grey[0].numpy()).save(file, "JPEG", quality=quality)
@@ -106,9 +106,9 @@ def compress(grey: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def age(rgb: Tensor, generator: torch.Generator) -> Tensor:
-    """Make an old black-and-white photograph of a colour photograph.
+    """Return a colour photograph as an old black-and-white one.
 
-    Each step is taken by chance, in the order in which a photograph suffers them.
+    Each step is applied with some probability, in the order in which photographs suffer them.
 
     Args:
         rgb: (3, H, W) uint8.

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import grey_to_lightness, rgb_to_lab, round_to_greys
-from colourizer.network.device import use_one_thread
 from colourizer.training.ageing import age
 
 MIN_CROP_AREA = 0.35  # of a photograph's largest square: the scale jitter

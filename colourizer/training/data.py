@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -22,82 +22,141 @@ from colourizer.curation.screening import reason_to_reject
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.runtime.cli import print_note, progress
-from colourizer.training.crops import (
-    Batches,
-    CropBatch,
-    CropBatches,
-    Crops,
-    Order,
-    ShardBatches,
-    as_it_is,
+from colourizer.training.batches import (
+    CropDataset,
+    CropSampler,
+    EpochConfig,
+    ShardLoader,
+    ThreadedLoader,
+    identity_collate,
 )
-from colourizer.training.photo_cache import Decoded, PhotoCache, Photos
+from colourizer.training.crops import CropBatch
+from colourizer.training.photo_cache import CachedPhotos, DecodedPhoto, PhotoCache
 from colourizer.training.shards import Shards, ShardsError, find_shards, list_members, load_reader
-from colourizer.training.split import MOST_VALIDATION, choose, split
+from colourizer.training.split import MAX_VALIDATION, choose_photos, split
 
 VALIDATION_SIDE = 256  # pixels; fixed, so that figures of runs at other sizes can be compared
-SMALLEST_SIDE = 32  # pixels
-MOST_NAMED = 5  # of the photographs that cannot be read
-SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` looks at
+MIN_SIDE = 32  # pixels
+MAX_NAMED = 5  # of the photographs that cannot be read
+SHARE_PHOTOS, SHARE_STEP = 2000, 10  # photographs, pixels: what `bin_shares` samples
 
 
 @dataclass
-class Gathered:
+class TrainingSet:
     """The photographs of a run.
 
     train: each (3, H, W) uint8, decoded already; or in shards.
-    names: their files, in the same order.
+    train_paths: their files, in the same order.
     validation: (N, 3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
-    held_out: the files of those.
+    validation_paths: the files of those, in the same order.
     rejected: how many files were left out, by reason.
     reused: how many photographs an earlier run had decoded.
     """
 
-    train: Photos | Shards
-    names: list[Path]
+    train: CachedPhotos | Shards
+    train_paths: list[Path]
     validation: Tensor
-    held_out: list[Path]
+    validation_paths: list[Path]
     rejected: Counter[str]
     reused: int
 
     def batches(
-        self, size: int, aged: float, order: Order, processes: int
-    ) -> "DataLoader[CropBatch] | CropBatches | ShardBatches":
-        """Give crops of the photographs to train on, batch after batch.
+        self, size: int, aged: float, epoch: EpochConfig, workers: int
+    ) -> "DataLoader[CropBatch] | ThreadedLoader | ShardLoader":
+        """Return the loader of an epoch's batches of crops.
 
         Args:
             size: side of the crops in pixels.
-            aged: share of them that looks old.
-            order: what decides which photographs a batch is made of.
-            processes: that read ahead; 0, and shards always, read ahead in threads.
+            aged: share of the crops that look like old photographs, [0, 1].
+            epoch: which epoch, and this process's part of it.
+            workers: processes that prefetch; with 0, and for shards always, threads do.
         """
         if isinstance(self.train, Shards):
-            return ShardBatches(self.train, size, aged, order)
-        crops, batches = Crops(self.train, size, aged), Batches(len(self.train), order)
-        if not processes:
-            return CropBatches(crops, batches)
+            return ShardLoader(self.train, size, aged, epoch)
+        dataset, sampler = CropDataset(self.train, size, aged), CropSampler(len(self.train), epoch)
+        if not workers:
+            return ThreadedLoader(dataset, sampler)
         return DataLoader(
-            crops,
-            batch_sampler=batches,
-            num_workers=processes,
-            collate_fn=as_it_is,
+            dataset,
+            batch_sampler=sampler,
+            num_workers=workers,
+            collate_fn=identity_collate,
             pin_memory=torch.cuda.is_available(),
         )
 
-    def by_folder(self) -> dict[str, int]:
-        """Count the photographs to train on by the name of the folder they lie in."""
-        return dict(Counter(name.resolve().parent.name for name in self.names))
+    def count_by_folder(self) -> dict[str, int]:
+        """Return how many photographs to train on each folder holds, by the folder's name."""
+        names = {folder: folder.resolve().name for folder in {p.parent for p in self.train_paths}}
+        return dict(Counter(names[path.parent] for path in self.train_paths))
 
     def fingerprint(self) -> str:
-        """Tell sets of photographs apart: a hash over their names, in order."""
-        names = (os.fsencode(name.name) for name in [*self.names, *self.held_out])
-        return hashlib.sha256(b"/".join(names)).hexdigest()
+        """Return the SHA-256 of all files' names, in order: a resumed run needs the same."""
+        paths = [*self.train_paths, *self.validation_paths]
+        return hashlib.sha256(b"/".join(os.fsencode(path.name) for path in paths)).hexdigest()
 
 
-def gather(
+@dataclass
+class _Screening:
+    """What was left out while photographs were read.
+
+    rejected: how many, by reason; of the unreadable only as many as are in the list below.
+    unreadable: files, and why they cannot be read.
+    """
+
+    rejected: Counter[str]
+    unreadable: list[tuple[Path, PhotoError]] = field(default_factory=list)
+
+    def read_usable(
+        self, paths: list[Path], cache: PhotoCache, keep_grey: bool
+    ) -> Iterator[tuple[Path, DecodedPhoto]]:
+        """Read photographs; yield those of use, and count the others.
+
+        Args:
+            paths: the photographs.
+            cache: reads them.
+            keep_grey: whether near-grey photographs and graphics are of use.
+        """
+        for path, photo in progress(cache.read_all(paths), "reading", len(paths)):
+            if isinstance(photo, PhotoError):
+                self.unreadable.append((path, photo))
+            elif min(cache.files.look_up(photo.pixels).shape[1:]) < MIN_SIDE:
+                self.rejected[f"smaller than {MIN_SIDE} pixels"] += 1
+            elif not keep_grey and (why := reason_to_reject(photo.statistics)):
+                self.rejected[why] += 1
+            else:
+                yield path, photo
+
+    def print_unreadable(self) -> None:
+        """Print the first photographs that cannot be read, and how many more there are."""
+        self.rejected["unreadable"] = len(self.unreadable)
+        print_note(*(f"note: {path}: {error}" for path, error in self.unreadable[:MAX_NAMED]))
+        if len(self.unreadable) > MAX_NAMED:
+            print_note(f"note: and {len(self.unreadable) - MAX_NAMED} more that cannot be read")
+
+
+@dataclass
+class _ValidationSet:
+    """Photographs that are held out.
+
+    paths: the files of those that are validated on.
+    squares: these, each (3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
+    hashes: the dhash of all that were read; none of them may be trained on.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    squares: list[Tensor] = field(default_factory=list)
+    hashes: list[Tensor] = field(default_factory=list)
+
+    def add(self, path: Path, rgb: Tensor) -> None:
+        """Add a photograph, (3, H, W) uint8."""
+        self.paths.append(path)
+        self.squares.append(crop_square(rgb))
+
+
+def read_training_set(
     folders: list[Path], validation: Path | None, side: int, cache: Path | None = None
-) -> Gathered:
-    """Read the photographs of a run; near-grey, broken and double ones are left out.
+) -> TrainingSet:
+    """Read the photographs of a run; near-grey, broken and duplicate ones are left out.
 
     Args:
         folders: where to look for photographs to train on.
@@ -111,104 +170,103 @@ def gather(
     if shards := [shard for folder in folders for shard in find_shards(folder)]:
         if any(find_photos(folder) for folder in folders):
             raise ShardsError(f"{shards[0].parent}: shards, and photographs beside them; part them")
-        return gather_shards(shards, validation, side)
-    train_paths, validation_paths, rejected = choose(folders, validation)
-    unreadable: list[tuple[Path, PhotoError]] = []
-
-    def usable(
-        paths: list[Path], cache: PhotoCache, grey_too: bool
-    ) -> Iterator[tuple[Path, Decoded]]:
-        """Read photographs; leave out, and count, those that are of no use."""
-        for path, photo in progress(cache.read_all(paths), "reading", len(paths)):
-            if isinstance(photo, PhotoError):
-                unreadable.append((path, photo))
-            elif min(cache.files.look_up(photo.pixels).shape[1:]) < SMALLEST_SIDE:
-                rejected[f"smaller than {SMALLEST_SIDE} pixels"] += 1
-            elif not grey_too and (why := reason_to_reject(photo.statistics)):
-                rejected[why] += 1
-            else:
-                yield path, photo
-
-    # Who names a folder to validate on gets the near-grey ones of it too. All of it is looked at,
-    # even if only some is used: none of it may be trained on.
-    shown = set(evenly_spaced(validation_paths, MOST_VALIDATION))
-    held_out, squares, hashes = [], [], []
-
-    def hold_out(path: Path, rgb: Tensor) -> None:
-        held_out.append(path)
-        squares.append(cut_square(rgb))
-
-    to_validate = PhotoCache(cache, VALIDATION_SIDE)
-    for path, photo in usable(validation_paths, to_validate, validation is not None):
-        hashes.append(photo.dhash)
-        if path in shown:
-            hold_out(path, to_validate.files.look_up(photo.pixels))
-    known = len(hashes)
-    originals = set(find_originals(train_paths))
-    compared, kept = [], []
-    to_train = PhotoCache(cache, side)
-    for path, photo in usable(train_paths, to_train, grey_too=False):
-        if path in originals:
-            hashes.append(photo.dhash)
-            compared.append(path)
-        kept.append((path, photo))
-    rejected["unreadable"] = len(unreadable)
-    print_note(*(f"note: {path}: {error}" for path, error in unreadable[:MOST_NAMED]))
-    if len(unreadable) > MOST_NAMED:
-        print_note(f"note: and {len(unreadable) - MOST_NAMED} more that cannot be read")
-    # A copy of a photograph that is validated on would be learnt by heart. A rotated or scaled copy
-    # is meant to be one; it goes with the photograph that it was made from.
-    copies = {original_of(compared[i - known]) for i in find_duplicates(hashes) if i >= known}
-    trained_on = [photo for photo in kept if original_of(photo[0]) not in copies]
-    rejected["copies of others"] += len(kept) - len(trained_on)
-    left = find_originals([path for path, _ in trained_on])
-    if not squares and validation is None and len(left) > 2:  # all held out were of no use
-        hold_out(left[-1], to_train.files.look_up(dict(trained_on)[left[-1]].pixels))
-        taken_out = original_of(left[-1])
-        trained_on = [photo for photo in trained_on if original_of(photo[0]) != taken_out]
-    return Gathered(
-        Photos([photo.pixels for _, photo in trained_on], to_train.files),
-        [path for path, _ in trained_on],
-        stack_squares(squares),
-        held_out,
+        return list_sharded_set(shards, validation, side)
+    train_paths, validation_paths, rejected = choose_photos(folders, validation)
+    screening = _Screening(rejected)
+    # Whoever names a folder to validate on gets the near-grey photographs of it too.
+    keep_grey = validation is not None
+    validation_cache = PhotoCache(cache, VALIDATION_SIDE)
+    held_out = _read_validation_set(screening, validation_paths, validation_cache, keep_grey)
+    train_cache = PhotoCache(cache, side)
+    read = list(screening.read_usable(train_paths, train_cache, keep_grey=False))
+    screening.print_unreadable()
+    kept = _drop_duplicates(read, find_originals(train_paths), held_out.hashes)
+    rejected["copies of others"] += len(read) - len(kept)
+    originals = find_originals([path for path, _ in kept])
+    if not held_out.squares and validation is None and len(originals) > 2:
+        # All that were held out are of no use: the last one is, and what was made from it.
+        last = originals[-1]
+        held_out.add(last, train_cache.files.look_up(dict(kept)[last].pixels))
+        kept = [(path, photo) for path, photo in kept if original_of(path) != original_of(last)]
+    return TrainingSet(
+        CachedPhotos([photo.pixels for _, photo in kept], train_cache.files),
+        [path for path, _ in kept],
+        stack_squares(held_out.squares),
+        held_out.paths,
         +rejected,
-        to_validate.reused + to_train.reused,
+        validation_cache.reused + train_cache.reused,
     )
 
 
-def gather_shards(shards: list[Path], validation: Path | None, side: int) -> Gathered:
-    """Find the photographs of a run in shards; what is in them is trained on as it is.
+def _read_validation_set(
+    screening: _Screening, paths: list[Path], cache: PhotoCache, keep_grey: bool
+) -> _ValidationSet:
+    """Read photographs to validate on; squares are kept of at most MAX_VALIDATION."""
+    held_out, measured = _ValidationSet(), set(evenly_spaced(paths, MAX_VALIDATION))
+    for path, photo in screening.read_usable(paths, cache, keep_grey):
+        held_out.hashes.append(photo.dhash)
+        if path in measured:
+            held_out.add(path, cache.files.look_up(photo.pixels))
+    return held_out
+
+
+def _drop_duplicates(
+    read: list[tuple[Path, DecodedPhoto]], originals: list[Path], validation_hashes: list[Tensor]
+) -> list[tuple[Path, DecodedPhoto]]:
+    """Return the photographs that duplicate neither an earlier one nor one that is held out.
+
+    A duplicate of a photograph that is validated on would be learnt by heart. A rotated or scaled
+    copy that data_transformer.py made is meant to be one; it goes with its original.
+
+    Args:
+        read: photographs to train on.
+        originals: those of them, and others, that are no derived copies.
+        validation_hashes: dhash of each photograph that is held out.
+    """
+    among, known = set(originals), len(validation_hashes)
+    compared = [(path, photo) for path, photo in read if path in among]
+    found = find_duplicates([*validation_hashes, *(photo.dhash for _, photo in compared)])
+    duplicates = {original_of(compared[index - known][0]) for index in found if index >= known}
+    return [(path, photo) for path, photo in read if original_of(path) not in duplicates]
+
+
+def list_sharded_set(shards: list[Path], validation: Path | None, side: int) -> TrainingSet:
+    """Find the photographs of a run in shards, which are trained on without screening.
 
     Args:
         shards: the tar files.
-        validation: as of `gather`.
-        side: as of `gather`.
+        validation: as for `read_training_set`.
+        side: as for `read_training_set`.
 
     Raises:
         ShardsError: the shards cannot be used.
     """
-    load_reader()  # rather now than after a while
+    load_reader()  # fails here rather than after the first epoch's start
     members = {member.path: member for shard in shards for member in list_members(shard)}
     if validation:
-        apart = gather([], validation, side)
-        return replace(apart, train=Shards(list(members.values()), side), names=list(members))
-    train, candidates = split(list(members)) if members else ([], [])
-    held_out, squares = [], []
-    rejected: Counter[str] = Counter()
-    to_validate = Shards([members[path] for path in candidates], VALIDATION_SIDE)
-    for number, path in enumerate(progress(candidates, "reading")):
+        held_out = read_training_set([], validation, side)
+        train = Shards(list(members.values()), side)
+        return replace(held_out, train=train, train_paths=list(members))
+    train_paths, candidates = split(list(members)) if members else ([], [])
+    validation_set, rejected = _ValidationSet(), Counter[str]()
+    photos = Shards([members[path] for path in candidates], VALIDATION_SIDE)
+    for index, path in enumerate(progress(candidates, "reading")):
         try:
-            squares.append(cut_square(to_validate[number]))
+            validation_set.add(path, photos[index])
         except PhotoError:
             rejected["unreadable"] += 1
-        else:
-            held_out.append(path)
-    photos = Shards([members[path] for path in train], side)
-    return Gathered(photos, train, stack_squares(squares), held_out, rejected, reused=0)
+    return TrainingSet(
+        Shards([members[path] for path in train_paths], side),
+        train_paths,
+        stack_squares(validation_set.squares),
+        validation_set.paths,
+        rejected,
+        reused=0,
+    )
 
 
-def cut_square(rgb: Tensor) -> Tensor:
-    """Cut what is validated on out of a photograph's middle.
+def crop_square(rgb: Tensor) -> Tensor:
+    """Return a photograph's largest centred square, resized.
 
     Args:
         rgb: (3, H, W) uint8.
@@ -217,18 +275,18 @@ def cut_square(rgb: Tensor) -> Tensor:
         rgb (3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
     """
     size = (VALIDATION_SIDE, VALIDATION_SIDE)
-    square = ImageOps.fit(transform.to_pil_image(rgb), size, Image.Resampling.LANCZOS)
-    return transform.pil_to_tensor(square)
+    image = ImageOps.fit(transform.to_pil_image(rgb), size, Image.Resampling.LANCZOS)
+    return transform.pil_to_tensor(image)
 
 
 def stack_squares(squares: list[Tensor]) -> Tensor:
-    """Put any number of squares together, 0 too; returns as `Gathered.validation`."""
+    """Return squares as one tensor, `TrainingSet.validation`; there may be none."""
     none = torch.zeros(0, 3, VALIDATION_SIDE, VALIDATION_SIDE, dtype=torch.uint8)
     return torch.stack(squares) if squares else none
 
 
 def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
-    """Measure how common each bin's colours are, in a sample of the photographs' pixels.
+    """Return each bin's share of the colours in a sample of the photographs' pixels.
 
     Args:
         photos: each (3, H, W) uint8.
@@ -238,9 +296,9 @@ def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
         shares (K,); they sum to 1.
     """
     shares = torch.zeros(len(centres))
-    for number in evenly_spaced(range(len(photos)), SHARE_PHOTOS):
+    for index in evenly_spaced(range(len(photos)), SHARE_PHOTOS):
         with suppress(PhotoError):  # a broken one in a shard
-            rgb = photos[number]
+            rgb = photos[index]
             ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
             shares += soft_bins(ab.flatten(1).T, centres).mean(dim=0)
     return shares / shares.sum()

@@ -10,45 +10,51 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from colourizer.runtime.process import rank_and_world_size
 
-PATIENCE = timedelta(hours=12)  # while the first process decodes what the others wait for
+TIMEOUT = timedelta(hours=12)  # while the first process decodes what the others wait for
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes that train one network, each with its part of every batch.
 
     device: what this one computes on.
-    rank: which of them it is; the first, 0, is the one that writes.
-    count: how many they are.
+    rank: which of them this one is; 0, the main process, is the one that writes.
+    world_size: how many they are.
     """
 
     device: torch.device
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
 
-    def add_up(self, *values: float) -> list[float]:
-        """Add up each value over all processes."""
-        if self.count == 1:
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.rank == 0
+
+    def all_reduce_sum(self, *values: float) -> list[float]:
+        """Return for each value the sum over all processes."""
+        if self.world_size == 1:
             return list(values)
         sums = torch.tensor(values, device=self.device)
         dist.all_reduce(sums)
         return sums.tolist()
 
-    def largest(self, *values: float) -> list[float]:
-        """Find for each value the largest that any process has."""
-        if self.count == 1:
+    def all_reduce_max(self, *values: float) -> list[float]:
+        """Return for each value the maximum over all processes."""
+        if self.world_size == 1:
             return list(values)
-        most = torch.tensor(values, device=self.device)
-        dist.all_reduce(most, dist.ReduceOp.MAX)
-        return most.tolist()
+        maxima = torch.tensor(values, device=self.device)
+        dist.all_reduce(maxima, dist.ReduceOp.MAX)
+        return maxima.tolist()
 
     @contextmanager
-    def ahead(self) -> Iterator[None]:
-        """Let the first process of each machine do something before the others do the same."""
-        if self.count == 1:
+    def local_main_process_first(self) -> Iterator[None]:
+        """Let the first process of each machine run a block before the others do."""
+        if self.world_size == 1:
             yield
             return
         is_first = os.environ["LOCAL_RANK"] == "0"
@@ -60,27 +66,27 @@ class Team:
 
 
 @contextmanager
-def team_of(device: torch.device) -> Iterator[Team]:
-    """Find the other processes, and part from them in the end.
+def join_process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """Join the processes that torchrun has started, and leave them in the end.
 
     Args:
         device: what this process computes on.
     """
-    rank, count = rank_and_world_size()
-    if count == 1:
-        yield Team(device)
+    rank, world_size = rank_and_world_size()
+    if world_size == 1:
+        yield ProcessGroup(device)
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield Team(device, rank, count)
+        yield ProcessGroup(device, rank, world_size)
     finally:
         dist.destroy_process_group()
 
 
-class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes; so is the gradient's."""
+class _AllReduceSum(torch.autograd.Function):
+    """All-reduce (sum) of a tensor; its gradient is all-reduced too."""
 
     @staticmethod
     def forward(_context: Any, values: Tensor) -> Tensor:
@@ -90,7 +96,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        return _Sum.forward(_context, gradient)
+        return _AllReduceSum.forward(_context, gradient)
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
@@ -107,9 +113,9 @@ class SyncedBatchNorm(nn.BatchNorm2d):
         mixed = features.float()
         count = mixed.new_tensor(mixed.numel() / mixed.shape[1])
         dist.all_reduce(count)
-        mean = _Sum.apply(mixed.sum(dim=(0, 2, 3))) / count
+        mean = _AllReduceSum.apply(mixed.sum(dim=(0, 2, 3))) / count
         deviation = mixed - mean[:, None, None]
-        variance = _Sum.apply(deviation.square().sum(dim=(0, 2, 3))) / count
+        variance = _AllReduceSum.apply(deviation.square().sum(dim=(0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
             self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr, arg-type]
@@ -121,10 +127,10 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 def sync_batch_norm(model: nn.Module, device: torch.device) -> None:
-    """Let the batch normalizations of a network see the batches of all processes.
+    """Replace a network's batch normalizations by ones over the batches of all processes.
 
     Args:
-        model: is changed; its parameters stay the same objects.
+        model: is changed in place; its parameters stay the same objects.
         device: the network's.
     """
     for parent in list(model.modules()):
@@ -137,3 +143,16 @@ def sync_batch_norm(model: nn.Module, device: torch.device) -> None:
                     setattr(synced, buffer, value)
                 synced.train(child.training)
                 setattr(parent, name, synced)
+
+
+def parallelize(model: nn.Module, group: ProcessGroup) -> nn.Module:
+    """Return a network whose gradients are the mean over all processes.
+
+    Args:
+        model: on the group's device; is changed in place if there are several processes.
+        group: the processes.
+    """
+    if group.world_size == 1:
+        return model
+    sync_batch_norm(model, group.device)
+    return DistributedDataParallel(model)

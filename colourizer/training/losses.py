@@ -1,4 +1,4 @@
-"""What the network is trained to make small."""
+"""Training losses: L1 on the mean colour, and cross-entropy over the bins of colours."""
 
 import torch
 import torch.nn.functional as F
@@ -8,11 +8,11 @@ from colourizer.colour.bins import mean_of_bins, soft_bins
 from colourizer.network.classic_cnn import ClassicCNN
 from Model_CNN import Model_CNN
 
-AB_SCALE = 20.0  # Lab units, about the mean chroma of photographs: brings L1 near 1
+AB_SCALE = 20.0  # Lab units: about the mean chroma of photographs, so that L1 is near 1
 
 
 def l1_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
-    """Mean absolute difference between the bins' mean colour and the true one, over AB_SCALE.
+    """Return the mean absolute error of the bins' mean colour, in units of AB_SCALE.
 
     Args:
         logits: (B, K, H, W).
@@ -23,10 +23,10 @@ def l1_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
 
 
 def cross_entropy(log_probability: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
-    """Cross-entropy of likelihoods against the soft bins of the true colour, in nats.
+    """Return the cross-entropy against the soft bins of the true colour, in nats.
 
     Args:
-        log_probability: (..., K), of each bin.
+        log_probability: (..., K).
         ab: (..., 2) in Lab units.
         centres: (K, 2), the bins' ab in Lab units.
     """
@@ -34,9 +34,9 @@ def cross_entropy(log_probability: Tensor, ab: Tensor, centres: Tensor) -> Tenso
 
 
 def bins_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
-    """Cross-entropy against the soft bins of the true colour, plus L1 on the mean colour.
+    """Return the cross-entropy against the soft bins of the true colour plus `l1_loss`.
 
-    Arguments as `l1_loss`.
+    Arguments as for `l1_loss`.
     """
     logits, ab = logits.float().movedim(1, -1), ab.movedim(1, -1)  # (B, H, W, K), (B, H, W, 2)
     log_probability = torch.log_softmax(logits, dim=-1)
@@ -44,8 +44,8 @@ def bins_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
     return cross_entropy(log_probability, ab, centres) + l1
 
 
-def average_to(ab: Tensor, logits: Tensor) -> Tensor:
-    """Average colours, (B, 2, H, W), over the blocks that logits speak of, (B, K, h, w).
+def pool_ab(ab: Tensor, logits: Tensor) -> Tensor:
+    """Average ab (B, 2, H, W) to the resolution of logits (B, K, h, w).
 
     Returns:
         ab (B, 2, h, w).
@@ -57,19 +57,19 @@ def average_to(ab: Tensor, logits: Tensor) -> Tensor:
 LOSSES = {"l1": l1_loss, "bins": bins_loss}
 
 
-def loss_of(
+def training_loss(
     model: Model_CNN | ClassicCNN, output: Tensor, rgb: Tensor, ab: Tensor, name: str
 ) -> Tensor:
-    """Say how wrong a network's output is.
+    """Return the loss of a network's output, a scalar.
 
     Args:
         model: the network.
-        output: what it says: of a Model_CNN logits (B, K, H/4, W/4); of a ClassicCNN rgb
+        output: the network's: of a Model_CNN logits (B, K, H/4, W/4); of a ClassicCNN rgb
             (B, 3, H, W) in [0, 1].
         rgb: (B, 3, H, W) uint8, the truth.
-        ab: (B, 2, H, W) in Lab units, its colours.
-        name: one of LOSSES; the original's network has its own, L1 between RGB and RGB.
+        ab: (B, 2, H, W) in Lab units, the truth.
+        name: one of LOSSES; a ClassicCNN has its own loss, L1 in RGB.
     """
     if isinstance(model, ClassicCNN):
         return F.l1_loss(output.float(), rgb.float() / 255)
-    return LOSSES[name](output, average_to(ab, output), model.bin_centres)
+    return LOSSES[name](output, pool_ab(ab, output), model.bin_centres)

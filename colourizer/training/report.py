@@ -1,18 +1,18 @@
-"""What a training run says of itself."""
+"""A training run's log, and the lines that it prints."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from colourizer.runtime.cli import print_error, print_note, print_result
 from colourizer.training.plots import draw_progress, find_best
 from colourizer.training.run_folder import BEST, LAST, PICTURE, write_log
+from colourizer.training.state import TrainState
 from colourizer.training.tensorboard import write_row
 from colourizer.training.validation import Validation
 
 
 def describe(row: dict[str, Any]) -> str:
-    """Say in a line how an epoch went, or how good the network was before the first."""
+    """Return a row of the log in words; that of epoch 0 is from before training."""
     trained = row["epoch"] > 0
     return (
         (f"epoch {row['epoch']}: loss {row['loss']:.4f}, " if trained else "before: ")
@@ -23,8 +23,8 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def describe_end(run: Path, log: list[dict[str, Any]]) -> None:
-    """Say what has become of the network, and what to do with it."""
+def print_end(run: Path, log: list[dict[str, Any]]) -> None:
+    """Print how good the network has become, and the command that uses it."""
     before, best = log[0], find_best(log)["ab_error"]
     if before["epoch"] == 0:  # it started from a checkpoint
         print_result(f"ab error before: {before['ab_error']:.2f}, after: {best:.2f}")
@@ -37,44 +37,45 @@ def describe_end(run: Path, log: list[dict[str, Any]]) -> None:
 
 
 def print_diverged(run: Path, photographs: list[Path]) -> None:
-    """Say that training has failed, and with which photographs if it was a step that did."""
+    """Print that the loss has become NaN or infinite, and the photographs of the step if known."""
     hint = f"begin anew with a lower --learning-rate; {LAST} is from before"
     print_error(f"{run}: the loss is no number any more", hint)
     if photographs:
         print_note("the photographs of that step:", *map(str, photographs))
 
 
-def report(
-    run: Path,
-    state: dict[str, Any],
-    figures: dict[str, Any],
-    validation: Validation,
-    save_best: Callable[[dict[str, Any]], None],
-    writer: Any,
-) -> None:
-    """Write and say how good the network is now.
+def add_to_log(state: TrainState, figures: dict[str, Any], validation: Validation) -> bool:
+    """Add a validation to the state's log and pictures; return whether it is the best so far.
+
+    Args:
+        state: the run's, with the epoch counted.
+        figures: of the training since the last validation.
+        validation: of now.
+    """
+    row = {"epoch": state.epoch, "images": state.images, "seconds": round(state.seconds)}
+    row |= figures | validation.figures
+    is_best = all(row["ab_error"] < earlier["ab_error"] for earlier in state.log)
+    state.log.append(row)
+    # Pictures of the first, second, fourth, eighth validation and so on show colour arrive.
+    count = len(state.log)
+    if count & (count - 1) == 0:
+        state.strip.append([state.epoch, validation.predicted])
+    if is_best:
+        state.best_look = [[state.epoch, validation.predicted]]
+    return is_best
+
+
+def write_report(run: Path, state: TrainState, validation: Validation, writer: Any) -> None:
+    """Write log.jsonl, progress.png and TensorBoard's log, and print the last row.
 
     Args:
         run: the run's folder.
-        state: the run's; its log and its strip of pictures are continued.
-        figures: of the training since the last report.
-        validation: of now.
-        save_best: is called with the new row of the log if it is the best so far.
-        writer: TensorBoard's; None is none.
+        state: the run's, after `add_to_log`.
+        validation: the last one.
+        writer: TensorBoard's SummaryWriter, or None.
     """
-    row = {"epoch": state["epoch"], "images": state["images"], "seconds": round(state["seconds"])}
-    row |= figures | validation.figures
-    is_best = all(row["ab_error"] < earlier["ab_error"] for earlier in state["log"])
-    state["log"] = [*state["log"], row]
-    # The first, second, fourth, eighth look and so on are kept, to see colour arrive.
-    looks = len(state["log"])
-    if looks & (looks - 1) == 0:
-        state["strip"] = [*state["strip"], [row["epoch"], validation.predicted]]
-    if is_best:
-        state["best_look"] = [[row["epoch"], validation.predicted]]
-        save_best(row)
-    write_log(run, state["log"])
-    draw_progress(run / PICTURE, state["log"], [*state["strip"], *state["best_look"]], validation)
+    write_log(run, state.log)
+    draw_progress(run / PICTURE, state.log, [*state.strip, *state.best_look], validation)
     if writer:
-        write_row(writer, row, validation)
-    print_result(describe(row))
+        write_row(writer, state.log[-1], validation)
+    print_result(describe(state.log[-1]))

@@ -18,17 +18,17 @@ TENSORBOARD = "tensorboard"  # a folder
 
 
 def holds_run(run: Path) -> bool:
-    """Say whether a folder is that of a run already."""
+    """Return whether a folder is a run's already."""
     return any((run / name).exists() for name in (LAST, PREVIOUS, BEST))
 
 
 def saved_any(run: Path) -> bool:
-    """Say whether a run was saved yet; one that was killed in its first seconds was not."""
+    """Return whether a run was saved yet; one that was killed in its first seconds was not."""
     return (run / LAST).exists() or (run / PREVIOUS).exists()
 
 
-def _keep_as(path: Path, second: Path) -> None:
-    """Give a file a second name, which may be another's so far, without ever losing one."""
+def _link(path: Path, second: Path) -> None:
+    """Make `second` a hard link to a file, or a copy; it is replaced atomically."""
     new = second.with_name(f".part-{second.name}")
     new.unlink(missing_ok=True)
     try:
@@ -39,22 +39,22 @@ def _keep_as(path: Path, second: Path) -> None:
 
 
 def save_last(run: Path, content: dict[str, Any]) -> None:
-    """Save what a run goes on from; what it went on from so far becomes the one before.
+    """Write last.pt; the one before becomes previous.pt.
 
     Args:
         run: the run's folder.
-        content: as of `save_checkpoint`.
+        content: as for `save_checkpoint`.
     """
     if (run / LAST).exists():
-        _keep_as(run / LAST, run / PREVIOUS)
+        _link(run / LAST, run / PREVIOUS)
     save_checkpoint(run / LAST, content)
 
 
 def load_last(run: Path) -> tuple[Path, dict[str, Any]]:
-    """Load what a run goes on from; if that is damaged, say so, and load the one before.
+    """Load last.pt; if it is damaged, print so, and load previous.pt.
 
     Returns:
-        The file, and what it holds.
+        The file that was loaded, and its content.
 
     Raises:
         CheckpointError: neither can be used.
@@ -74,17 +74,17 @@ def load_last(run: Path) -> tuple[Path, dict[str, Any]]:
             raise
         content = load(run / PREVIOUS)
         print_note(f"note: {error}; going on from {run / PREVIOUS}, the one before")
-        _keep_as(run / PREVIOUS, run / LAST)
+        _link(run / PREVIOUS, run / LAST)
         return run / PREVIOUS, content
 
 
 def write_settings(run: Path, settings: dict[str, Any]) -> None:
-    """Write how a run was asked for; the folder need not be there yet."""
+    """Write settings.json; the folder need not be there yet."""
     write_bytes(run / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """Read how a run was asked for.
+    """Read settings.json.
 
     Raises:
         OSError, ValueError: there is no readable settings.json.
@@ -96,12 +96,12 @@ def read_settings(run: Path) -> dict[str, Any]:
 
 
 def write_log(run: Path, log: list[dict[str, Any]]) -> None:
-    """Write the log: a line of JSON for each look at the validation photographs."""
+    """Write log.jsonl: a line of JSON for each validation."""
     write_bytes(run / LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Read the log.
+    """Read log.jsonl.
 
     Raises:
         OSError, ValueError: there is none, or it is none of ours.

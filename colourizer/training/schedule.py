@@ -1,4 +1,4 @@
-"""How long a training run is, and what follows from how much of it is over."""
+"""The schedule of a training run: its length, the learning rate, and estimates of its duration."""
 
 import math
 from dataclasses import dataclass
@@ -7,28 +7,29 @@ FINAL_PART = 0.5  # of the run, in which crops are of --final-size
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 # The steps between which is measured how long a step takes; the first ones take longer.
 MEASURED_FROM, MEASURED_TO = 1, 4
+MISJUDGED = 0.25  # relative error from which an estimate is corrected
 
 
 def learning_rate(peak: float, done: float) -> float:
-    """Cosine schedule with warm-up.
+    """Return the learning rate: linear warm-up, then cosine decay (Loshchilov & Hutter, 2017).
 
     Args:
         peak: the highest rate.
         done: share of the run that is over, [0, 1].
     """
-    # 1) it rises in a straight line
+    # 1) linear warm-up
     if done < WARM_UP:
         return peak * max(done / WARM_UP, 0.01)
-    # 2) it falls along half a cosine wave, to a hundredth
+    # 2) cosine decay to a hundredth of the peak
     if done < 1:
         wave = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
         return peak * (0.01 + 0.99 * wave)
-    # 3) after the planned end it stays there
+    # 3) constant after the planned end
     return peak * 0.01
 
 
-def duration(seconds: float) -> str:
-    """Say about how long something takes."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in the unit that reads best, rounded."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 100 * 60:
@@ -38,7 +39,7 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a run is; whatever comes first ends it.
+    """How long a run is; whichever comes first ends it.
 
     epochs: passes over the photographs; may be infinite.
     steps: of an epoch.
@@ -50,22 +51,73 @@ class Schedule:
     seconds: float
 
     def done(self, step: int, seconds: float) -> float:
-        """Say which share of the run is over, [0, 1]: 1 after it too."""
+        """Return the share of the run that is over, [0, 1]; 1 after the end."""
         return min(1, max(step / (self.epochs * self.steps), seconds / self.seconds))
 
-    def is_final(self, step: int, seconds: float) -> bool:
-        """Say whether it is the part of the run in which crops are of --final-size."""
+    def is_final_part(self, step: int, seconds: float) -> bool:
+        """Return whether it is the part of the run in which crops are of --final-size."""
         return self.done(step, seconds) >= 1 - FINAL_PART
 
-    def estimate(self, step_seconds: float) -> str:
-        """Say how long it will take.
+    def is_out_of_time(self, seconds: float) -> bool:
+        """Return whether the run's time is over."""
+        return seconds > self.seconds
+
+    def is_over(self, epoch: int, seconds: float) -> bool:
+        """Return whether the run is over after so many epochs and seconds."""
+        return epoch >= self.epochs or self.is_out_of_time(seconds)
+
+    def describe(self, step_seconds: float) -> str:
+        """Return how long the run will take, in words.
 
         Args:
-            step_seconds: that a step takes.
+            step_seconds: how long a step takes.
         """
         epoch = step_seconds * self.steps
         if self.epochs * epoch <= self.seconds:
-            all_of_it = f"{self.epochs} epochs {duration(self.epochs * epoch)}"
+            all_of_it = f"{self.epochs} epochs {format_duration(self.epochs * epoch)}"
         else:
-            all_of_it = f"{duration(self.seconds)} are about {self.seconds / epoch:.1f} epochs"
-        return f"an epoch takes about {duration(epoch)}, {all_of_it}"
+            all_of_it = (
+                f"{format_duration(self.seconds)} are about {self.seconds / epoch:.1f} epochs"
+            )
+        return f"an epoch takes about {format_duration(epoch)}, {all_of_it}"
+
+
+@dataclass
+class DurationEstimate:
+    """An estimate of how long a run takes, from its first steps, corrected later if it is wrong.
+
+    schedule: the run's.
+    steps: how many were measured so far.
+    measured_from: when the measurement began, of time.monotonic.
+    step_seconds: what the last estimate was made from; 0 before the first.
+    """
+
+    schedule: Schedule
+    steps: int = 0
+    measured_from: float = 0.0
+    step_seconds: float = 0.0
+
+    def after_step(self, now: float) -> str:
+        """Return the first estimate, in words, when enough steps were measured; else nothing.
+
+        Args:
+            now: when the step ended, of time.monotonic.
+        """
+        self.steps += 1
+        if self.steps == MEASURED_FROM:
+            self.measured_from = now
+        if self.steps != MEASURED_TO:
+            return ""
+        self.step_seconds = (now - self.measured_from) / (MEASURED_TO - MEASURED_FROM)
+        return self.schedule.describe(self.step_seconds)
+
+    def correct(self, step_seconds: float) -> str:
+        """Return a new estimate, in words, if the last one was wrong by more than MISJUDGED.
+
+        Args:
+            step_seconds: how long a step takes, measured on many.
+        """
+        if not self.step_seconds or abs(step_seconds / self.step_seconds - 1) <= MISJUDGED:
+            return ""
+        self.step_seconds = step_seconds
+        return f"measured anew: {self.schedule.describe(step_seconds)}"

@@ -15,7 +15,7 @@ from torch import Tensor
 from colourizer.photos.files import is_photo_name
 from colourizer.photos.read import read_rgb
 
-META = re.compile(r"__[^/]*__($|/)")  # what webdataset passes over
+METADATA = re.compile(r"__[^/]*__($|/)")  # names that webdataset passes over
 
 
 class ShardsError(Exception):
@@ -38,18 +38,18 @@ class Member:
 
     @property
     def path(self) -> Path:
-        """Name it as if the shard were a folder."""
+        """Its path as if the shard were a folder."""
         return self.shard / self.name
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """List the shards that lie in a folder, by name."""
+    """Return the shards in a folder, sorted by name."""
     found = folder.glob("*.tar")
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
 def list_members(shard: Path) -> list[Member]:
-    """List the photographs in a shard, in its order; only its headers are read.
+    """Return the photographs in a shard, in its order; only its headers are read.
 
     Raises:
         ShardsError: it is no tar file, or one that was cut short.
@@ -59,7 +59,9 @@ def list_members(shard: Path) -> list[Member]:
             return [
                 Member(shard, entry.name, entry.offset_data, entry.size)
                 for entry in tar
-                if entry.isreg() and is_photo_name(Path(entry.name)) and not META.match(entry.name)
+                if entry.isreg()
+                and is_photo_name(Path(entry.name))
+                and not METADATA.match(entry.name)
             ]
     except (OSError, tarfile.TarError) as error:
         what = getattr(error, "strerror", None) or str(error)
@@ -67,7 +69,7 @@ def list_members(shard: Path) -> list[Member]:
 
 
 def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:
-    """Import what reads shards.
+    """Return webdataset's tar reader.
 
     Raises:
         ShardsError: the package webdataset is missing.
@@ -82,7 +84,7 @@ def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:
 
 
 def stream(shards: list[Path]) -> Iterator[tuple[Path, bytes]]:
-    """Read shards one after the other, each from beginning to end.
+    """Stream shards one after the other, each from beginning to end.
 
     Yields:
         Each photograph's path, as `Member.path`, and its content.
@@ -106,7 +108,11 @@ def stream(shards: list[Path]) -> Iterator[tuple[Path, bytes]]:
 
 
 def decode(content: bytes, side: int) -> Tensor:
-    """Decode a photograph, its shortest side reduced to so many pixels.
+    """Decode a photograph.
+
+    Args:
+        content: the file's.
+        side: pixels to which the shortest side of a larger photograph is reduced.
 
     Returns:
         rgb (3, H, W) uint8.
@@ -120,7 +126,7 @@ def decode(content: bytes, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Shards(Sequence[Tensor]):
-    """Photographs in shards, each (3, H, W) uint8, decoded whenever they are asked for.
+    """Photographs in shards, each (3, H, W) uint8, decoded at each access.
 
     members: which ones.
     side: pixels to which the shortest side of larger photographs is reduced.
@@ -132,8 +138,8 @@ class Shards(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self.members)
 
-    def __getitem__(self, number: int) -> Tensor:  # type: ignore[override]  # no slices
-        member = self.members[number]
+    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]  # no slices
+        member = self.members[index]
         with member.shard.open("rb") as file:
             file.seek(member.start)
             return decode(file.read(member.size), self.side)

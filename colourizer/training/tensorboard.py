@@ -8,8 +8,8 @@ import torch
 from colourizer.training.validation import Validation
 
 
-def why_no_log() -> str:
-    """Say what is missing; nothing if it is all there."""
+def why_unavailable() -> str:
+    """Return what is missing; nothing if TensorBoard is installed."""
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
@@ -17,20 +17,20 @@ def why_no_log() -> str:
     return ""
 
 
-def open_log(folder: Path) -> Any:
-    """Open a log, a SummaryWriter, in a folder that need not be there yet."""
+def open_writer(folder: Path) -> Any:
+    """Return a SummaryWriter for a folder that need not be there yet."""
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder))
 
 
 def write_row(writer: Any, row: dict[str, Any], validation: Validation) -> None:
-    """Write what a look at the photographs that are held out brought.
+    """Write the figures and pictures of a validation.
 
     Args:
         writer: from `open_log`.
         row: of the run's log.
-        validation: its pictures.
+        validation: has the pictures.
     """
     for name, value in row.items():
         if value is not None:

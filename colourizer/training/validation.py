@@ -1,4 +1,4 @@
-"""How good a network is, while it is trained, on photographs that are held out."""
+"""Validation: errors and pictures of a network on the photographs that are held out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from colourizer.colour.space import fit_to_gamut, lightness_to_grey, rgb_to_lab,
 from colourizer.network.checkpoint import Network
 from colourizer.network.device import autocast
 from colourizer.photos.files import evenly_spaced
-from colourizer.training.losses import average_to, cross_entropy, loss_of
+from colourizer.training.losses import cross_entropy, pool_ab, training_loss
 from Model_CNN import Model_CNN
 
-AT_A_TIME = 10  # photographs
-SHOWN = 6  # photographs of which pictures are kept
-SHOWN_SIDE = 128  # pixels
-LEAST_SHARE = 1e-6  # of a bin, so that a colour that no photograph has is only unlikely
+BATCH_SIZE = 10  # photographs
+PICTURES = 6  # photographs of which pictures are kept
+PICTURE_SIDE = 128  # pixels
+MIN_SHARE = 1e-6  # of a bin, so that no colour has a likelihood of 0
 
 
 @dataclass
 class Validation:
-    """What came out.
+    """The result of a validation.
 
-    figures: means over the photographs, those of the untouched grey photographs among them.
-    grey, predicted, true: pictures of some photographs, (P, 3, SHOWN_SIDE, SHOWN_SIDE) uint8.
+    figures: means over the photographs; names that begin with grey_ are of the grey input itself.
+    grey, predicted, true: pictures of some photographs, (P, 3, PICTURE_SIDE, PICTURE_SIDE) uint8.
     """
 
     figures: dict[str, float]
@@ -35,35 +35,38 @@ class Validation:
     true: Tensor
 
 
-def _small(rgb: Tensor) -> Tensor:
-    """Make a picture (3, SHOWN_SIDE, SHOWN_SIDE) uint8 of rgb (3, H, W) in [0, 1]."""
-    size = (SHOWN_SIDE, SHOWN_SIDE)
+def _thumbnail(rgb: Tensor) -> Tensor:
+    """Return rgb (3, H, W) in [0, 1] as (3, PICTURE_SIDE, PICTURE_SIDE) uint8, on the CPU."""
+    size = (PICTURE_SIDE, PICTURE_SIDE)
     small = F.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0]
     return (small.clamp(0, 1) * 255).round().byte().cpu()
 
 
 def _cross_entropies(model: Model_CNN, logits: Tensor, ab: Tensor) -> dict[str, float]:
-    """Say how well likelihoods fit the truth, and how well the bins' shares alone would, in nats.
+    """Return the cross-entropy of a network's likelihoods and of the bins' shares alone, in nats.
 
     Args:
         model: the network.
-        logits: (B, K, H/4, W/4), what it says.
+        logits: (B, K, H/4, W/4), its output.
         ab: (B, 2, H, W) in Lab units, the truth.
     """
-    ab = average_to(ab, logits).movedim(1, -1)  # (B, H/4, W/4, 2)
-    said = torch.log_softmax(logits.float(), dim=1).movedim(1, -1)  # (B, H/4, W/4, K)
-    shares = model.bin_shares.clamp_min(LEAST_SHARE).log()
+    ab = pool_ab(ab, logits).movedim(1, -1)  # (B, H/4, W/4, 2)
+    log_probability = torch.log_softmax(logits.float(), dim=1).movedim(1, -1)  # (B, H/4, W/4, K)
+    shares = model.bin_shares.clamp_min(MIN_SHARE).log()
     return {
-        "cross_entropy": cross_entropy(said, ab, model.bin_centres).item(),
+        "cross_entropy": cross_entropy(log_probability, ab, model.bin_centres).item(),
         "cross_entropy_of_shares": cross_entropy(shares, ab, model.bin_centres).item(),
     }
 
 
-def knows_likelihoods(figures: dict[str, float]) -> bool:
-    """Say whether a network's bins are likelihoods, by its figures.
+def likelihoods_beat_shares(figures: dict[str, float]) -> bool:
+    """Return whether the likelihoods fit the truth better than the bins' shares do.
 
-    Those of a network that was trained to have only the right mean of the bins are not; those of
-    one that was trained on likelihoods before may still be.
+    Those of a network that is trained with the loss "l1" need not, since only the mean of its bins
+    is trained; of one that started from a checkpoint they still may.
+
+    Args:
+        figures: of a `Validation`; without cross-entropies, of a ClassicCNN, it is False.
     """
     return figures.get("cross_entropy", 0.0) < figures.get("cross_entropy_of_shares", 0.0)
 
@@ -76,19 +79,21 @@ def validate(
     loss_name: str,
     stopped: Callable[[], object],
 ) -> Validation | None:
-    """Colourize photographs, and compare with the truth.
+    """Colourize photographs and compare them with the truth; return None if stopped.
 
     Args:
         model: in eval mode.
         photos: (N, 3, H, W) uint8.
         device: what to compute on.
-        loss_name: as of `loss_of`.
-        stopped: is asked from time to time; if it says yes, nothing is returned.
+        loss_name: as for `training_loss`.
+        stopped: is called before each batch; a true value stops.
     """
     totals: dict[str, float] = {}
     pictures = []
-    shown = set(evenly_spaced(range(len(photos)), SHOWN))
-    for first, batch in zip(range(0, len(photos), AT_A_TIME), photos.split(AT_A_TIME), strict=True):
+    shown = set(evenly_spaced(range(len(photos)), PICTURES))
+    for first, batch in zip(
+        range(0, len(photos), BATCH_SIZE), photos.split(BATCH_SIZE), strict=True
+    ):
         if stopped():
             return None
         pixels = batch.to(device)
@@ -98,7 +103,7 @@ def validate(
         lightness = lightness.contiguous(memory_format=torch.channels_last)
         with autocast(device):
             output = model(lightness)
-        figures = {"validation_loss": loss_of(model, output, pixels, ab, loss_name).item()}
+        figures = {"validation_loss": training_loss(model, output, pixels, ab, loss_name).item()}
         if isinstance(model, Model_CNN):
             figures |= _cross_entropies(model, output, ab)
         for name, value in figures.items():
@@ -118,7 +123,7 @@ def validate(
             for name, value in figures.items():
                 totals[name] = totals.get(name, 0.0) + value
             if first + i in shown:
-                pictures.append([_small(image) for image in (grey[i], predicted[i], true)])
+                pictures.append([_thumbnail(image) for image in (grey[i], predicted[i], true)])
     means = {name: total / len(photos) for name, total in totals.items()}
     true_colourfulness = max(means["true_colourfulness"], 1e-6)
     means["colourfulness_ratio"] = means["colourfulness"] / true_colourfulness

@@ -82,12 +82,12 @@ def test_corners_darken_and_the_middle_does_not():
     white = torch.ones(1, 65, 65)
     dark = darken_corners(white, middle)
     assert dark[0, 32, 32] == 1
-    assert dark[0, 0, 0] == pytest.approx(1 - ageing.MOST_VIGNETTE / 2)
+    assert dark[0, 0, 0] == pytest.approx(1 - ageing.MAX_VIGNETTE / 2)
 
 
 def test_blur_is_gaussian():
     expected = gaussian_filter(
-        GREY[0].numpy(), 0.2 + (ageing.MOST_BLUR - 0.2) / 2, mode="nearest", radius=3
+        GREY[0].numpy(), 0.2 + (ageing.MAX_BLUR - 0.2) / 2, mode="nearest", radius=3
     )
     assert np.allclose(blur(GREY, middle)[0].numpy(), expected, atol=1e-5)
 

@@ -8,8 +8,7 @@ from support.scenes import scene
 from torchvision.transforms.v2 import functional as transform
 
 from colourizer.colour.space import grey_to_lightness, lightness_to_grey, rgb_to_lab
-from colourizer.training.crops import Batches, CropBatch, Order, cut_crop, make_batch, pair
-from colourizer.training.data import gather
+from colourizer.training.crops import CropBatch, cut_crop, make_batch, network_input_and_target
 
 
 def cut(photos: list[torch.Tensor], size: int, aged: float) -> CropBatch:
@@ -26,10 +25,10 @@ def test_a_crop_has_its_size_and_is_decided_by_its_seed(height, width):
     batch = cut(photos, 32, 0.5)
     assert batch.rgb.shape == (20, 3, 32, 32)
     assert batch.rgb.is_contiguous(memory_format=torch.channels_last)
-    assert batch.aged.shape == (len(batch.old), 1, 32, 32)
+    assert batch.aged.shape == (len(batch.aged_index), 1, 32, 32)
     assert batch.rgb.dtype == batch.aged.dtype == torch.uint8
-    assert batch.numbers.tolist() == list(range(20))
-    assert 3 < len(batch.old) < 17
+    assert batch.photo_index.tolist() == list(range(20))
+    assert 3 < len(batch.aged_index) < 17
     assert all(torch.equal(*both) for both in zip(batch, cut(photos, 32, 0.5), strict=True))
     assert len({tuple(crop.flatten().tolist()) for crop in batch.rgb}) == 20
 
@@ -47,23 +46,11 @@ def test_a_crop_is_a_part_of_the_photograph_resized_and_mirrored(mirror):
 @pytest.mark.parametrize("aged", [0, 0.5, 1])
 def test_a_batch_is_its_crops(aged):
     photos = list(torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8))
-    lightness, ab = pair(cut(photos, 32, aged))
+    lightness, ab = network_input_and_target(cut(photos, 32, aged))
     for n, photo in enumerate(photos):
-        one = pair(make_batch([photo], [n], 32, aged, [n]))
+        one = network_input_and_target(make_batch([photo], [n], 32, aged, [n]))
         assert torch.allclose(lightness[n], one[0][0], atol=1e-3)
         assert torch.allclose(ab[n], one[1][0], atol=1e-3)
-
-
-@pytest.mark.parametrize("processes", [0, 2])
-def test_threads_and_processes_give_the_same_batches(album, processes):
-    data = gather([album], album / "sub", side=64)
-    order = Order(batch_size=4, seed=1, epoch=2)
-    loader = data.batches(32, 0.5, order, processes)
-    assert len(loader) == 3
-    for batch, indices in zip(loader, Batches(len(data.train), order), strict=True):
-        numbers, seeds = zip(*indices, strict=True)
-        expected = make_batch([data.train[n] for n in numbers], numbers, 32, 0.5, seeds)
-        assert all(torch.equal(*both) for both in zip(batch, expected, strict=True))
 
 
 def test_half_of_the_crops_are_mirrored():
@@ -74,12 +61,12 @@ def test_half_of_the_crops_are_mirrored():
 
 def test_half_of_the_crops_are_seen_as_they_are_in_8_bit_grey():
     batch = cut([pixels_of(scene(0, 64, 64))] * 40, 64, 0)
-    lightness, ab = pair(batch)
+    lightness, ab = network_input_and_target(batch)
     lab = rgb_to_lab(batch.rgb / 255)
     assert torch.equal(ab, lab[:, 1:])
     levels = lightness_to_grey(lightness) * 255
     assert (levels - levels.round()).abs().max() < 1e-2
-    sharp = batch.sides == 64
+    sharp = batch.blur_sides == 64
     assert 10 < sharp.sum() < 30
     values = lightness_to_grey(lab[:, :1]) * 255
     exact = grey_to_lightness(values.round() / 255)
@@ -91,12 +78,12 @@ def test_half_of_the_crops_are_seen_as_they_are_in_8_bit_grey():
 @pytest.mark.parametrize("size", [64, 50, 33])
 def test_the_others_are_seen_as_reduced_and_enlarged_again(size):
     batch = cut([pixels_of(scene(0, 64, 64))] * 20, size, 0)
-    lightness, _ = pair(batch)
+    lightness, _ = network_input_and_target(batch)
     exact = rgb_to_lab(batch.rgb / 255)[:, :1]
-    soft = [n for n, side in enumerate(batch.sides.tolist()) if side < size]
+    soft = [n for n, side in enumerate(batch.blur_sides.tolist()) if side < size]
     assert len(soft) > 4
     for n in soft:
-        side = int(batch.sides[n])
+        side = int(batch.blur_sides[n])
         assert 0.4 * size - 1 < side
         expected = Image.fromarray(exact[n, 0].numpy())
         for length in (side, size):
@@ -111,21 +98,8 @@ def test_ageing_changes_what_the_network_sees_and_never_the_truth():
     photos = [pixels_of(scene(0, 64, 64))] * 10
     new, old = (cut(photos, 48, aged) for aged in (0, 1))
     assert torch.equal(new.rgb, old.rgb)
-    assert (len(new.old), len(old.old)) == (0, 10)
-    seen = [pair(batch) for batch in (new, old)]
+    assert (len(new.aged_index), len(old.aged_index)) == (0, 10)
+    seen = [network_input_and_target(batch) for batch in (new, old)]
     assert torch.equal(seen[0][1], seen[1][1])
     assert not any(torch.equal(*both) for both in zip(seen[0][0], seen[1][0], strict=True))
     assert F.l1_loss(seen[0][0], seen[1][0]) > 1
-
-
-def test_an_epoch_sees_every_photo_once_and_goes_on_where_it_stopped():
-    epoch = list(Batches(103, Order(batch_size=10, seed=1, epoch=4)))
-    assert sorted(photo for batch in epoch for photo, _ in batch) == list(range(103))
-    assert list(Batches(103, Order(10, seed=1, epoch=4, first=7))) == epoch[7:]
-    assert list(Batches(103, Order(10, seed=1, epoch=5))) != epoch
-    assert list(Batches(103, Order(10, seed=2, epoch=4))) != epoch
-
-
-def test_there_is_no_batch_of_a_single_photo():
-    assert [len(batch) for batch in Batches(31, Order(10, seed=0, epoch=0))] == [10, 10, 10]
-    assert [len(batch) for batch in Batches(3, Order(10, seed=0, epoch=0))] == [3]

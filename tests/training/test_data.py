@@ -9,7 +9,7 @@ from colourizer.colour.bins import ab_bin_centres
 from colourizer.curation.derived_copies import ROTATED, SCALED, original_of
 from colourizer.curation.rejected_list import write_rejected
 from colourizer.training import photo_cache
-from colourizer.training.data import bin_shares, gather
+from colourizer.training.data import bin_shares, read_training_set
 from colourizer.training.split import split
 
 
@@ -17,7 +17,7 @@ def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
     scene(0).convert("L").save(album / "grey.png")
     scene(0, 20, 20).save(album / "tiny.png")
     (album / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    data = gather([album], None, side=256)
+    data = read_training_set([album], None, side=256)
     assert data.rejected == {"near grey": 1, "smaller than 32 pixels": 1, "unreadable": 1}
     assert len(data.train) + len(data.validation) == 12
     assert data.train[0].dtype == torch.uint8
@@ -28,7 +28,7 @@ def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
 def test_the_first_of_those_that_cannot_be_read_are_named(album, capsys):
     for n in range(7):
         (album / f"broken{n}.jpg").write_bytes(b"\xff\xd8\xff")
-    data = gather([album], album / "sub", side=256)
+    data = read_training_set([album], album / "sub", side=256)
     assert data.rejected == {"unreadable": 7}
     said = capsys.readouterr().err.splitlines()
     assert [f"broken{n}.jpg: " in line for n, line in enumerate(said[:5])] == [True] * 5
@@ -39,27 +39,30 @@ def test_what_somebody_rejected_is_neither_trained_on_nor_held_out(album):
     write_rejected(album, [album / "photo1.png", album / "sub" / "photo10.png", album / "gone.png"])
     write_rejected(album / "sub", [album / "sub" / "photo11.png"])
     scene(12).save(album / "sub" / "photo12.png")
-    data = gather([album], album / "sub", side=256)
+    data = read_training_set([album], album / "sub", side=256)
     assert data.rejected == {"in rejected.txt": 3}
-    assert [path.name for path in data.held_out] == ["photo12.png"]
-    assert len(data.names) == len(data.train) == 9
-    data = gather([album, album / "sub"], None, side=256)
+    assert [path.name for path in data.validation_paths] == ["photo12.png"]
+    assert len(data.train_paths) == len(data.train) == 9
+    data = read_training_set([album, album / "sub"], None, side=256)
     assert data.rejected["in rejected.txt"] == 3
     rejected = {"photo1.png", "photo10.png", "photo11.png"}
-    assert rejected.isdisjoint(path.name for path in [*data.names, *data.held_out])
+    assert rejected.isdisjoint(path.name for path in [*data.train_paths, *data.validation_paths])
 
 
 def test_a_cache_changes_nothing_but_that_nothing_is_decoded_again(album, tmp_path, monkeypatch):
     scene(0).convert("L").save(album / "grey.png")
     scene(0, 20, 20).save(album / "tiny.png")
     scene(1).save(album / "again.jpg", quality=60)
-    without = gather([album], None, side=40)
-    sets = [gather([album], None, side=40, cache=tmp_path / "cache")]
+    without = read_training_set([album], None, side=40)
+    sets = [read_training_set([album], None, side=40, cache=tmp_path / "cache")]
     monkeypatch.setattr(photo_cache, "read_rgb", None)
-    sets.append(gather([album], None, side=40, cache=tmp_path / "cache"))
+    sets.append(read_training_set([album], None, side=40, cache=tmp_path / "cache"))
     assert [data.reused for data in sets] == [0, 15]
     for data in sets:
-        assert (data.names, data.held_out) == (without.names, without.held_out)
+        assert (data.train_paths, data.validation_paths) == (
+            without.train_paths,
+            without.validation_paths,
+        )
         assert data.rejected == without.rejected
         assert data.rejected.total() == 3
         assert torch.equal(data.validation, without.validation)
@@ -67,12 +70,12 @@ def test_a_cache_changes_nothing_but_that_nothing_is_decoded_again(album, tmp_pa
 
 
 def test_a_copy_is_trained_on_once_and_never_what_is_held_out(album):
-    held_out = gather([album], album / "sub", side=256)
+    held_out = read_training_set([album], album / "sub", side=256)
     for path in list(album.rglob("*.png")):
         Image.open(path).resize((80, 60)).save(album / f"{path.stem}_again.jpg")
-    data = gather([album], album / "sub", side=256)
+    data = read_training_set([album], album / "sub", side=256)
     assert data.rejected["copies of others"] == 12
-    assert len(data.names) == len(held_out.names)
+    assert len(data.train_paths) == len(held_out.train_paths)
 
 
 def test_photographs_of_the_same_name_in_other_folders_are_others(album):
@@ -81,7 +84,7 @@ def test_photographs_of_the_same_name_in_other_folders_are_others(album):
         (album / "other").mkdir(exist_ok=True)
         scene(100 + number).save(album / "other" / path.name)
     scene(0).save(album / "sub" / "photo0.png")  # a copy of the one in the folder above
-    data = gather([album], album / "sub", side=256)
+    data = read_training_set([album], album / "sub", side=256)
     assert data.rejected == {"copies of others": 1}
     assert len(data.train) == 10 - 1 + 12
     train, held_out = split(sorted(album.rglob("*.png")))
@@ -91,7 +94,7 @@ def test_photographs_of_the_same_name_in_other_folders_are_others(album):
 def test_rotated_copies_that_data_transformer_made_are_kept(album):
     for path in list(album.rglob("*.png")):
         Image.open(path).save(path.with_name(f"{path.stem}{ROTATED}_3.png"))
-    data = gather([album], None, side=256)
+    data = read_training_set([album], None, side=256)
     assert len(data.train) + 2 * len(data.validation) == 24
 
 
@@ -104,12 +107,12 @@ def test_scaled_copies_are_no_copies_of_others_in_whatever_order_they_are_read(t
             image = scene(i).rotate(90, expand=True) if kind.startswith(ROTATED) else scene(i)
             image = image.resize((53, 40)) if kind.startswith(SCALED) else image
             image.save(folder / "sky" / f"{i}{kind}.png")
-    data = gather(folders[::-1] if reverse else folders, None, side=256)
+    data = read_training_set(folders[::-1] if reverse else folders, None, side=256)
     assert not data.rejected
-    assert {path.parent.parent for path in data.held_out} == {folders[0]}
-    assert len(data.train) == 3 * (12 - len(data.held_out))
+    assert {path.parent.parent for path in data.validation_paths} == {folders[0]}
+    assert len(data.train) == 3 * (12 - len(data.validation_paths))
     scene(3).save(folders[0] / "sky" / "x.png")  # a copy of another, and not by its name
-    data = gather(folders[::-1] if reverse else folders, None, side=256)
+    data = read_training_set(folders[::-1] if reverse else folders, None, side=256)
     assert data.rejected["copies of others"] in (1, 3)
 
 
@@ -120,9 +123,9 @@ def test_copies_of_what_a_validation_folder_holds_are_not_trained_on(tmp_path):
             scene(i).rotate(0 if ROTATED not in name else 90, expand=True).save(tmp_path / name)
     (tmp_path / "mine" / "resized").mkdir(parents=True)
     scene(9).save(tmp_path / "mine" / "resized" / "1.png")  # of the same name, and no copy
-    data = gather([tmp_path], tmp_path / "resized", side=256)
-    assert data.names == [tmp_path / "mine" / "resized" / "1.png"]
-    assert len(data.held_out) == 4
+    data = read_training_set([tmp_path], tmp_path / "resized", side=256)
+    assert data.train_paths == [tmp_path / "mine" / "resized" / "1.png"]
+    assert len(data.validation_paths) == 4
 
 
 def test_who_is_held_out_because_all_others_are_of_no_use_leaves_no_copy(tmp_path):
@@ -134,31 +137,14 @@ def test_who_is_held_out_because_all_others_are_of_no_use_leaves_no_copy(tmp_pat
             scene(i).save(paths[-1])
     for path in split(paths)[1]:
         path.write_text("broken")
-    data = gather([tmp_path], None, side=256)
-    (held_out,) = data.held_out
+    data = read_training_set([tmp_path], None, side=256)
+    (held_out,) = data.validation_paths
     assert held_out.parent.name == "resized"
-    assert original_of(held_out) not in {original_of(path) for path in data.names}
-
-
-def test_nothing_is_both_trained_on_and_held_out(tmp_path):
-    paths = [tmp_path / "resized" / f"{i}.jpg" for i in range(400)]
-    paths += [tmp_path / "resized_rotated" / f"{i}{ROTATED}_31.jpg" for i in range(400)]
-    train, held_out = split(paths)
-    assert 5 <= len(held_out) <= 40
-    assert not {p.stem for p in held_out} & {p.stem.split(ROTATED)[0] for p in train}
-    more_train, more_held_out = split([*paths, tmp_path / "new.jpg"])
-    assert set(held_out) <= set(more_held_out)
-    assert set(train) <= set(more_train)
-
-
-def test_a_folder_of_three_holds_one_out(tmp_path):
-    train, held_out = split([tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg")])
-    assert len(train) >= 1
-    assert len(held_out) >= 1
+    assert original_of(held_out) not in {original_of(path) for path in data.train_paths}
 
 
 def test_a_validation_folder_is_used_instead_and_never_trained_on(album):
-    data = gather([album], album / "sub", side=256)
+    data = read_training_set([album], album / "sub", side=256)
     assert (len(data.train), len(data.validation)) == (10, 2)
 
 

@@ -13,8 +13,7 @@ from support.scenes import scene
 import train
 from colourizer.network import device
 from colourizer.runtime.process import rank_and_world_size
-from colourizer.training.crops import Batches, Order
-from colourizer.training.distributed import SyncedBatchNorm, sync_batch_norm, team_of
+from colourizer.training.distributed import SyncedBatchNorm, join_process_group, sync_batch_norm
 from colourizer.training.validation import Validation
 
 STEPS = 20
@@ -45,20 +44,20 @@ def together(folder: Path, task: str) -> None:
 
 def norm_together(folder: Path) -> None:
     """Normalize a part of a batch; the first process gets more of it than the second."""
-    with team_of(torch.device("cpu")) as team:
+    with join_process_group(torch.device("cpu")) as group:
         features, upstream = torch.load(folder / "batch.pt")
-        part = slice(0, 5) if team.rank == 0 else slice(5, None)
+        part = slice(0, 5) if group.rank == 0 else slice(5, None)
         norm = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
         norm[0].weight.data = torch.tensor([1.0, 2.0, -0.5])
-        sync_batch_norm(norm, team.device)
+        sync_batch_norm(norm, group.device)
         assert isinstance(norm[0], SyncedBatchNorm)
         mine = features[part].clone().requires_grad_()
         out = norm(mine)
         out.backward(upstream[part])
-        sums = team.add_up(1, team.rank), team.largest(team.rank, -team.rank)
+        sums = group.all_reduce_sum(1, group.rank), group.all_reduce_max(group.rank, -group.rank)
         assert sums == ([2, 1], [1, 0])
         what = (out.detach(), mine.grad, norm.state_dict())
-        torch.save(what, folder / f"normal_{team.rank}.pt")
+        torch.save(what, folder / f"normal_{group.rank}.pt")
 
 
 def test_batch_norm_over_processes_is_that_of_the_whole_batch(tmp_path):
@@ -118,20 +117,6 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert "photographs to train on" in said[0]
     assert "done: " in said[0]
     assert said[1] == ""
-
-
-@pytest.mark.parametrize("parts", [2, 3, 4])
-def test_processes_share_an_epoch_without_loss_or_repetition(parts):
-    whole = list(Batches(103, Order(10, seed=1, epoch=4)))
-    shares = [list(Batches(103, Order(10, 1, 4, part=part, parts=parts))) for part in range(parts)]
-    whole = whole[: len(shares[0])]  # four processes leave out a batch of three
-    assert len(whole) == (10 if parts == 4 else 11)
-    for number, batch in enumerate(whole):
-        of_all = [sample for share in shares for sample in share[number]]
-        assert sorted(of_all) == sorted(batch)
-        sizes = [len(share[number]) for share in shares]
-        assert min(sizes) >= 1
-        assert max(sizes) - min(sizes) <= 1
 
 
 def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):

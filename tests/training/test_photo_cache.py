@@ -1,11 +1,13 @@
 """photo_cache.py: nothing is decoded twice, and whatever befalls a cache, no pixel is wrong."""
 
 import errno
+import json
 import os
 import pickle
 import shutil
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import make_dataclass
 from pathlib import Path
@@ -21,8 +23,8 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import find_photos
 from colourizer.photos.read import read_rgb
 from colourizer.runtime import atomic_file
-from colourizer.training import photo_cache
-from colourizer.training.photo_cache import PhotoCache, Photos
+from colourizer.training import file_versions, photo_cache
+from colourizer.training.photo_cache import CachedPhotos, PhotoCache
 
 
 def read(folder: Path, cache: Path | None, side: int = 40) -> tuple[dict, int]:
@@ -282,7 +284,7 @@ def test_other_processes_are_sent_places_not_pixels(album, tmp_path):
     reader = PhotoCache(tmp_path / "cache", 40)
     read_photos = [photo for _, photo in reader.read_all(find_photos(album))]
     in_memory = torch.ones(3, 4, 5, dtype=torch.uint8)
-    photos = Photos([*(photo.pixels for photo in read_photos), in_memory], reader.files)
+    photos = CachedPhotos([*(photo.pixels for photo in read_photos), in_memory], reader.files)
     sent = pickle.dumps(photos)
     assert len(sent) < 3000
     received = pickle.loads(sent)
@@ -297,3 +299,31 @@ def test_who_writes_into_a_photograph_does_not_change_the_cache(album, tmp_path)
     reader.files.look_up(photos[0].pixels).fill_(7)
     again, reused = read(album, tmp_path / "cache")
     assert (reused, same(again, expect(album))) == (12, True)
+
+
+def test_what_has_not_changed_is_neither_hashed_nor_verified_again(album, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_versions, "SETTLED_NS", 0)  # the files are new
+    first, _ = read(album, tmp_path / "cache")
+    monkeypatch.setattr(photo_cache, "hashlib", None)
+    monkeypatch.setattr(
+        photo_cache.zlib, "crc32", lambda data, crc32=zlib.crc32: crc32(data[:9999])
+    )
+    again, reused = read(album, tmp_path / "cache")
+    assert (reused, same(again, first)) == (12, True)
+
+
+def test_a_cache_of_an_older_version_is_read_verified_and_from_then_on_trusted(
+    album, tmp_path, monkeypatch, small_files
+):
+    first, _ = read(album, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    notes = folder / "unchanged.json"
+    notes.unlink(missing_ok=True)
+    monkeypatch.setattr(file_versions, "SETTLED_NS", 0)
+    assert same(read(album, tmp_path / "cache")[0], first)
+    noted = json.loads(notes.read_text())
+    assert sorted(row[-1] == "verified" for row in noted.values()) == [False] * 12 + [True] * 4
+    victim = next((tmp_path / "cache").rglob("*.pixels"))
+    victim.write_bytes(flip_in_pixels(victim.read_bytes()))
+    again, reused = read(album, tmp_path / "cache")
+    assert (reused, same(again, first)) == (11, True)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from colourizer.training.schedule import Schedule, duration, learning_rate
+from colourizer.training.schedule import DurationEstimate, Schedule, format_duration, learning_rate
 
 
 def test_the_rate_rises_then_falls_to_a_hundredth():
@@ -22,18 +22,28 @@ def test_whatever_comes_first_ends_a_run():
     assert schedule.done(5, 80) == 0.8
     assert schedule.done(60, 0) == 1
     assert Schedule(math.inf, 5, 100).done(1000, 25) == 0.25
-    assert [schedule.is_final(step, 0) for step in (24, 25)] == [False, True]
+    assert [schedule.is_final_part(step, 0) for step in (24, 25)] == [False, True]
 
 
 def test_it_is_said_how_long_an_epoch_and_all_of_it_take():
     assert (
-        Schedule(90, 100, math.inf).estimate(0.5) == "an epoch takes about 50 s, 90 epochs 75 min"
+        Schedule(90, 100, math.inf).describe(0.5) == "an epoch takes about 50 s, 90 epochs 75 min"
     )
-    by_time = Schedule(math.inf, 10, 600).estimate(2.0)
+    by_time = Schedule(math.inf, 10, 600).describe(2.0)
     assert by_time == "an epoch takes about 20 s, 10 min are about 30.0 epochs"
-    assert Schedule(3, 10, 6000).estimate(2.0).endswith("3 epochs 60 s")
+    assert Schedule(3, 10, 6000).describe(2.0).endswith("3 epochs 60 s")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4, "4 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations_are_said_in_the_unit_that_reads_best(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
+
+
+def test_an_estimate_is_made_after_some_steps_and_corrected_only_if_it_was_wrong():
+    estimate = DurationEstimate(Schedule(3, 10, math.inf))
+    assert estimate.correct(5.0) == ""  # there is none yet
+    texts = [estimate.after_step(now) for now in (100.0, 102.0, 104.0, 106.0, 108.0)]
+    assert texts == ["", "", "", "an epoch takes about 20 s, 3 epochs 60 s", ""]
+    assert estimate.correct(2.4) == ""
+    assert estimate.correct(4.0) == "measured anew: an epoch takes about 40 s, 3 epochs 2 min"
+    assert estimate.correct(4.1) == ""

@@ -12,9 +12,9 @@ import train
 from colourizer.curation.derived_copies import original_of
 from colourizer.network.checkpoint import load_checkpoint
 from colourizer.photos.files import find_photos
-from colourizer.training import crops
-from colourizer.training.crops import Order, ShardBatches
-from colourizer.training.data import bin_shares, gather
+from colourizer.training import batches as batches_module
+from colourizer.training.batches import EpochConfig, ShardLoader
+from colourizer.training.data import bin_shares, read_training_set
 from colourizer.training.shards import ShardsError, find_shards, list_members, stream
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
@@ -37,8 +37,11 @@ def shards(album, tmp_path) -> Path:
 
 
 def batches(shards: Path, batch_size=5, seed=0, epoch=0, first=0) -> list[torch.Tensor]:
-    order = Order(batch_size, seed, epoch, first)
-    return [batch.rgb for batch in gather([shards], None, 48).batches(32, 0.5, order, processes=0)]
+    order = EpochConfig(batch_size, seed, epoch, first)
+    return [
+        batch.rgb
+        for batch in read_training_set([shards], None, 48).batches(32, 0.5, order, workers=0)
+    ]
 
 
 def equal(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
@@ -71,16 +74,18 @@ def test_photographs_are_held_out_by_name_and_their_copies_with_them(album, tmp_
         for path in find_photos(album):
             tar.add(path, f"resized/x/{path.name}")
             tar.add(path, f"resized_rotated/x/{path.stem}_rotated_7.png")
-    data = gather([folder], None, 48)
-    assert data.held_out
-    assert len(data.train) == 2 * (12 - len(data.held_out))
-    assert not {original_of(p) for p in data.held_out} & {original_of(p) for p in data.names}
+    data = read_training_set([folder], None, 48)
+    assert data.validation_paths
+    assert len(data.train) == 2 * (12 - len(data.validation_paths))
+    assert not {original_of(p) for p in data.validation_paths} & {
+        original_of(p) for p in data.train_paths
+    }
 
 
 def test_an_epoch_sees_every_photograph_once_in_an_order_that_the_seed_decides(shards):
-    data = gather([shards], None, 48)
-    mixed = ShardBatches(data.train, 32, 0.5, Order(5, 0, 0))
-    numbers = [number for number, _ in mixed._mixed(torch.Generator().manual_seed(0))]
+    data = read_training_set([shards], None, 48)
+    mixed = ShardLoader(data.train, 32, 0.5, EpochConfig(5, 0, 0))
+    numbers = [number for number, _ in mixed._shuffled(torch.Generator().manual_seed(0))]
     assert sorted(numbers) == list(range(len(data.train)))
     assert numbers != sorted(numbers)
     assert equal(batches(shards), batches(shards))
@@ -88,25 +93,25 @@ def test_an_epoch_sees_every_photograph_once_in_an_order_that_the_seed_decides(s
     assert not equal(batches(shards), batches(shards, seed=1))
 
 
-@pytest.mark.parametrize("limit", [{"MIXED": 3}, {"MIXED_BYTES": 20_000}, {}])
+@pytest.mark.parametrize("limit", [{"SHUFFLE_BUFFER": 3}, {"SHUFFLE_BUFFER_BYTES": 20_000}, {}])
 def test_an_epoch_goes_on_where_it_stopped(shards, monkeypatch, limit):
     for name, value in limit.items():
-        monkeypatch.setattr(crops, name, value)
+        monkeypatch.setattr(batches_module, name, value)
     epoch = batches(shards, batch_size=3)
     for first in range(len(epoch) + 1):
         assert equal(batches(shards, batch_size=3, first=first), epoch[first:])
 
 
 def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
-    names = gather([album], None, 48).names
+    names = read_training_set([album], None, 48).train_paths
     for shard in find_shards(shards):
         for member in list_members(shard):
             if album / member.name in names[:2]:
                 with shard.open("r+b") as file:
                     file.seek(member.start)
                     file.write(b"broken")
-    data = gather([shards], None, 48)
-    batches = [batch.rgb for batch in data.batches(32, 0, Order(4, 0, 0), processes=0)]
+    data = read_training_set([shards], None, 48)
+    batches = [batch.rgb for batch in data.batches(32, 0, EpochConfig(4, 0, 0), workers=0)]
     assert [len(rgb) for rgb in batches] == [4, 4]
     shares = bin_shares(data.train, torch.tensor([[0.0, 0.0], [40.0, 40.0]]))
     assert shares.sum().item() == pytest.approx(1)
@@ -131,7 +136,7 @@ def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
 
 
 def test_a_validation_folder_is_used_instead(shards, album):
-    data = gather([shards], album / "sub", 48)
+    data = read_training_set([shards], album / "sub", 48)
     assert (len(data.train), len(data.validation)) == (12, 2)
 
 
@@ -156,7 +161,7 @@ def test_shards_that_cannot_be_used_are_an_error_in_a_line(
 
 
 def test_a_shard_that_lost_photographs_ends_the_epoch_with_an_error(shards):
-    data = gather([shards], None, 48)
+    data = read_training_set([shards], None, 48)
     (shards / "part-0.tar").write_bytes((shards / "part-1.tar").read_bytes())
     with pytest.raises(ShardsError, match="fewer photographs"):
-        list(data.batches(32, 0, Order(4, 0, 0), processes=0))
+        list(data.batches(32, 0, EpochConfig(4, 0, 0), workers=0))

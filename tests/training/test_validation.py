@@ -10,8 +10,8 @@ from colourizer.colour.metrics import ab_error, psnr
 from colourizer.colour.space import rgb_to_lab
 from colourizer.network.checkpoint import build_model, load_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
-from colourizer.training.losses import average_to
-from colourizer.training.validation import knows_likelihoods, validate
+from colourizer.training.losses import pool_ab
+from colourizer.training.validation import likelihoods_beat_shares, validate
 from Model_CNN import Model_CNN
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ class Oracle(Model_CNN):
     def forward(self, lightness):
         ab = rgb_to_lab(PHOTOS[self.asked : self.asked + len(lightness)] / 255)[:, 1:]
         self.asked += len(lightness)
-        blocks = average_to(ab, torch.empty(1, 1, 16, 16)).movedim(1, -1)
+        blocks = pool_ab(ab, torch.empty(1, 1, 16, 16)).movedim(1, -1)
         return soft_bins(blocks, self.bin_centres).clamp_min(1e-9).log().movedim(-1, 1)
 
 
@@ -55,27 +55,27 @@ def test_a_network_that_knows_the_truth_is_near_it():
     assert figures["rgb_psnr"] > figures["grey_rgb_psnr"] + 5
     assert figures["colourfulness_ratio"] == pytest.approx(1, abs=0.15)
     assert psnr(found.predicted / 255, found.true / 255, 1) > 25
-    assert knows_likelihoods(figures)
+    assert likelihoods_beat_shares(figures)
 
 
 def test_bins_that_were_never_trained_as_likelihoods_are_found_out():
     torch.manual_seed(0)
     model = Model_CNN().eval()
     torch.nn.init.normal_(model.head.bias, std=5)
-    assert not knows_likelihoods(validate(model, PHOTOS, CPU, "l1", never).figures)
+    assert not likelihoods_beat_shares(validate(model, PHOTOS, CPU, "l1", never).figures)
 
 
 def test_the_bundled_checkpoint_says_likelihoods(tmp_path):
     from colourizer.network.checkpoint import BUNDLED
 
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
-    assert knows_likelihoods(validate(model, PHOTOS[:3], CPU, "l1", never).figures)
+    assert likelihoods_beat_shares(validate(model, PHOTOS[:3], CPU, "l1", never).figures)
 
 
 def test_the_originals_network_has_no_likelihoods():
     found = validate(ClassicCNN().eval(), PHOTOS[:3], CPU, "l1", never)
     assert "cross_entropy" not in found.figures
-    assert not knows_likelihoods(found.figures)
+    assert not likelihoods_beat_shares(found.figures)
 
 
 def test_it_stops_when_it_is_asked_to():
