@@ -15,6 +15,7 @@ MIN_OVERLAP = 0.6
 MAX_OPPOSITE = 0.06
 MIN_COMMON = 16  # non-zero entries in both; with fewer, the picture is too plain to decide
 BLOCK = 1024  # rows of the pairwise comparison that are computed at a time: bounds the memory
+_CHARACTERS = np.frombuffer(b"-=+", np.uint8)  # for entries of -1, 0 and 1, as text
 
 
 def dhash(image: Image.Image) -> Tensor:
@@ -95,7 +96,7 @@ def find_duplicates(hashes: list[Tensor]) -> list[int]:
 
 def dhash_to_text(entries: Tensor) -> str:
     """Return a hash as text: a character for each entry, "-" for -1, "=" for 0, "+" for 1."""
-    return "".join("-=+"[int(entry) + 1] for entry in entries)
+    return _CHARACTERS[entries.numpy().astype(np.int8) + 1].tobytes().decode()
 
 
 def dhash_from_text(text: str) -> Tensor:
@@ -104,7 +105,7 @@ def dhash_from_text(text: str) -> Tensor:
     Raises:
         ValueError: the text is not such a hash.
     """
-    entries = torch.tensor(["-=+".index(character) - 1.0 for character in text])
-    if len(entries) != HASH_SIDE**2:
+    is_entry = np.frombuffer(text.encode(), np.uint8) == _CHARACTERS[:, None]  # (3, HASH_SIDE^2)
+    if is_entry.shape[1] != HASH_SIDE**2 or not is_entry.any(axis=0).all():
         raise ValueError(text)
-    return entries
+    return torch.from_numpy(is_entry[2] - is_entry[0].astype(np.float32))
