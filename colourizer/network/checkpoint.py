@@ -35,7 +35,7 @@ _USE_ANOTHER = "use a .pt file that train.py wrote, or checkpoints/colourizer.pt
 
 
 def model_content(model: Network, half: bool) -> dict[str, Any]:
-    """Describe a network so that `build_model` can make it again.
+    """Return what `build_model` needs to rebuild a network.
 
     Args:
         model: a Model_CNN or a ClassicCNN.
@@ -52,7 +52,7 @@ def model_content(model: Network, half: bool) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str:
-    """Give the SHA-256 of a checkpoint file, by which its pictures can name it."""
+    """Return the SHA-256 of a checkpoint file, which coloured files name."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

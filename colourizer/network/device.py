@@ -15,7 +15,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def device_name(text: str) -> str:
-    """Be an argparse type: one of DEVICES, and one that is there."""
+    """Parse one of DEVICES that this machine has, for argparse."""
     if text not in DEVICES:
         raise argparse.ArgumentTypeError(f"{text}: choose from {', '.join(DEVICES)}")
     missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.mps.is_available()}
@@ -25,31 +25,31 @@ def device_name(text: str) -> str:
 
 
 def add_device_option(group: Any) -> None:
-    """Give a parser, or a group of its options, the option --device."""
+    """Add the option --device to a parser or an option group."""
     names = ", ".join(DEVICES)
     help_text = f"what to compute on: {names} (default: %(default)s)"
     group.add_argument("--device", type=device_name, default="auto", metavar="NAME", help=help_text)
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn one of DEVICES into a device; auto takes the fastest that is there."""
+    """Return the device of a name; auto is the fastest that this machine has."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
-    if name == "cuda":  # of the processes that torchrun starts on a machine, each has its own
-        of_machine = int(os.environ.get("LOCAL_RANK", 0))
-        return torch.device("cuda", of_machine % torch.cuda.device_count())
+    if name == "cuda":  # each of torchrun's processes on a machine has its own
+        local_rank = int(os.environ.get("LOCAL_RANK", 0))
+        return torch.device("cuda", local_rank % torch.cuda.device_count())
     return torch.device(name)
 
 
 def is_fast_in_bf16(device: torch.device) -> bool:
-    """Say whether the hardware computes bf16 faster than fp32."""
+    """Return whether the hardware computes bf16 faster than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
-    """Compute convolutions in bf16 where the hardware is fast at it, elsewhere in fp32."""
+    """Return a context of bf16 autocast where the hardware is fast at it, else of fp32."""
     fast = is_fast_in_bf16(device)
     return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
 

@@ -40,7 +40,7 @@ def numbered(count: int) -> list[torch.Tensor]:
 def test_every_thread_gets_its_own_answer_and_batches_form_by_themselves():
     network = Network()
     inputs = numbered(64)
-    answers = ask_all(Batching(network, most=8), inputs)
+    answers = ask_all(Batching(network, batch_size=8), inputs)
     assert all(torch.equal(a, i * 2) for a, i in zip(answers, inputs, strict=True))
     assert sum(network.batches) == 64
     assert 2 <= max(network.batches) <= 8
@@ -50,20 +50,20 @@ def test_every_thread_gets_its_own_answer_and_batches_form_by_themselves():
 def test_where_memory_is_short_batches_are_halved():
     network = Network(most=2)
     inputs = numbered(40)
-    batching = Batching(network, most=16)
+    batching = Batching(network, batch_size=16)
     answers = ask_all(batching, inputs)
     assert all(torch.equal(a, i * 2) for a, i in zip(answers, inputs, strict=True))
-    assert batching.most <= 2
+    assert batching.batch_size <= 2
 
 
 def test_what_does_not_fit_alone_fails_alone():
-    batching = Batching(Network(most=0), most=4)
+    batching = Batching(Network(most=0), batch_size=4)
     with pytest.raises(torch.OutOfMemoryError):
         batching(torch.ones(1, 1, 2, 2))
 
 
 def test_an_error_of_the_network_reaches_those_who_asked():
-    batching = Batching(Network(), most=4)
+    batching = Batching(Network(), batch_size=4)
     with pytest.raises(ValueError, match="negative"):
         batching(-torch.ones(1, 1, 2, 2))
     assert batching(torch.ones(1, 1, 2, 2)).sum() == 8
@@ -74,7 +74,7 @@ def test_nobody_waits_for_ever_when_the_one_who_computes_is_interrupted():
         time.sleep(0.05)
         raise KeyboardInterrupt
 
-    batching, errors = Batching(interrupted, most=8), []
+    batching, errors = Batching(interrupted, batch_size=8), []
 
     def ask() -> None:
         try:
@@ -91,7 +91,7 @@ def test_nobody_waits_for_ever_when_the_one_who_computes_is_interrupted():
 
 
 def test_a_thread_that_asks_alone_does_not_wait_for_others():
-    batching = Batching(Network(), most=8)
+    batching = Batching(Network(), batch_size=8)
     begun = time.monotonic()
     thread = threading.Thread(target=batching, args=(torch.ones(1, 1, 2, 2),))
     thread.start()

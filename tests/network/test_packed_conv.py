@@ -9,11 +9,11 @@ from torch import nn
 
 from colourizer.inference.colourizer import Colourizer
 from colourizer.network.fast import packed_conv
-from colourizer.network.fast.packed_conv import SIZES, PackedConv2d, are_there, pack_convolutions
+from colourizer.network.fast.packed_conv import SIZES, PackedConv2d, is_supported, pack_convolutions
 from colourizer.network.prepare import fold_batch_norm
 from Model_CNN import Model_CNN
 
-pytestmark = pytest.mark.skipif(not are_there(), reason="oneDNN's operators are not there")
+pytestmark = pytest.mark.skipif(not is_supported(), reason="oneDNN's operators are not there")
 
 
 def network() -> Model_CNN:
@@ -149,7 +149,7 @@ def test_many_sizes_in_many_threads_come_out_right_and_not_all_are_kept():
 
     with ThreadPoolExecutor(4) as pool:
         assert max(pool.map(differs, sizes)) < 1e-3
-    assert ours._laid_out.cache_info().currsize == SIZES
+    assert ours._packed.cache_info().currsize == SIZES
 
 
 @pytest.mark.parametrize("wrong", ["gone", "fails", "answers something else"])
@@ -163,7 +163,7 @@ def test_where_the_operators_are_not_what_they_were_a_model_stays_as_it_is(monke
         monkeypatch.delattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
     else:
         monkeypatch.setattr(torch._C._nn, "mkldnn_reorder_conv2d_weight", lay_out)
-    assert not are_there()
+    assert not is_supported()
     model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU6())
     pack_convolutions(model)
     assert [type(part) for part in model] == [nn.Conv2d, nn.ReLU6]
@@ -171,4 +171,4 @@ def test_where_the_operators_are_not_what_they_were_a_model_stays_as_it_is(monke
 
 def test_on_other_processors_a_model_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(packed_conv.platform, "machine", lambda: "arm64")
-    assert not are_there()
+    assert not is_supported()

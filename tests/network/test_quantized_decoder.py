@@ -15,10 +15,10 @@ from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.fast import packed_conv
 from colourizer.network.fast.packed_conv import SIZES, pack_convolutions
 from colourizer.network.fast.quantized_decoder import (
-    STEP,
+    SCALE,
     QuantizedConv2d,
     QuantizedStep,
-    are_there,
+    is_supported,
     quantize,
     quantize_decoder,
 )
@@ -26,7 +26,7 @@ from colourizer.network.prepare import cast_to_bf16, fold_batch_norm
 from colourizer.photos.read import read_photo
 from Model_CNN import Model_CNN
 
-pytestmark = pytest.mark.skipif(not are_there(), reason="oneDNN's operators are not there, or fail")
+pytestmark = pytest.mark.skipif(not is_supported(), reason="not supported here")
 
 
 def some_steps(*shape: int) -> torch.Tensor:
@@ -66,11 +66,11 @@ def test_a_convolution_answers_as_that_of_rounded_weights(c_in, c_out, kernel, s
     assert torch.allclose(sums(steps, added.clone()).double(), expected + added, atol=3e-3)
     in_steps = QuantizedConv2d(plain, torch.uint8)(steps)
     assert in_steps.dtype == torch.uint8
-    assert torch.allclose(in_steps * (6 / 255), expected.clamp(0, 6).float(), atol=0.6 * STEP)
+    assert torch.allclose(in_steps * (6 / 255), expected.clamp(0, 6).float(), atol=0.6 * SCALE)
 
 
 def test_quantizing_rounds_to_the_nearest_step_and_cuts_what_lies_outside():
-    features = torch.tensor([-3.0, 0.0, 0.49 * STEP, 0.51 * STEP, 3.0, 6.0, 7.0, 1e9])
+    features = torch.tensor([-3.0, 0.0, 0.49 * SCALE, 0.51 * SCALE, 3.0, 6.0, 7.0, 1e9])
     assert quantize(features).tolist() == [0, 0, 0, 1, 128, 255, 255, 255]
     assert quantize(features.bfloat16()).tolist() == [0, 0, 0, 1, 128, 255, 255, 255]
 
@@ -83,10 +83,10 @@ def test_a_step_answers_as_before(size):
     step = model.steps[1]
     features = quantize(torch.rand(2, 256, *size) * 6)
     skip = torch.randn(2, 40, size[0] * 2, size[1] * 2)
-    expected = step(features * STEP, skip)
-    ours = QuantizedStep(step, 40)(features, skip) * STEP
-    assert (ours - expected).abs().mean() < STEP
-    assert expected.std() > 20 * STEP
+    expected = step(features * SCALE, skip)
+    ours = QuantizedStep(step, 40)(features, skip) * SCALE
+    assert (ours - expected).abs().mean() < SCALE
+    assert expected.std() > 20 * SCALE
 
 
 @torch.inference_mode()
@@ -123,7 +123,7 @@ def test_many_sizes_in_many_threads_come_out_right_and_not_all_are_kept():
 
     with ThreadPoolExecutor(4) as pool:
         assert max(pool.map(differs, sizes)) < 1e-3
-    assert ours._laid_out.cache_info().currsize == SIZES
+    assert ours._packed.cache_info().currsize == SIZES
 
 
 @pytest.mark.parametrize("wrong", ["gone", "fails", "overflows", "no packed convolutions"])
@@ -139,10 +139,10 @@ def test_where_the_operators_are_not_right_a_decoder_stays_as_it_is(monkeypatch,
     if wrong == "gone":
         monkeypatch.setattr(torch.ops, "onednn", None)
     elif wrong == "no packed convolutions":
-        monkeypatch.setattr(packed_conv, "are_there", lambda: False)
+        monkeypatch.setattr(packed_conv, "is_supported", lambda: False)
     else:
         monkeypatch.setattr(torch.ops.onednn, "qconv2d_pointwise", fake)
-    assert not are_there()
+    assert not is_supported()
     model = Model_CNN().eval()
     before = copy.deepcopy(model)
     quantize_decoder(model)
