@@ -5,6 +5,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from colourizer.runtime.parallel import map_ordered
+from colourizer.runtime.process import count_cores
+
 HASH_SIDE = 16  # the hash has HASH_SIDE x HASH_SIDE entries
 MIN_STEP = 4.0  # of 255 grey levels; a smaller step between neighbours counts as flat, 0
 # Two photographs are duplicates if the non-zero entries of their hashes overlap by at least
@@ -76,11 +79,12 @@ def find_duplicates(hashes: list[Tensor]) -> list[int]:
     dtype = torch.bfloat16 if has_bf16 else torch.float32
     fast = rows.to(dtype)
     least = ((1 - 2 * MAX_OPPOSITE) * MIN_OVERLAP * nonzero).floor().to(dtype)
-    is_duplicate = torch.zeros(len(hashes), dtype=torch.bool)
-    for first in range(0, len(rows), BLOCK):
+
+    def duplicates_of_block(first: int) -> list[int]:
         block = slice(first, min(first + BLOCK, len(rows)))
         most = nonzero[block][-1] / MIN_OVERLAP  # non-zero entries that a duplicate can have
         last = int(torch.searchsorted(nonzero, most, right=True))
+        duplicates: list[int] = []
         for start in range(first, last, BLOCK):
             others = slice(start, min(start + BLOCK, last))
             possible = (fast[block] @ fast[others].T >= least[others]).numpy()
@@ -90,8 +94,19 @@ def find_duplicates(hashes: list[Tensor]) -> list[int]:
             row, column = np.unique(flat // possible.shape[1]), np.unique(flat % possible.shape[1])
             found = are_duplicates(rows[block][row], rows[others][column])
             index, other = order[block][row][:, None], order[others][column]
-            is_duplicate[torch.maximum(index, other)[found & (index != other)]] = True
-    return is_duplicate.nonzero().flatten().tolist()
+            duplicates += torch.maximum(index, other)[found & (index != other)].tolist()
+        return duplicates
+
+    cores, firsts = count_cores(), range(0, len(rows), BLOCK)
+    found: set[int] = set()
+    # Each thread with one of torch's: many short products leave those of its own pool waiting.
+    for _, duplicates in map_ordered(
+        firsts, duplicates_of_block, cores, 2 * cores, lambda: torch.set_num_threads(1)
+    ):
+        if isinstance(duplicates, Exception):
+            raise duplicates
+        found.update(duplicates)
+    return sorted(found)
 
 
 def dhash_to_text(entries: Tensor) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,9 +18,12 @@ from colourizer.colour.space import rgb_to_lab
 from colourizer.curation.derived_copies import find_originals, original_of
 from colourizer.curation.duplicates import find_duplicates
 from colourizer.curation.screening import reason_to_reject
+from colourizer.network.device import use_one_thread
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.runtime.cli import print_note, progress
+from colourizer.runtime.parallel import map_ordered
+from colourizer.runtime.process import count_cores
 from colourizer.training.batches import (
     CropDataset,
     CropSampler,
@@ -295,10 +297,18 @@ def bin_shares(photos: Sequence[Tensor], centres: Tensor) -> Tensor:
     Returns:
         shares (K,); they sum to 1.
     """
-    shares = torch.zeros(len(centres))
-    for index in evenly_spaced(range(len(photos)), SHARE_PHOTOS):
-        with suppress(PhotoError):  # a broken one in a shard
-            rgb = photos[index]
-            ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
-            shares += soft_bins(ab.flatten(1).T, centres).mean(dim=0)
-    return shares / shares.sum()
+
+    def shares_of(index: int) -> Tensor:
+        rgb = photos[index]
+        ab = rgb_to_lab(rgb[:, ::SHARE_STEP, ::SHARE_STEP] / 255)[1:]  # (2, h, w)
+        return soft_bins(ab.flatten(1).T, centres).mean(dim=0)
+
+    total, cores = torch.zeros(len(centres)), count_cores()
+    sample = evenly_spaced(range(len(photos)), SHARE_PHOTOS)
+    for _, shares in map_ordered(sample, shares_of, cores, 2 * cores, use_one_thread):
+        if isinstance(shares, PhotoError):  # a broken one in a shard
+            continue
+        if isinstance(shares, Exception):
+            raise shares
+        total += shares
+    return total / total.sum()

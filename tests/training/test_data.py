@@ -1,4 +1,4 @@
-"""training_data.py: what is trained on, and what is held out."""
+"""data.py: what is trained on, and what is held out."""
 
 import pytest
 import torch

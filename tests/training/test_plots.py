@@ -1,4 +1,4 @@
-"""progress.py: the picture of a run, whatever the run."""
+"""plots.py: the picture of a run, whatever the run."""
 
 import pytest
 import torch
