@@ -1,9 +1,10 @@
 """The network: lightness in, chroma out, at a quarter of the resolution.
 
-An EfficientNet-Lite encoder looks at the photograph; a U-Net decoder says, for every 4x4 block of
-pixels, how likely each bin of ab colours is. One head serves every recipe: the mean of the bins is
-a colour to regress on (L1), the bins themselves are classes (cross-entropy), and what is read out
-of them afterwards can be anything from safe to vivid (ab_bins.py).
+An EfficientNet-Lite encoder and a U-Net decoder predict, for every 4x4 block of pixels, logits over
+bins of ab colours. At stride 16 self-attention lets a thing agree with itself; the decoder also
+takes colours that are known at some places. One head serves every recipe: the mean of the bins is
+a colour to regress on (L1), the bins are classes (cross-entropy), and what is read out of their
+likelihoods afterwards can be anything from safe to vivid (colourizer/inference/readout.py).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from colourizer.colour.space import MAX_LIGHTNESS
 
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
+HEADS = 8  # of the self-attention
+KNOWN_SCALE = 5.0  # Lab units: known ab is in units of it, so as large as features are
 
 # (kernel, stride, expansion) of the seven stages of EfficientNet: Tan and Le, ICML 2019, table 1.
 # The Lite variants leave out squeeze-and-excitation, and have ReLU6 for swish.
@@ -38,8 +41,21 @@ class ModelConfig:
 
     encoder: str = "lite0"
     decoder_channels: tuple[int, int, int] = (256, 160, 96)  # at strides 16, 8, 4
-    # Whether the bins say how likely they are; without such training only their mean is good.
+    # Whether the bins' probabilities are likelihoods; after L1 alone only their mean is good.
     likelihoods: bool = True
+    attention_blocks: int = 2  # at stride 16
+    known_colours: bool = True  # whether the decoder takes them
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """Depthwise convolution, trained in fp32: in bf16 its gradient takes four times as long."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As nn.Conv2d's."""
+        if not self.weight.requires_grad or not torch.is_autocast_enabled("cpu"):
+            return super().forward(features)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(features.float()).bfloat16()
 
 
 class ConvBNReLU(nn.Sequential):
@@ -59,7 +75,8 @@ class ConvBNReLU(nn.Sequential):
             before, after = (kernel - 2) // 2, (kernel - 1) // 2
             layers.append(nn.ZeroPad2d((before, after, before, after)))
         padding = kernel // 2 if stride == 1 else 0
-        layers.append(nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False))
+        kind = DepthwiseConv2d if groups > 1 else nn.Conv2d
+        layers.append(kind(c_in, c_out, kernel, stride, padding, groups=groups, bias=False))
         layers.append(nn.BatchNorm2d(c_out, eps=BN_EPS))
         if relu:
             layers.append(nn.ReLU6(inplace=True))
@@ -132,6 +149,58 @@ class DecoderStep(nn.Module):
         return self.mix(torch.cat((features, skip), dim=1))
 
 
+class AttentionBlock(nn.Module):
+    """Self-attention over all places and an MLP, pre-norm; begins as the identity on [0, 6].
+
+    Vaswani et al., NeurIPS 2017; positions come from a depthwise convolution, so that any size can
+    be used: Chu et al., Conditional Positional Encodings, ICLR 2023.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+        self.mlp_norm = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
+        for layer in (self.position, self.project, self.mlp[2]):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape, in [0, 6] as after a ReLU6."""
+        features = features + self.position(features)
+        tokens = features.flatten(2).mT  # (B, HW, C)
+        qkv = self.qkv(self.norm(tokens)).unflatten(
+            -1, (3, HEADS, -1)
+        )  # (B, HW, 3, HEADS, C/HEADS)
+        attended = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4))
+        tokens = tokens + self.project(attended.transpose(1, 2).flatten(2))
+        tokens = tokens + self.mlp(self.mlp_norm(tokens))
+        return F.relu6(tokens.mT.unflatten(2, features.shape[2:]))
+
+
+def pool_known(known: Tensor, factor: int) -> Tensor:
+    """Return known colours at a coarser stride, as the decoder takes them.
+
+    Args:
+        known: (B, 3, H, W): ab in Lab units, 0 where it is not known; and where it is, 0 or 1.
+        factor: how much coarser.
+
+    Returns:
+        (B, 3, H/factor, W/factor): the mean of the known ab in units of KNOWN_SCALE, and 1 where
+        there is any.
+    """
+    if factor > 1:
+        known = F.avg_pool2d(known, factor)
+    share = known[:, 2:]
+    ab = known[:, :2] / (share.clamp_min(1e-4) * KNOWN_SCALE)
+    return torch.cat((ab, (share > 0).to(known.dtype)), dim=1)
+
+
 class Model_CNN(nn.Module):
     """The colourizing network; see `forward`."""
 
@@ -146,72 +215,97 @@ class Model_CNN(nn.Module):
         self.encoder = Encoder(self.config.encoder)
         c4, c8, c16, c32 = self.encoder.channels
         d16, d8, d4 = self.config.decoder_channels
+        known = 3 if self.config.known_colours else 0
         self.deepest = ConvBNReLU(c32, d16, 1)
-        self.context = nn.Linear(c32, d16)  # what the whole scene says to every pixel
+        self.context = nn.Linear(c32, d16)  # the scene's mean features, added at every place
         self.steps = nn.ModuleList(
-            [DecoderStep(d16, c16, d16), DecoderStep(d16, c8, d8), DecoderStep(d8, c4, d4)]
+            [
+                DecoderStep(d16, c16 + known, d16),
+                DecoderStep(d16, c8 + known, d8),
+                DecoderStep(d8, c4 + known, d4),
+            ]
         )
+        blocks = [AttentionBlock(d16) for _ in range(self.config.attention_blocks)]
+        self.attention = nn.Sequential(*blocks)  # after the first step
         self.register_buffer("bin_centres", ab_bin_centres())  # (K, 2), ab in Lab units
-        # (K,), how common each bin's colours are in the photographs that it was trained on
+        # (K,), the frequency of each bin's colours in the photographs that it was trained on
         uniform = torch.full((len(self.bin_centres),), 1 / len(self.bin_centres))
         self.register_buffer("bin_shares", uniform)
         self.head = nn.Conv2d(d4, len(self.bin_centres), 1)
-        # Both start as nothing: the scene adds nothing, every bin is as likely as the next.
+        # Both start at zero: the scene adds nothing, all bins are equally likely.
         for parameter in (*self.context.parameters(), *self.head.parameters()):
             nn.init.zeros_(parameter)
 
-    def forward(self, lightness: Tensor) -> Tensor:
-        """Say how likely each bin of colours is.
+    def forward(self, lightness: Tensor, known: Tensor | None = None) -> Tensor:
+        """Predict the likelihood of each bin of colours.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
+            known: (B, 3, ceil(H/4), ceil(W/4)), colours that are known: ab in Lab units, 0 where it
+                is not known; and where it is, 0 or 1. None is nowhere.
 
         Returns:
             logits (B, K, ceil(H/4), ceil(W/4)), one for each of the K bins.
         """
-        return self.forward_with_features(lightness)[0]
+        return self.forward_with_features(lightness, known)[0]
 
-    def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `forward`, and return what the decoder saw at strides 8 and 4 too, with padding."""
+    def forward_with_features(
+        self, lightness: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """As `forward`; return the decoder's features at strides 8 and 4, too, with padding."""
         height, width = lightness.shape[-2:]
+        rows, columns = -(-height // 4), -(-width // 4)  # of the logits
         padding = (0, -width % STRIDE, 0, -height % STRIDE)
         lightness = F.pad(lightness, padding, mode="replicate")
-        *skips, deepest = self.encoder(lightness)  # strides 4, 8, 16 and 32
-        scene = self.context(deepest.mean(dim=(2, 3)))  # (B, d16)
-        features = self.deepest(deepest) + scene[:, :, None, None]  # (B, d16, H/32, W/32)
-        seen = []
-        for step, skip in zip(self.steps, reversed(skips), strict=True):
-            features = step(features, skip)  # (B, d4, H/4, W/4) in the end
-            seen.append(features)
-        logits = self.head(features)
-        return logits[..., : -(-height // 4), : -(-width // 4)], seen[1:]
+        encoded = self.encoder(lightness)  # strides 4, 8, 16 and 32
+        if known is not None:
+            whole = (lightness.shape[2] // 4, lightness.shape[3] // 4)
+            known = F.pad(known, (0, whole[1] - columns, 0, whole[0] - rows))
+        logits, features = self.decode(encoded, known)
+        return logits[..., :rows, :columns], features
 
-    def predict_ab(self, lightness: Tensor) -> Tensor:
-        """Predict chroma: `forward`, then the mean of the bins.
+    def decode(
+        self, encoded: list[Tensor], known: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Predict from what the encoder returned, as often as wished with other known colours.
 
         Args:
-            lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
+            encoded: features at strides 4, 8, 16 and 32 of lightness (B, 1, H, W).
+            known: (B, 3, H/4, W/4), as of `forward`.
 
         Returns:
-            ab (B, 2, ceil(H/4), ceil(W/4)) in Lab units.
+            logits (B, K, H/4, W/4); the decoder's features at strides 8 and 4.
         """
-        return self.ab_of(self(lightness))
+        *skips, deepest = encoded
+        if known is None and self.config.known_colours:
+            known = skips[0].new_zeros(len(deepest), 3, *skips[0].shape[2:])
+        scene = self.context(deepest.mean(dim=(2, 3)))  # (B, d16)
+        features = self.deepest(deepest) + scene[:, :, None, None]  # (B, d16, H/32, W/32)
+        maps = []
+        for factor, step, skip in zip((4, 2, 1), self.steps, reversed(skips), strict=True):
+            if self.config.known_colours and known is not None:
+                skip = torch.cat((skip, pool_known(known, factor).to(skip.dtype)), dim=1)
+            features = step(features, skip)  # (B, d4, H/4, W/4) in the end
+            if factor == 4:
+                features = self.attention(features)
+            maps.append(features)
+        return self.head(features), maps[1:]
 
     def ab_of(self, output: Tensor) -> Tensor:
-        """Read ab (B, 2, H, W), in Lab units, out of what `forward` returned: the bins' mean."""
+        """Return the mean of the bins, ab (B, 2, H, W) in Lab units, of logits (B, K, H, W)."""
         return mean_of_bins(output, self.bin_centres)
 
     def freeze_encoder(self, stages: int) -> None:
-        """Keep the stem and the first stages as they are: no gradients, batch norm in eval mode."""
+        """Freeze the stem and the first stages: no gradients, batch norm in eval mode."""
         self._frozen = [self.encoder.stem, *self.encoder.stages[:stages]] if stages else []
         for part in self._frozen:
             part.requires_grad_(False)
         self.train(self.training)
 
     def freeze_norm(self) -> None:
-        """Keep what batch normalization knows of means and variances; its weights still learn.
+        """Freeze the running means and variances of batch normalization; its weights still learn.
 
-        Few photographs of one kind have other ones than those that the network was trained on.
+        Those of a few photographs of one kind are far from those of photographs in general.
         """
         self._norm_is_frozen = True
         self.train(self.training)

@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.network.checkpoint import CheckpointError, Network, model_content, save_checkpoint
@@ -30,6 +31,7 @@ from colourizer.training.batches import EpochConfig
 from colourizer.training.crops import CropBatch, network_input_and_target
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
 from colourizer.training.distributed import ProcessGroup, join_process_group, parallelize
+from colourizer.training.known_colours import choose_known
 from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
 from colourizer.training.report import add_to_log, print_diverged, print_end, write_report
@@ -57,10 +59,10 @@ SAVING = RLock()
 
 def train_step(
     state: TrainState,
-    network: Callable[[Tensor], Tensor],
+    network: Callable[..., Tensor],
     batch: CropBatch,
+    options: TrainOptions,
     rate: float,
-    loss_name: str,
     weight: float,
 ) -> float:
     """Take one step of the optimizer, and return the mean loss over the batch.
@@ -69,21 +71,31 @@ def train_step(
         state: its model, optimizer and averaged weights are changed.
         network: the model, as it is called: perhaps compiled and data-parallel.
         batch: on the network's device.
+        options: the command line's.
         rate: the learning rate.
-        loss_name: as for `training_loss`.
         weight: of the loss; not 1 where processes have parts of a batch of unequal sizes.
     """
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     lightness, ab = network_input_and_target(batch)  # (B, 1, S, S), (B, 2, S, S)
+    known = shown_colours(ab, options.known, int(batch.seed))  # (B, 3, S/4, S/4)
     with autocast(lightness.device):
-        output = network(lightness)  # logits (B, K, S/4, S/4)
-    loss = training_loss(state.model, output, batch.rgb, ab, loss_name)
+        # logits (B, K, S/4, S/4); the original's network takes no known colours
+        output = network(lightness) if known is None else network(lightness, known)
+    loss = training_loss(state.model, output, batch.rgb, ab, options.loss)
     state.optimizer.zero_grad()
     (loss * weight).backward()
     state.optimizer.step()
     update_ema(state.ema, state.model, state.step)
     return loss.item()
+
+
+def shown_colours(ab: Tensor, share: float, seed: int) -> Tensor | None:
+    """Return what the network is shown of the target ab (B, 2, S, S); None is nothing."""
+    if not share:
+        return None
+    small = F.avg_pool2d(ab, 4)  # (B, 2, S/4, S/4)
+    return choose_known(small, share, torch.Generator().manual_seed(seed))
 
 
 def train(
@@ -104,7 +116,7 @@ def train(
         interrupt: is asked after every step.
         writer: TensorBoard's SummaryWriter, or None.
     """
-    network: Callable[[Tensor], Tensor] = parallelize(state.model, group)
+    network: Callable[..., Tensor] = parallelize(state.model, group)
     if options.compile:
         network = torch.compile(network)
     schedule = make_schedule(options, data, group)
@@ -124,7 +136,7 @@ def train(
             weight = len(batch.rgb) * group.world_size / crops
             rate = learning_rate(options.learning_rate, schedule.done(state.step, state.seconds))
             moved = batch.to(group.device)
-            loss = train_step(state, network, moved, rate, options.loss, weight)
+            loss = train_step(state, network, moved, options, rate, weight)
             (loss_sum,) = group.all_reduce_sum(loss * len(batch.rgb))
             if not math.isfinite(loss_sum):
                 bar.close()

@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from colourizer.training.distributed import sync_batch_norm
-from Model_CNN import ENCODERS, Model_CNN, ModelConfig
+from Model_CNN import (
+    ENCODERS,
+    KNOWN_SCALE,
+    AttentionBlock,
+    Model_CNN,
+    ModelConfig,
+    pool_known,
+)
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +24,14 @@ def model() -> Model_CNN:
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (1, 1), (33, 70), (31, 64), (100, 2)])
 def test_any_size_gives_chroma_at_a_quarter_of_it(model, height, width):
-    ab = model.predict_ab(torch.rand(2, 1, height, width) * 100)
+    ab = model.ab_of(model(torch.rand(2, 1, height, width) * 100))
     assert ab.shape == (2, 2, -(-height // 4), -(-width // 4))
 
 
 def test_every_convolution_of_the_encoder_is_followed_by_batch_normalization(model):
     layers = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
-    assert [type(layer) for layer in layers] == [nn.Conv2d, nn.BatchNorm2d] * (len(layers) // 2)
+    convolves = [isinstance(layer, nn.Conv2d) for layer in layers]
+    assert convolves == [True, False] * (len(layers) // 2)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -34,9 +42,63 @@ def test_every_encoder_has_features_at_four_strides(encoder):
     assert [64 // f.shape[2] for f in features] == [4, 8, 16, 32]
 
 
-def test_an_untrained_network_says_that_every_colour_is_as_likely(model):
+def test_to_an_untrained_network_all_colours_are_equally_likely(model):
     logits = model(torch.rand(1, 1, 64, 64) * 100)
     assert (logits == 0).all()
+
+
+def test_attention_begins_as_the_identity():
+    torch.manual_seed(0)
+    block, features = AttentionBlock(32), torch.rand(2, 32, 5, 7) * 6
+    assert torch.equal(block(features), features)
+    nn.init.normal_(block.project.weight)
+    moved = features.clone()
+    moved[:, :, 0, 0] = 6 - moved[:, :, 0, 0]
+    assert (block(moved) - block(features))[:, :, 4, 6].abs().max() > 1e-3  # from corner to corner
+    assert block(moved).min() >= 0
+    assert block(moved).max() <= 6
+
+
+def test_known_colours_are_averaged_over_the_places_where_they_are_known():
+    known = torch.zeros(1, 3, 4, 4)
+    known[0, :, 0, 1] = torch.tensor([10.0, -20.0, 1.0])
+    known[0, :, 1, 0] = torch.tensor([30.0, -40.0, 1.0])
+    pooled = pool_known(known, 2) * torch.tensor([KNOWN_SCALE, KNOWN_SCALE, 1.0]).view(1, 3, 1, 1)
+    assert torch.allclose(pooled[0, :, 0, 0], torch.tensor([20.0, -30.0, 1.0]), atol=1e-3)
+    assert pooled[0, :, 1, 1].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 70)])
+def test_the_decoder_alone_predicts_what_the_network_does(height, width):
+    torch.manual_seed(0)
+    model = Model_CNN().eval()
+    nn.init.normal_(model.head.weight)
+    lightness = torch.rand(1, 1, height, width) * 100
+    nowhere = torch.zeros(1, 3, -(-height // 4), -(-width // 4))
+    known = nowhere.clone()
+    known[:, :, 2, 3] = torch.tensor([40.0, -40.0, 1.0])
+    with torch.no_grad():
+        assert torch.equal(model(lightness, nowhere), model(lightness))
+        assert not torch.equal(model(lightness, known), model(lightness))
+        if height % 32 == width % 32 == 0:
+            logits, _ = model.decode(model.encoder(lightness), known)
+            assert torch.equal(logits, model(lightness, known))
+
+
+def test_it_learns_to_follow_known_colours():
+    torch.manual_seed(0)
+    model = Model_CNN(ModelConfig(decoder_channels=(32, 24, 16)))
+    lightness = torch.full((4, 1, 32, 32), 50.0) + torch.randn(4, 1, 32, 32)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(120):
+        colour = torch.randn(4, 2, 1, 1) * 30  # nothing in the lightness tells it
+        known = torch.zeros(4, 3, 8, 8)
+        known[:, :, 3:5, 3:5] = torch.cat((colour, torch.ones(4, 1, 1, 1)), dim=1)
+        loss = F.l1_loss(model.ab_of(model(lightness, known)), colour.expand(-1, -1, 8, 8))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.75 * colour.abs().mean().item()
 
 
 def test_frozen_stages_stay_as_they_are_and_the_rest_learns():
@@ -47,7 +109,7 @@ def test_frozen_stages_stay_as_they_are_and_the_rest_learns():
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    model.predict_ab(torch.rand(2, 1, 64, 64) * 100).square().mean().backward()
+    model.ab_of(model(torch.rand(2, 1, 64, 64) * 100)).square().mean().backward()
     optimizer.step()
     changed = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
     frozen = ("encoder.stem.", "encoder.stages.0.", "encoder.stages.1.")
@@ -65,7 +127,7 @@ def test_frozen_norm_keeps_its_statistics_and_learns_its_weights():
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    model.predict_ab(torch.rand(2, 1, 64, 64) * 100).square().mean().backward()
+    model.ab_of(model(torch.rand(2, 1, 64, 64) * 100)).square().mean().backward()
     optimizer.step()
     changed = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
     assert not [name for name in changed if name.endswith(("running_mean", "running_var"))]
@@ -81,7 +143,7 @@ def test_a_batch_is_learnt():
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        loss = F.l1_loss(model.predict_ab(lightness), ab)
+        loss = F.l1_loss(model.ab_of(model(lightness)), ab)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

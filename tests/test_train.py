@@ -346,7 +346,7 @@ def test_only_a_network_whose_bins_are_likelihoods_is_read_as_that(
     lightness = torch.rand(1, 64, 64) * 100
     ab = colourizer.predict([lightness])[0].ab(1)
     with torch.inference_mode(), autocast(colourizer.device):
-        mean = colourizer.model.predict_ab(network_input(lightness))
+        mean = colourizer.model.ab_of(colourizer.model(network_input(lightness)))
     assert torch.equal(ab, mean) == (not likely)
 
 

@@ -123,7 +123,9 @@ def build_model(content: dict[str, Any], path: Path) -> Network:
         else:
             config = dict(content["model_config"])
             config["decoder_channels"] = tuple(config["decoder_channels"])
-            model = Model_CNN(ModelConfig(**config))
+            # Checkpoints from before these existed have neither.
+            before: dict[str, Any] = {"attention_blocks": 0, "known_colours": False}
+            model = Model_CNN(ModelConfig(**before | config))
             # Checkpoints from before vividness hold no shares; they keep the uniform ones.
             content["model"].setdefault("bin_shares", model.bin_shares)
         model.load_state_dict(content["model"])

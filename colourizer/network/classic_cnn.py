@@ -16,7 +16,7 @@ def _step(c_in: int, c_out: int) -> nn.Sequential:
 
 
 class ClassicCNN(nn.Module):
-    """The original encoder-decoder; see `forward` and `predict_ab`."""
+    """The original encoder-decoder; see `forward`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ClassicCNN(nn.Module):
         self.output_layer = nn.Conv2d(12, 3, 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Redraw a grey photograph in colour.
+        """Predict a photograph in colour.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
@@ -41,7 +41,7 @@ class ClassicCNN(nn.Module):
         return self.forward_with_features(lightness)[0]
 
     def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `forward`, and return what the decoder saw at strides 2 and 1, with padding."""
+        """As `forward`; return the decoder's features at strides 2 and 1, too, with padding."""
         height, width = lightness.shape[-2:]
         grey = lightness_to_grey(lightness)  # what the original's layers see, (B, 1, H, W)
         features = F.pad(grey, (0, -width % 4, 0, -height % 4), mode="replicate")
@@ -53,17 +53,6 @@ class ClassicCNN(nn.Module):
         rgb = torch.sigmoid(self.output_layer(features))[..., :height, :width]
         return rgb, [halfway, features]
 
-    def predict_ab(self, lightness: Tensor) -> Tensor:
-        """Predict chroma: redraw, and keep of the result only its ab.
-
-        Args:
-            lightness: (B, 1, H, W) in [0, 100].
-
-        Returns:
-            ab (B, 2, H, W) in Lab units.
-        """
-        return self.ab_of(self(lightness))
-
     def ab_of(self, output: Tensor) -> Tensor:
-        """Read ab (B, 2, H, W), in Lab units, out of what `forward` returned."""
+        """Return ab (B, 2, H, W) in Lab units of rgb (B, 3, H, W), as `forward` returns it."""
         return rgb_to_lab(output.float())[:, 1:]

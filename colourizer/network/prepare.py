@@ -37,7 +37,8 @@ def prepare_for_inference(model: Network, device: torch.device) -> Network:
 
 def cast_to_bf16(model: Model_CNN) -> None:
     """Cast the weights to bf16 that autocast would cast anew at each forward pass."""
-    for part in (*model.encoder.stages[1:], model.deepest, model.context, model.steps, model.head):
+    decoder = (model.deepest, model.context, model.attention, model.steps, model.head)
+    for part in (*model.encoder.stages[1:], *decoder):
         part.bfloat16()
 
 

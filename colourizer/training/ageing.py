@@ -26,6 +26,11 @@ MAX_VIGNETTE = 0.6  # of the light, lost in the corners
 MAX_BLUR = 1.6  # pixels, sigma
 GRAIN = 0.02  # of the range between black and white: mean of the standard deviations
 WORST_JPEG, BEST_JPEG = 20, 95  # libjpeg's quality
+MOST_CONTRAST = 1.8  # factor about the middle grey; lost detail in blacks and whites stays lost
+HALATION_FROM, MOST_HALATION = 0.75, 0.6  # grey level from which light spreads; share of it
+UNEVEN = 0.25  # of the contrast, lost at most in the palest part of an unevenly faded print
+MOST_SCRATCHES = 6
+BORDER_SHARE, MOST_BORDER = 0.1, 0.12  # of old photographs that have one; of the picture's sides
 
 
 @cache
@@ -63,6 +68,74 @@ def fade(grey: Tensor, random: Callable[[], float]) -> Tensor:
     black, white = MAX_FADING * random() ** 2, 1 - MAX_FADING * random() ** 2
     gamma = 2 ** (2 * random() - 1)  # 1/2 to 2
     return black + (white - black) * grey**gamma
+
+
+def change_contrast(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Print hard or soft; hard prints clip; grey: (1, H, W) in [0, 1]."""
+    middle = 0.35 + 0.3 * random()
+    return ((grey - middle) * MOST_CONTRAST ** (2 * random() - 0.7) + middle).clamp(0, 1)
+
+
+def fade_unevenly(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
+    """Fade a print more in some parts than in others; grey: (1, H, W) in [0, 1]."""
+    field = torch.rand(1, 1, 3, 3, generator=generator)
+    field = F.interpolate(field, grey.shape[-2:], mode="bicubic")[0].clamp(0, 1)
+    paper = 0.5 + 0.5 * random()  # what it fades to
+    return grey + UNEVEN * field * (paper - grey)
+
+
+def add_halation(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Let the light of bright areas spread around them; grey: (1, H, W) in [0, 1]."""
+    light = (grey - HALATION_FROM).clamp_min(0) / (1 - HALATION_FROM)
+    side = max(2, min(grey.shape[-2:]) // (8 + int(24 * random())))
+    spread = F.avg_pool2d(light[None], side, ceil_mode=True, count_include_pad=False)
+    spread = F.interpolate(spread, grey.shape[-2:], mode="bilinear")[0]
+    return grey + MOST_HALATION * random() * spread * (1 - grey)
+
+
+def add_scratches(grey: Tensor, random: Callable[[], float]) -> Tensor:
+    """Draw bright or dark hairlines and dust; grey: (1, H, W) in [0, 1]."""
+    height, width = grey.shape[-2:]
+    grey = grey.clone()
+    for _ in range(1 + int(MOST_SCRATCHES * random())):
+        tone, length = float(random() < 0.7), 0.02 + 0.6 * random() ** 2
+        count = max(2, round(length * max(height, width)))
+        down, across = random() - 0.5, random() - 0.5
+        scale = length * max(height, width) / max(abs(down), abs(across), 1e-3)
+        path = torch.linspace(0, 1, count) * scale
+        y = (random() * height + path * down).long().clamp(0, height - 1)
+        x = (random() * width + path * across).long().clamp(0, width - 1)
+        grey[:, y, x] += (0.3 + 0.5 * random()) * (tone - grey[:, y, x])
+    return grey
+
+
+def paint_border(rgb: Tensor, generator: torch.Generator) -> None:
+    """Paint the neutral border of a print or a film's frame over a crop, which is changed.
+
+    It is part of the truth as well: the network learns that a border has no colour, and tints
+    nothing beside it.
+
+    Args:
+        rgb: (3, H, W) uint8.
+        generator: decides everything.
+    """
+
+    def random() -> float:
+        return torch.rand((), generator=generator).item()
+
+    height, width = rgb.shape[-2:]
+    paper = random() < 0.7
+    tone = int(255 * (0.75 + 0.25 * random() if paper else 0.12 * random()))
+    top, bottom, left, right = (
+        side * MOST_BORDER * random() for side in (height, height, width, width)
+    )
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    # Distance beyond the corner circles' centres; a radius of 0 is a square corner.
+    radius = 0.15 * min(height, width) * random() if random() < 0.4 else 0.0
+    down = torch.maximum(top + radius - y, y - (height - 1 - bottom - radius)).clamp_min(0)
+    across = torch.maximum(left + radius - x, x - (width - 1 - right - radius)).clamp_min(0)
+    outside = (down**2 + across**2).sqrt() > radius
+    rgb[:, outside] = tone
 
 
 def darken_corners(grey: Tensor, random: Callable[[], float]) -> Tensor:
@@ -124,11 +197,19 @@ def age(rgb: Tensor, generator: torch.Generator) -> Tensor:
     grey = photograph_on_film(rgb, random)
     if random() < 0.3:
         grey = darken_corners(grey, random)
+    if random() < 0.2:
+        grey = add_halation(grey.clamp(0, 1), random)
+    if random() < 0.35:
+        grey = change_contrast(grey, random)
     if random() < 0.5:
         grey = blur(grey, random)
     if random() < 0.7:
         grey = add_grain(grey, random, generator)
     if random() < 0.5:
         grey = fade(grey.clamp(0, 1), random)
+    if random() < 0.25:
+        grey = fade_unevenly(grey, random, generator)
+    if random() < 0.15:
+        grey = add_scratches(grey, random)
     grey = (grey.clamp(0, 1) * 255).round().byte()
     return compress(grey, random) if random() < 0.4 else grey

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import grey_to_lightness, rgb_to_lab, round_to_greys
-from colourizer.training.ageing import age
+from colourizer.training.ageing import BORDER_SHARE, age, paint_border
 
 MIN_CROP_AREA = 0.35  # of a photograph's largest square: the scale jitter
 # Half of the crops are blurred in the input, as scans and enlarged photographs are: downsampled to
@@ -28,6 +28,7 @@ class CropBatch(NamedTuple):
     blur_sides: (B,), pixels to which each crop's input is downsampled before it is upsampled
         again; S leaves it sharp.
     photo_index: (B,), the photographs that they are crops of.
+    seed: (), int64, of what is drawn for the batch as a whole.
     """
 
     rgb: Tensor
@@ -35,6 +36,7 @@ class CropBatch(NamedTuple):
     aged_index: Tensor
     blur_sides: Tensor
     photo_index: Tensor
+    seed: Tensor
 
     def to(self, device: torch.device) -> "CropBatch":
         """Return the batch with what is computed with on a device."""
@@ -131,6 +133,8 @@ def make_batch(
         *chances, age_chance, sharpness = torch.rand(7, generator=generator).tolist()
         cut_crop(photo, chances, crop)
         if age_chance < aged:
+            if age_chance < aged * BORDER_SHARE:
+                paint_border(crop, generator)
             aged_index.append(len(blur_sides))
             greys.append(age(crop, generator)[None])
         scale = min(1, MIN_BLUR_SCALE + (1 - MIN_BLUR_SCALE) * 2 * sharpness)
@@ -141,4 +145,5 @@ def make_batch(
         torch.tensor(aged_index, dtype=torch.int64),
         torch.tensor(blur_sides),
         torch.tensor(photo_index),
+        torch.tensor(seeds[0]),
     )

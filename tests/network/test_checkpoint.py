@@ -37,7 +37,7 @@ def test_a_network_comes_back_as_it_was(tmp_path, name):
     assert content["about"] == {"epoch": 3}
     assert not again.training
     lightness = torch.rand(1, 1, 40, 40) * 100
-    assert torch.equal(again.predict_ab(lightness), model.eval().predict_ab(lightness))
+    assert torch.equal(again.ab_of(again(lightness)), model.ab_of(model.eval()(lightness)))
 
 
 def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path):
@@ -47,7 +47,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path):
     assert (tmp_path / "half.pt").stat().st_size < 0.52 * (tmp_path / "full.pt").stat().st_size
     lightness = torch.rand(1, 1, 64, 64) * 100
     half = build_model(load_checkpoint(tmp_path / "half.pt"), tmp_path)
-    assert (half.predict_ab(lightness) - model.predict_ab(lightness)).abs().max() < 0.5
+    assert (half.ab_of(half(lightness)) - model.ab_of(model(lightness))).abs().max() < 0.5
 
 
 def test_a_checkpoint_of_the_original_is_recognized(tmp_path):

@@ -16,4 +16,4 @@ def test_any_size_gives_rgb_and_chroma_of_that_size(height, width):
     rgb = model(torch.rand(2, 1, height, width))
     assert rgb.shape == (2, 3, height, width)
     assert 0 <= rgb.min() <= rgb.max() <= 1
-    assert model.predict_ab(torch.rand(2, 1, height, width) * 100).shape == (2, 2, height, width)
+    assert model.ab_of(model(torch.rand(2, 1, height, width) * 100)).shape == (2, 2, height, width)

@@ -10,11 +10,16 @@ from colourizer.colour.space import linear_to_srgb, srgb_to_linear
 from colourizer.training import ageing
 from colourizer.training.ageing import (
     add_grain,
+    add_halation,
+    add_scratches,
     age,
     blur,
+    change_contrast,
     compress,
     darken_corners,
     fade,
+    fade_unevenly,
+    paint_border,
     photograph_on_film,
 )
 
@@ -104,3 +109,46 @@ def test_a_jpeg_is_like_the_picture_but_not_equal():
     back = compress(grey, lambda: 0.0)
     assert back.shape == grey.shape
     assert 0 < (back.float() - grey.float()).abs().mean() < 8
+
+
+def test_contrast_keeps_the_order_of_greys_and_hard_prints_clip():
+    ramp = torch.linspace(0, 1, 64).expand(1, 4, 64)
+    for random, clipped in ((lambda: 0.0, False), (lambda: 0.99, True)):
+        printed = change_contrast(ramp, random)
+        assert (printed.diff(dim=-1) >= 0).all()
+        assert ((printed == 0).sum() + (printed == 1).sum() > 8) == clipped
+
+
+def test_uneven_fading_takes_different_parts_of_the_contrast():
+    stripes = torch.tensor([0.2, 0.8]).repeat(32).expand(1, 64, 64)
+    faded = fade_unevenly(stripes, middle, seeded(2))
+    contrast = faded[..., 1::2] - faded[..., ::2]
+    assert contrast.max() <= 0.6 + 1e-6
+    assert contrast.min() > 0.6 * (1 - ageing.UNEVEN) - 1e-6
+    assert contrast.max() - contrast.min() > 0.05
+
+
+def test_halation_spreads_light_to_what_is_beside_it_only():
+    lamp = torch.full((1, 64, 64), 0.2)
+    lamp[:, 30:34, 30:34] = 1
+    lit = add_halation(lamp, middle) - lamp
+    assert lit[0, 28, 28] > 0.01
+    assert lit[0, 5, 5] == 0
+    assert lit.min() >= 0
+
+
+def test_scratches_are_thin():
+    scratched = add_scratches(GREY, middle)
+    changed = (scratched != GREY).float().mean()
+    assert 0 < changed < 0.15
+
+
+def test_a_border_is_neutral_and_leaves_the_middle_alone():
+    for seed in range(20):
+        bordered = COLOUR.clone()
+        paint_border(bordered, seeded(seed))
+        changed = (bordered != COLOUR).any(dim=0)
+        assert not changed[16:48, 16:48].any()
+        painted = bordered[:, changed]
+        assert (painted == painted[:1]).all()  # one grey
+        assert len(painted.unique()) <= 1

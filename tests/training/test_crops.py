@@ -94,7 +94,8 @@ def test_the_others_are_seen_as_reduced_and_enlarged_again(size):
         ).abs().max() < 0.3
 
 
-def test_ageing_changes_what_the_network_sees_and_never_the_truth():
+def test_ageing_changes_what_the_network_sees_and_not_the_truth(monkeypatch):
+    monkeypatch.setattr("colourizer.training.crops.BORDER_SHARE", 0)
     photos = [pixels_of(scene(0, 64, 64))] * 10
     new, old = (cut(photos, 48, aged) for aged in (0, 1))
     assert torch.equal(new.rgb, old.rgb)
@@ -103,3 +104,14 @@ def test_ageing_changes_what_the_network_sees_and_never_the_truth():
     assert torch.equal(seen[0][1], seen[1][1])
     assert not any(torch.equal(*both) for both in zip(seen[0][0], seen[1][0], strict=True))
     assert F.l1_loss(seen[0][0], seen[1][0]) > 1
+
+
+def test_the_border_of_an_old_photograph_is_neutral_in_the_truth_too(monkeypatch):
+    monkeypatch.setattr("colourizer.training.crops.BORDER_SHARE", 1)
+    photos = [pixels_of(scene(0, 64, 64))] * 10
+    new, old = (cut(photos, 48, aged) for aged in (0, 1))
+    changed = (new.rgb != old.rgb).any(dim=1)  # (10, 48, 48)
+    assert changed.any()
+    assert not changed[:, 12:36, 12:36].any()
+    _, ab = network_input_and_target(old)
+    assert ab.movedim(1, -1)[changed].abs().max() < 0.5  # Lab units
