@@ -2,14 +2,14 @@
 
 from colourizer import Colourizer
 
-runtime    the process: command lines, threads, files written whole
+runtime    the process: command lines, threads, atomic writes
 colour     colour spaces, bins of ab colours, metrics
 photos     photographs' files <-> pixels and metadata
 network    checkpoints, devices, other networks; kernels for prediction in network/fast
-inference  lightness -> colours -> coloured files; look-up tables in inference/fast
+inference  grey photograph -> coloured photograph; look-up tables in inference/fast
 curation   which photographs are worth training on
 downloads  photographs from image search and open collections
-training   crops, losses, validation, the run's folder
+training   crops, losses, validation, a run's folder
 app        the page in the browser
 """
 
@@ -22,7 +22,7 @@ __all__ = ["Colourizer"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the Colourizer, and PyTorch with it, when somebody asks for it (PEP 562)."""
+    """Return the class Colourizer, imported with PyTorch on first use (PEP 562)."""
     if name != "Colourizer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from colourizer.inference.colourizer import Colourizer

@@ -1,4 +1,4 @@
-"""The house: which room may import from which, and what importing costs."""
+"""The package: which subpackage may import which, and that docstrings list the files."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "colourizer"
-# What each room may import of ours, besides itself. Scripts at the root may import anything but
-# each other.
+# What each subpackage may import of ours, besides itself. Scripts at the root may import anything
+# but each other.
 MAY_IMPORT = {
     "runtime": set(),
     "colour": set(),
@@ -31,7 +31,7 @@ def module_of(path: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    """Return the room that a module lies in; a script's is itself."""
+    """Return the subpackage that a module lies in; a script's is itself."""
     parts = module.split(".")
     return parts[1] if parts[0] == "colourizer" and len(parts) > 1 else parts[0]
 
@@ -68,6 +68,14 @@ def test_a_command_never_imports_a_command(script):
 def test_no_file_imports_itself_by_way_of_others():
     graph = {name: imports(path) - {name, "colourizer"} for name, path in MODULES.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("init", sorted(PACKAGE.rglob("__init__.py")), ids=module_of)
+def test_every_folder_of_the_package_lists_its_files(init):
+    lines = ast.get_docstring(ast.parse(init.read_text())).splitlines()[1:]
+    listed = {name for line in lines if "  " in line for name in line.split("  ")[0].split(", ")}
+    there = {path.stem for path in init.parent.iterdir()} - {"__init__", "__pycache__"}
+    assert {Path(name).stem for name in listed} == there
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

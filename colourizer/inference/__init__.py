@@ -1,17 +1,17 @@
-"""Photograph in, coloured photograph out.
+"""Grey photograph -> coloured photograph.
 
-colourizer     Colourizer: the library's door
-preprocess     what the network sees of a photograph
-prediction     what the network said, kept, read out as often as wished
-readout        likelihoods -> colours, confidence, variants
-hints          known colours spread to what belongs to them
-batching       many threads' photographs in batches, on a GPU
-lightness      a photograph's own lightness and greys
-upsample       chroma enlarged
-recombine      lightness + chroma -> pixels; the door to fast/
-colour_file    a Photo + chroma -> a coloured file
-output_plan    which photographs, which files
+colourizer     Colourizer, the class that other programs import
+preprocess     a photograph -> the network's input
+prediction     the network's output for a photograph, from which colours are read
+readout        likelihoods of the bins -> chroma, confidence, variants
+hints          known colours propagated by Gaussian-process regression
+batching       dynamic batching over threads, on a GPU
+lightness      a photograph's own lightness and grey levels
+upsample       bicubic upsampling of chroma
+recombine      lightness + chroma -> pixels; calls fast/
+colour_file    a file -> a prepared photograph; that + chroma -> a coloured file
+output_plan    which photographs are coloured, and which files are written
 batch          a folder: many photographs at a time
-side_pictures  variants, confidence, comparison, contact sheet
+side_pictures  pictures of variants, confidence, comparison; contact sheet
 fast/          look-up tables and block means
 """

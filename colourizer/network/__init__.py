@@ -3,8 +3,8 @@
 checkpoint   saving, loading, rebuilding
 pretrained   ImageNet weights for the encoder
 device       CPU, CUDA or MPS; autocast
-prepare      a network made ready to predict; the door to fast/
+prepare      a network made ready to predict; calls fast/
 classic_cnn  the original project's network
-perceptual   LPIPS, FID, what a classifier sees
+perceptual   LPIPS, FID, KID, agreement of a classifier
 fast/        kernels for prediction on x86
 """

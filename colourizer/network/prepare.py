@@ -1,7 +1,7 @@
-"""A network made ready to predict: the only door to the kernels in fast/.
+"""A network made ready to predict; all use of the kernels in fast/ is decided here.
 
-Plain: `model.eval()`. What is done to it here changes its predictions by no more than rounding, and
-it cannot be trained afterwards.
+The plain definition is `model.eval()`. What is done here changes predictions by no more than
+rounding; the network cannot be trained afterwards.
 """
 
 import torch

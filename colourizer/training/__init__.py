@@ -1,20 +1,21 @@
-"""Training, but for the loop itself, which is train.py.
+"""Training, except for the loop itself, which is in train.py.
 
 options        recipes, the command line's options
 state          networks, optimizer and progress; what last.pt has
 data, split    photographs found, read, held out
 photo_cache    decoded photographs, memory-mapped
-file_versions  which files are as they were
+file_versions  which files are unchanged
 shards         photographs in tar files (WebDataset)
 crops          random crops, the network's input and target
 batches        an epoch's batches of crops, prefetched
 ageing         augmentation: the input looks old
+known_colours  augmentation: the network is given some of the true colours
 losses         L1, cross-entropy
 schedule       learning rate, length of a run
-validation     figures on what is held out
+validation     metrics on the photographs that are held out
 distributed    data-parallel training under torchrun
 run_folder     a run's files: checkpoints, settings, log
 report         the log, and what is printed
 plots          progress.png
-tensorboard    the same for TensorBoard
+tensorboard    the log and pictures for TensorBoard
 """

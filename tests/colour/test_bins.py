@@ -1,4 +1,4 @@
-"""ab_bins.py: colours into bins, and out of likelihoods safe, vivid or different colours."""
+"""bins.py: colours into bins, and out of likelihoods safe, vivid or different colours."""
 
 import pytest
 import torch

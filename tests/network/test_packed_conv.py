@@ -1,4 +1,4 @@
-"""packed_convolutions.py: the same answers as PyTorch's own convolutions, in less time."""
+"""packed_conv.py: the same answers as PyTorch's own convolutions, in less time."""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""threads.py: never more than there is, and nobody waits for ever."""
+"""parallel.py: never more than there is, and nobody waits for ever."""
 
 import threading
 import time

@@ -1,5 +1,8 @@
-"""Recombining in less time; each has a plain twin that it must equal.
+"""Optimized preprocessing and recombining; each file names its plain definition.
 
-block_means   averages over squares of pixels
-colour_table  colours of all grey levels, looked up by chroma
+block_means   means over square blocks of pixels
+cells         blocks of pixels that share one chroma
+colour_table  look-up table from (grey level, chroma) to RGB or YCbCr
+rgb           RGB by that table
+ycbcr         luma and 4:2:0 chroma by that table
 """
