@@ -1,8 +1,8 @@
-"""How fast is the page of app.py, and what does it need under load?
+"""Benchmark: latency, throughput and memory of the page's server.
 
-Starts app.py and sends the page's requests. Of one photograph of 12 megapixels: the time from its
-upload to the picture in colour, from a change of vividness or hints to the new picture, and of its
-download. Then uploads from several clients at once: whether each answer shows the client's own
+Starts app.py and sends the page's requests. For one photograph of 12 megapixels, it measures the
+time from upload to the picture in colour, from a change of vividness or hints to the new picture,
+and of the download. Then several clients upload at once: whether each answer shows the client's own
 photograph, and by how much the server's memory grows.
 """
 
@@ -88,8 +88,8 @@ def measure_one(port: int, photo: bytes) -> None:
             begun = time.perf_counter()
             get_coloured(port, key, f"vividness={n / 40}{settings}").load()
             seconds.append(time.perf_counter() - begun)
-        middle, worst = statistics.median(seconds), max(seconds[2:])
-        print(f"a change of {what}: {1000 * middle:.0f} ms, {1000 * worst:.0f} at most")
+        median, worst = statistics.median(seconds), max(seconds[2:])
+        print(f"a change of {what}: {1000 * median:.0f} ms, {1000 * worst:.0f} at most")
     begun = time.perf_counter()
     request(port, "GET", f"/api/photos/{key}/download")
     print(f"its download: {time.perf_counter() - begun:.2f} s")

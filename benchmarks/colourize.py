@@ -1,8 +1,8 @@
-"""Benchmark: colourize.py beside what decoding and encoding, and the network, take alone.
+"""Benchmark: colourize.py beside its codecs alone and its network alone.
 
-`python benchmarks/colourize.py` makes its own photographs in a temporary folder, of data/samples
-enlarged and grained, and prints a row for each kind. All come from one run on one machine; what
-matters are the ratios. The network alone is given several photographs together, as it is in use.
+`python benchmarks/colourize.py` makes photographs in a temporary folder by enlarging data/samples
+and adding grain, and prints a row for each kind. All figures are of one run on one machine; compare
+the ratios. The network alone gets batches, as in use.
 """
 
 import argparse
@@ -57,7 +57,7 @@ SCAN = (11_180, 8_944)  # pixels: the 100-megapixel scan of --scan
 
 
 def grained(path: Path, width: int, height: int, seed: int) -> np.ndarray:
-    """Enlarge a photograph and add grain; returns grey (height, width), float in [0, 255]."""
+    """Return a photograph enlarged, with grain added: grey (height, width), float, [0, 255]."""
     image = Image.open(path).convert("L").resize((width, height), Image.Resampling.BICUBIC)
     noise = np.random.default_rng(seed).standard_normal((256, 256), dtype=np.float32) * GRAIN
     tiles = (-(-height // 256), -(-width // 256))
@@ -87,28 +87,28 @@ def make_photos(folder: Path, kind: str) -> list[Path]:
     return [*originals, *copies]
 
 
-def empty(folder: Path) -> None:
-    """Give the disk's room back, but keep the files, until all is done.
+def truncate_files(folder: Path) -> None:
+    """Truncate a folder's files to 0 bytes: their disk space is free, their inodes stay in use.
 
-    ext4 does not soon use a removed file's inode again, and for each file that is made next looks
-    through all those: up to a tenth of the time of small photographs, which no user loses.
+    ext4 does not reuse a removed file's inode for a while, and searches all of those for each new
+    file: up to a tenth of the time of small photographs, which would not be lost in normal use.
     """
     for path in folder.iterdir():
         os.truncate(path, 0)
 
 
-def finish_writing() -> None:
-    """Let the system write what it holds back: what is timed next is not to wait for that."""
+def flush_disk_cache() -> None:
+    """Write the system's file cache to disk, so that what is timed next does not wait for it."""
     if hasattr(os, "sync"):
         os.sync()
 
 
 def run_command(*args: object) -> tuple[float, float, int]:
-    """Run colourize.py; return seconds in all, seconds at work, and its peak memory in bytes."""
+    """Run colourize.py; return total seconds, seconds without start-up, peak memory in bytes."""
     command = [sys.executable, str(ROOT / "colourize.py"), *map(str, args)]
-    finish_writing()
+    flush_disk_cache()
     begun = time.perf_counter()
-    # A process between: a child's peak begins with its parent's, and this one's is high.
+    # By way of a small process: a child's peak memory starts at its parent's, which is high here.
     done = subprocess.run(
         [sys.executable, "-c", PEAK_OF_CHILD, *command],
         capture_output=True, text=True, check=False,
@@ -123,21 +123,21 @@ def run_command(*args: object) -> tuple[float, float, int]:
 
 
 def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow: bool) -> float:
-    """Decode and encode in as many threads, and do nothing else; return photographs per second.
+    """Return the photographs per second of decoding and encoding alone, in as many threads.
 
     JPEGs are compressed whole, luma too, which --keep-luma does not do.
 
     Args:
         photos: what is decoded.
-        out: a folder for the files, which are empty in the end.
-        colourizer: gives them their colours, before the time begins.
-        by_pillow: JPEGs by Pillow, as most programs do; without, by the library and with the
-            settings that colourize.py has. PNG and TIFF are decoded by Pillow in both, and encoded
-            by our own encoder, with by_pillow PNG by Pillow.
+        out: a folder for the files, which are truncated in the end.
+        colourizer: colours a few of them before the time is taken.
+        by_pillow: JPEG and PNG are written by Pillow, as most programs do, and JPEG read by it;
+            otherwise by the libraries and with the settings of colourize.py. TIFF is always written
+            by our own encoder; PNG and TIFF are always read by Pillow.
     """
     out.mkdir()
     is_jpeg = photos[0].suffix in (".jpg", ".jpeg")
-    is_pillows = by_pillow and photos[0].suffix != ".tif"  # of which it has no 16 bits
+    is_pillows = by_pillow and photos[0].suffix != ".tif"  # Pillow has no 16-bit RGB
     coloured: list[Any] = []
     for path in photos[:4]:
         pixels = read_photo(path).pixels
@@ -169,21 +169,21 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
             quality = SAVE_OPTIONS["JPEG"]["quality"]
             to.write_bytes(encode_jpeg_yuv_planes(luma, *chroma, quality=quality))
 
-    finish_writing()
+    flush_disk_cache()
     begun = time.perf_counter()
     with ThreadPoolExecutor(count_cores()) as pool:
         list(pool.map(rewrite, enumerate(photos)))
     seconds = time.perf_counter() - begun
-    empty(out)
+    truncate_files(out)
     return len(photos) / seconds
 
 
 @torch.inference_mode()
 def network_latency(small: torch.Tensor, runs: int = 20) -> float:
-    """Time the network, in fp32 and on all cores; return milliseconds.
+    """Return the network's latency in milliseconds, in fp32 and on all cores.
 
     Args:
-        small: lightness (1, 1, h, w) of a photograph as the network sees it.
+        small: lightness (1, 1, h, w), from `network_input`.
         runs: the median of so many.
     """
     in_fp32 = build_model(load_checkpoint(BUNDLED), BUNDLED).eval()
@@ -200,15 +200,12 @@ def network_latency(small: torch.Tensor, runs: int = 20) -> float:
 
 
 def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -> float:
-    """Time the network in the precision that is used, and reading colours out of what it says.
+    """Return the photographs per second of prediction and readout alone, in the precision used.
 
     Args:
-        colourizer: has the network.
-        small: as of `network_latency`; each core is given as many together as pay.
-        runs: how often.
-
-    Returns:
-        photographs per second.
+        colourizer: the network.
+        small: as of `network_latency`; each core gets batches of the colourizer's size.
+        runs: how many batches.
     """
     batch = [small[0]] * colourizer.batch_size
 
@@ -239,7 +236,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run all, print a table."""
+    """Run all benchmarks and print a table."""
     args = parse_args()
     keep_freed_memory()  # as colourize.py does
     colourizer = Colourizer.load(device="cpu")
@@ -259,7 +256,7 @@ def main() -> None:
             here = folder / str(number)
             photos = make_photos(here / "in", kind)
             rows = []
-            for n in range(args.rounds):  # in turn, so that a busy machine is unfair to neither
+            for n in range(args.rounds):  # alternating, so that load affects all alike
                 codec, pillow = (
                     codec_limit(photos, here / f"{name}{n}", colourizer, name == "pillow")
                     for name in ("codec", "pillow")
@@ -270,8 +267,8 @@ def main() -> None:
                 ours = len(photos) / seconds
                 both = (1 / codec + 1 / rate) * ours
                 rows.append((ours, codec, ours / codec, rate, both, pillow, ours / pillow, memory))
-                empty(out)
-            empty(here / "in")
+                truncate_files(out)
+            truncate_files(here / "in")
             ours, codec, ratio, rate, both, pillow, faster, memory = (
                 statistics.median(c) for c in zip(*rows, strict=True)
             )

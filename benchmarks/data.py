@@ -1,9 +1,9 @@
 """Benchmark: data_transformer.py beside its codec, reading from the cache, the training loader.
 
-`python benchmarks/data.py` makes its own photographs in a temporary folder, of
-data/samples_in_colour enlarged and grained. All figures come from one run on one machine; what
-matters are the ratios. `--photos FOLDER` also asks how many copies of a folder's photographs are
-found, and how many of them, made grey and sepia, are judged right.
+`python benchmarks/data.py` makes photographs in a temporary folder by enlarging
+data/samples_in_colour and adding grain. All figures are of one run on one machine; compare the
+ratios. `--photos FOLDER` also measures how many copies of a folder's photographs are found, and how
+many of them, made grey and sepia, are classified correctly.
 """
 
 import argparse
@@ -56,7 +56,7 @@ GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be 
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
 TRANSFORMED, READ, SIDE = 48, 192, 256  # photographs; photographs; pixels of the crops
 CROPS, STEPS = 6000, 5  # that the loader cuts; that the network takes
-# What sepia is made of: what becomes of black, middle grey and white.
+# Sepia tones: the colours that black, middle grey and white become.
 TONES = (
     ((30, 20, 10), (140, 120, 95), (250, 235, 210)),
     ((20, 10, 0), (150, 115, 75), (255, 240, 200)),
@@ -96,16 +96,18 @@ def rate_of(do: Callable[[], int]) -> float:
 
 
 def run_transformer(source: Path, out: Path, options: tuple[str, ...]) -> int:
-    """Run data_transformer.py in this process, without start-up; return how many photographs."""
-    with redirect_stderr(io.StringIO()) as said:
+    """Run data_transformer.py in this process, without start-up; return the number of photos."""
+    with redirect_stderr(io.StringIO()) as errors:
         code = data_transformer.main([str(source), str(out), *options])
     if code:
-        raise SystemExit(f"data_transformer.py failed: {said.getvalue()}")
+        raise SystemExit(f"data_transformer.py failed: {errors.getvalue()}")
     return len(find_photos(source))
 
 
 def codec_limit(source: Path, out: Path, results: int) -> int:
-    """Decode at reduced scale, resize and encode in as many threads, by Pillow alone.
+    """Decode at reduced scale, resize and encode by Pillow alone, in as many threads.
+
+    Returns the number of photographs.
 
     Args:
         source: the photographs.
@@ -135,7 +137,7 @@ def measure_transformer(folder: Path, rounds: int) -> None:
     print(f"{'':21}  photos/s  decode (reduced) + resize + encode  ratio  files of each")
     for options in ((), ("--rotations", "0"), ("--rotations", "3", "--fit")):
         rows = []
-        for _ in range(rounds):  # in turn, so that a busy machine is unfair to neither
+        for _ in range(rounds):  # alternating, so that load on the machine affects both
             ours = rate_of(partial(run_transformer, folder / "in", folder / "out", options))
             results = len(find_photos(folder / "out")) // TRANSFORMED
             limit = rate_of(partial(codec_limit, folder / "in", folder / "codec", results))
@@ -179,7 +181,7 @@ def in_batches(data: TrainingSet) -> CropSampler:
 
 
 def read_bare(data: TrainingSet) -> int:
-    """Copy CROPS photographs out of the cache; return how many."""
+    """Copy CROPS photographs out of the cache; return CROPS."""
     for n in range(CROPS):
         data.train[n % len(data.train)].clone()
     return CROPS
@@ -209,7 +211,7 @@ def train_steps() -> Callable[[], int]:
     def steps(count: int = STEPS) -> int:
         for _ in range(count):
             moved = batch.to(device)
-            train.train_step(state, state.model, moved, rates[0], options.loss, weight=1)
+            train.train_step(state, state.model, moved, options, rates[0], weight=1)
         return count * options.batch_size
 
     steps(1)  # warm
@@ -248,7 +250,7 @@ def read_photos(paths: list[Path]) -> Iterator[tuple[Path, DecodedPhoto]]:
 
 
 def measure_copies(photos: list[Path], folder: Path) -> None:
-    """Print how many copies are found, and how many photographs are taken for copies."""
+    """Print the shares of copies and of different photographs that are found as duplicates."""
     chosen = evenly_spaced(photos, COPIED)
     kinds = ("reduced to 0.4", "JPEG of quality 30", "cropped by 2%")
     copies: dict[str, list[Path]] = {kind: [] for kind in kinds}
@@ -274,7 +276,7 @@ def measure_copies(photos: list[Path], folder: Path) -> None:
 
 
 def measure_screening(photos: list[Path], folder: Path) -> None:
-    """Print how many photographs in colour, in grey and in sepia are judged right."""
+    """Print how many photographs in colour, in grey and in sepia are classified correctly."""
     tones = [(tone, strength) for tone in TONES for strength in STRENGTHS]
     chosen = evenly_spaced(photos, COLOURED + GREYED + len(tones))
     coloured = evenly_spaced(chosen, COLOURED)

@@ -1,10 +1,9 @@
-"""How much nearer to the truth come colours with hints, and with a reference photograph?
+"""Benchmark: by how much do hints and reference photographs reduce the ab error?
 
-Turns photographs in colour grey, colours them, and prints the mean ab error, in Lab units, over all
-their pixels: with the true colours at 0, 1, 5 and 20 random places as hints (each the mean of a
-small square, as somebody sees a colour), and with a photograph of the same scene as reference: its
-mirror image, and another part of it, most of which is the same; and, to see what a reference can
-spoil, another photograph.
+Colours grey versions of colour photographs and prints the mean ab error, in Lab units, over all
+pixels: with the true colours at 0, 1, 5 and 20 random places as hints (each the mean of a small
+square), and with a reference: the photograph's mirror image; an overlapping part of it; and, to see
+what a reference can spoil, another photograph.
 """
 
 import argparse
@@ -36,13 +35,13 @@ WHOLE = 320  # pixels of what neighbours are cut from
 
 
 def ab_of(image: Image.Image) -> torch.Tensor:
-    """Give a picture's true ab, (2, H, W) in Lab units."""
+    """Return an image's ab, (2, H, W) in Lab units."""
     rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
     return rgb_to_lab(rgb)[1:]
 
 
 def main() -> None:
-    """Measure, and print the curve."""
+    """Measure the errors and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="photographs in colour")

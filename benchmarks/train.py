@@ -1,10 +1,9 @@
 """Benchmark: the training loop beside the bare network step, for each recipe.
 
-`python benchmarks/train.py` makes its own photographs in a temporary folder, of
-data/samples_in_colour enlarged and grained, and trains on them with train.py itself. The limit is
-the same network's step (forward, loss, backward, Adam, averaged weights) on random tensors that
-lie on the device already. Both are measured in turn, in one process for each recipe; what matters
-are the ratios.
+`python benchmarks/train.py` makes photographs in a temporary folder by enlarging
+data/samples_in_colour and adding grain, and trains on them with train.py itself. The limit is the
+same network's step (forward, loss, backward, Adam, EMA) on random tensors that are on the device
+already. Both are measured alternately, in one process for each recipe; compare the ratios.
 """
 
 import argparse
@@ -88,7 +87,7 @@ def bare_steps(options: TrainOptions) -> Callable[[int], float]:
     shape = (options.batch_size, 1, options.size, options.size)
     lightness = (torch.rand(shape) * 100).to(device, memory_format=torch.channels_last)
     ab = (torch.randn(options.batch_size, 2, options.size, options.size) * 20).to(device)
-    rgb = torch.empty(0, device=device)  # only the original's network looks at it
+    rgb = torch.empty(0, device=device)  # only used for the original's network
 
     def steps(count: int) -> float:
         model.train()
