@@ -1,10 +1,9 @@
-"""The network: lightness in, chroma out, at a quarter of the resolution.
+"""The network: lightness in, logits over bins of ab colours out, at a quarter of the resolution.
 
-An EfficientNet-Lite encoder and a U-Net decoder predict, for every 4x4 block of pixels, logits over
-bins of ab colours. At stride 16 self-attention lets a thing agree with itself; the decoder also
+An EfficientNet-Lite encoder and a U-Net decoder with self-attention at stride 16; the decoder also
 takes colours that are known at some places. One head serves every recipe: the mean of the bins is
-a colour to regress on (L1), the bins are classes (cross-entropy), and what is read out of their
-likelihoods afterwards can be anything from safe to vivid (colourizer/inference/readout.py).
+a colour to regress on (L1), and the bins are classes (cross-entropy). How vivid the colours become
+is decided after training, when they are read out (colourizer/inference/readout.py).
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from colourizer.colour.space import MAX_LIGHTNESS
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
 HEADS = 8  # of the self-attention
-KNOWN_SCALE = 5.0  # Lab units: known ab is in units of it, so as large as features are
+KNOWN_SCALE = 5.0  # Lab units: divides known ab, so that it has the magnitude of features
 
 # (kernel, stride, expansion) of the seven stages of EfficientNet: Tan and Le, ICML 2019, table 1.
 # The Lite variants leave out squeeze-and-excitation, and have ReLU6 for swish.
@@ -51,7 +50,7 @@ class DepthwiseConv2d(nn.Conv2d):
     """Depthwise convolution, trained in fp32: in bf16 its gradient takes four times as long."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """As nn.Conv2d's."""
+        """Map (B, C, H, W) to (B, C, H/stride, W/stride)."""
         if not self.weight.requires_grad or not torch.is_autocast_enabled("cpu"):
             return super().forward(features)
         with torch.autocast("cpu", enabled=False):
@@ -137,7 +136,7 @@ class Encoder(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """Double the resolution, join the encoder's features of that size, mix."""
+    """Upsample by 2, concatenate the encoder's features of that size, two 3x3 convolutions."""
 
     def __init__(self, c_in: int, c_skip: int, c_out: int) -> None:
         super().__init__()
@@ -150,10 +149,10 @@ class DecoderStep(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Self-attention over all places and an MLP, pre-norm; begins as the identity on [0, 6].
+    """Pre-norm transformer block over all positions, initialized to the identity on [0, 6].
 
-    Vaswani et al., NeurIPS 2017; positions come from a depthwise convolution, so that any size can
-    be used: Chu et al., Conditional Positional Encodings, ICLR 2023.
+    Vaswani et al., NeurIPS 2017. The positional encoding is a depthwise convolution, which works at
+    any size: Chu et al., Conditional Positional Encodings, ICLR 2023.
     """
 
     def __init__(self, channels: int) -> None:
@@ -187,12 +186,12 @@ def pool_known(known: Tensor, factor: int) -> Tensor:
     """Return known colours at a coarser stride, as the decoder takes them.
 
     Args:
-        known: (B, 3, H, W): ab in Lab units, 0 where it is not known; and where it is, 0 or 1.
-        factor: how much coarser.
+        known: (B, 3, H, W): ab in Lab units, 0 where unknown; and a mask, 1 where known, else 0.
+        factor: by which the stride grows.
 
     Returns:
-        (B, 3, H/factor, W/factor): the mean of the known ab in units of KNOWN_SCALE, and 1 where
-        there is any.
+        (B, 3, H/factor, W/factor): the mean of the known ab in units of KNOWN_SCALE; and the mask,
+        1 where any is known.
     """
     if factor > 1:
         known = F.avg_pool2d(known, factor)
@@ -217,7 +216,7 @@ class Model_CNN(nn.Module):
         d16, d8, d4 = self.config.decoder_channels
         known = 3 if self.config.known_colours else 0
         self.deepest = ConvBNReLU(c32, d16, 1)
-        self.context = nn.Linear(c32, d16)  # the scene's mean features, added at every place
+        self.context = nn.Linear(c32, d16)  # of the mean features, added at every position
         self.steps = nn.ModuleList(
             [
                 DecoderStep(d16, c16 + known, d16),
@@ -232,17 +231,17 @@ class Model_CNN(nn.Module):
         uniform = torch.full((len(self.bin_centres),), 1 / len(self.bin_centres))
         self.register_buffer("bin_shares", uniform)
         self.head = nn.Conv2d(d4, len(self.bin_centres), 1)
-        # Both start at zero: the scene adds nothing, all bins are equally likely.
+        # Both start at zero: the mean features add nothing, and all bins are equally likely.
         for parameter in (*self.context.parameters(), *self.head.parameters()):
             nn.init.zeros_(parameter)
 
     def forward(self, lightness: Tensor, known: Tensor | None = None) -> Tensor:
-        """Predict the likelihood of each bin of colours.
+        """Predict the logits of the bins of ab colours.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
-            known: (B, 3, ceil(H/4), ceil(W/4)), colours that are known: ab in Lab units, 0 where it
-                is not known; and where it is, 0 or 1. None is nowhere.
+            known: (B, 3, ceil(H/4), ceil(W/4)), known colours: ab in Lab units, 0 where unknown;
+                and a mask, 1 where known, else 0. None: no colours are known.
 
         Returns:
             logits (B, K, ceil(H/4), ceil(W/4)), one for each of the K bins.
@@ -252,7 +251,7 @@ class Model_CNN(nn.Module):
     def forward_with_features(
         self, lightness: Tensor, known: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """As `forward`; return the decoder's features at strides 8 and 4, too, with padding."""
+        """Return `forward`'s logits and the decoder's features at strides 8 and 4, with padding."""
         height, width = lightness.shape[-2:]
         rows, columns = -(-height // 4), -(-width // 4)  # of the logits
         padding = (0, -width % STRIDE, 0, -height % STRIDE)
@@ -267,11 +266,11 @@ class Model_CNN(nn.Module):
     def decode(
         self, encoded: list[Tensor], known: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Predict from what the encoder returned, as often as wished with other known colours.
+        """Predict from the encoder's features, which are the same for all known colours.
 
         Args:
             encoded: features at strides 4, 8, 16 and 32 of lightness (B, 1, H, W).
-            known: (B, 3, H/4, W/4), as of `forward`.
+            known: (B, 3, H/4, W/4), as for `forward`.
 
         Returns:
             logits (B, K, H/4, W/4); the decoder's features at strides 8 and 4.
@@ -311,7 +310,7 @@ class Model_CNN(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Model_CNN":
-        """As nn.Module's, but what is frozen stays in eval mode."""
+        """Set training or eval mode; frozen parts stay in eval mode."""
         super().train(mode)
         for part in self._frozen:
             part.eval()

@@ -700,7 +700,7 @@ def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count,
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_size_of_batches_and_groups_changes_nothing(album, tmp_path, run, monkeypatch, size):
     monkeypatch.setattr("colourizer.inference.colourizer.CPU_BATCH_SIZE", size)
-    monkeypatch.setattr(batch, "ROUNDS", 2)
+    monkeypatch.setattr(batch, "BATCHES_PER_GROUP", 2)
     monkeypatch.setattr(batch, "count_cores", lambda: 1)  # more would share the 12 of them
     groups = []
     colourize_group = batch.colourize_group
@@ -727,7 +727,7 @@ def test_it_lets_itself_have_as_many_files_open_as_its_groups_need(album, tmp_pa
     try:
         assert run(album, "-o", tmp_path / "out", "--variants", 4)[0] == 0
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert soft > batch.ROUNDS * CPU_BATCH_SIZE * (1 + 5) * batch.WAITING
+        assert soft > batch.BATCHES_PER_GROUP * CPU_BATCH_SIZE * (1 + 5) * batch.MAX_FLUSHING_GROUPS
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

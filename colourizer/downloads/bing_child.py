@@ -61,14 +61,14 @@ class RequestFilter(web.BaseHandler):
 
     def open(self, request: web.Request, data: None = None, timeout: float = 0) -> Any:
         """Open a request of the package; write each picture that it reads, note each failure."""
-        response: Any = self.noting_failure(
+        response: Any = self.call_and_note_failure(
             request, lambda: self.opener.open(request, data, timeout)
         )
         if link := getattr(request, "link", None):
             read = response.read
 
             def read_picture() -> bytes:
-                body = self.noting_failure(request, read)
+                body = self.call_and_note_failure(request, read)
                 try:
                     self.delivery.add_file(link, body, self.origins[link])
                 except OSError as error:  # the package would go on with the next one
@@ -79,7 +79,7 @@ class RequestFilter(web.BaseHandler):
             response.read = read_picture
         return response
 
-    def noting_failure(self, request: web.Request, ask: Callable[[], Any]) -> Any:
+    def call_and_note_failure(self, request: web.Request, ask: Callable[[], Any]) -> Any:
         """Return what a call returns; if it fails, note the picture's link as lost."""
         try:
             return ask()

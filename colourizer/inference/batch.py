@@ -1,4 +1,4 @@
-"""Many photographs, several at a time: each is read, predicted, written and accounted for."""
+"""Many photographs, several at a time: read, predicted, written, and their outcomes recorded."""
 
 import gc
 import itertools
@@ -42,16 +42,16 @@ from colourizer.runtime.cli import Interrupt, list_hints
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 
-# Pixels of photographs in memory at a time, over all threads: one for so many bytes of the
-# machine's memory, but so many at least. A larger photograph is coloured alone.
-MEMORY_PER_PIXEL, PIXELS_IN_FLIGHT = 64, 100_000_000
-# Network batches in a group. A thread takes each step for a whole group of photographs: the code
-# and tables that the step needs stay in the cache.
-ROUNDS = 4
+# The pixels of photographs in memory at a time, over all threads, are at most the machine's memory
+# divided by MEMORY_PER_PIXEL (bytes), or the minimum. A larger photograph is coloured alone.
+MEMORY_PER_PIXEL, MIN_PIXELS_IN_FLIGHT = 64, 100_000_000
+# Threads take photographs in groups, and each step for a whole group, so that the code and tables
+# of that step stay in the CPU cache.
+BATCHES_PER_GROUP = 4
 GROUP_PIXELS = 40_000_000  # of a group of several photographs, at most
-WAITING = 4  # groups whose files are being flushed to disk, each in a thread
+MAX_FLUSHING_GROUPS = 4  # groups whose files are being flushed to disk, each in a thread
 SPARE_FILES = 100  # open besides photographs
-SWITCH_SECONDS = 1e-4  # a thread back from a computation waits for the GIL no longer
+SWITCH_SECONDS = 1e-4  # Python's: how long a thread may wait for the GIL after a computation
 EXISTS_ALREADY = "there already"
 
 
@@ -60,9 +60,9 @@ class ColourOptions:
     """How photographs are coloured and written.
 
     hints: known colours of single points.
-    reference: a photograph whose colours they get.
+    reference: a colour photograph whose colours are propagated to them.
     keep_luma: keep what grey JPEGs store bit for bit.
-    tag: what coloured them, for their metadata; None says nothing.
+    tag: the program that coloured them, for their metadata; None leaves it out.
     """
 
     hints: tuple[Hint, ...] = ()
@@ -73,7 +73,7 @@ class ColourOptions:
 
 @dataclass
 class Outcome:
-    """What became of a photograph."""
+    """The outcome of a photograph."""
 
     source: Path
     result: str  # colourized, skipped, failed, or stopped before its end
@@ -109,7 +109,7 @@ class Unfinished:
 
 
 class Stopped(BaseException):
-    """The run ends; what was begun is not finished."""
+    """The run ends, and work that has begun is dropped."""
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Run:
 
     @property
     def ends(self) -> bool:
-        """Whether no further photograph is begun."""
+        """Whether the run has to end: no further photograph is begun."""
         return bool(self.stop.exit_code) or self.disk_full
 
     def check(self) -> None:
@@ -157,21 +157,21 @@ def colourize_jobs(
         stop: once it has an exit code no further photograph is begun.
 
     Yields:
-        What became of each, in their order, once its files are on the disk.
+        The outcome of each, in their order, once its files are on the disk.
     """
     threads = max(1, min(count_cores(), len(jobs)))
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // threads))
     sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
-    gc.freeze()  # what exists by now stays, and is not searched for garbage again and again
-    # A GPU is given the photographs of all threads together, as soon as each has one.
-    group_size = ROUNDS * colourizer.batch_size if colourizer.batch_size > 1 else 1
+    gc.freeze()  # objects that exist by now are not searched for garbage again
+    # On a GPU, batches are made across threads, so each thread takes one photograph at a time.
+    group_size = BATCHES_PER_GROUP * colourizer.batch_size if colourizer.batch_size > 1 else 1
     files_each = 1 + len(jobs[0].targets()) if jobs else 0
-    raise_open_file_limit((threads + WAITING) * group_size * files_each + SPARE_FILES)
+    raise_open_file_limit((threads + MAX_FLUSHING_GROUPS) * group_size * files_each + SPARE_FILES)
     remove_leftovers({job.coloured[0].parent for job in jobs})
     pixels = pixels_in_flight()
-    with BoundedExecutor(WAITING) as flusher:
+    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
         group_pixels = min(GROUP_PIXELS, pixels // threads)  # each thread has its share
         run = Run(colourizer, outputs, colours, stop, group_pixels, PixelBudget(pixels), flusher)
         groups = cut_into_groups(jobs, group_size, threads)
@@ -197,12 +197,12 @@ def pixels_in_flight() -> int:
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
-        return PIXELS_IN_FLIGHT
-    return max(PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
+        return MIN_PIXELS_IN_FLIGHT
+    return max(MIN_PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
 
 
 def wait_for_all_processes(world_size: int) -> None:
-    """Wait until all processes are here: torchrun ends the others when one has ended with 1."""
+    """Wait at a barrier for all processes: torchrun kills the others if one exits with an error."""
     if world_size > 1:
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
@@ -210,7 +210,7 @@ def wait_for_all_processes(world_size: int) -> None:
 
 
 @contextmanager
-def accounting(outcome: Outcome, run: Run) -> Iterator[None]:
+def recorded_in(outcome: Outcome, run: Run) -> Iterator[None]:
     """Record errors and the time taken in a photograph's outcome; one never stops the others."""
     begun = time.monotonic()
     try:
@@ -232,16 +232,16 @@ def accounting(outcome: Outcome, run: Run) -> Iterator[None]:
 
 
 def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[None]]]:
-    """Colour a group of photographs as far as they are not done.
+    """Colour those photographs of a group that have files to be written.
 
     Returns:
-        What became of each; and the futures after which that is true.
+        The outcome of each; and futures, after all of which the files are on the disk.
     """
     outcomes = [Outcome(job.source, "skipped", reason=EXISTS_ALREADY) for job in jobs]
     unfinished: list[Unfinished] = []
     flushes = []
     for job, outcome in zip(jobs, outcomes, strict=True):
-        with accounting(outcome, run):
+        with recorded_in(outcome, run):
             if wanted := list_unfinished(job, run.outputs.overwrite):
                 image = open_image(job.source)
                 pixels = image.width * image.height
@@ -258,10 +258,10 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
 
 
 def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
-    """Read, predict and write a few photographs; outcomes say what became of them."""
+    """Read, predict and write a few photographs; their outcomes are updated."""
     read: list[tuple[Unfinished, PreparedPhoto]] = []
     for item in unfinished:
-        with accounting(item.outcome, run):
+        with recorded_in(item.outcome, run):
             run.check()
             image, item.opened = item.opened, None
             source, target = item.job.source, run.outputs.target
@@ -271,23 +271,23 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
         colourings = predict_colourings([prepared for _, prepared in read], run)
     except Exception as error:
         for item, _ in read:
-            if len(read) > 1:  # whichever of them it was, the others get their colours
+            if len(read) > 1:  # one of them failed: each is tried alone
                 colourize_unfinished([item], run)
                 continue
-            with accounting(item.outcome, run):
+            with recorded_in(item.outcome, run):
                 raise error
         return
     seconds = (time.monotonic() - begun) / max(1, len(read))
     for (item, prepared), (ab, confidence) in zip(read, colourings, strict=True):
         item.outcome.seconds += seconds
-        with accounting(item.outcome, run):
+        with recorded_in(item.outcome, run):
             write_files(item, prepared, ab, confidence, run)
 
 
 def predict_colourings(
     photos: Sequence[PreparedPhoto], run: Run
 ) -> list[tuple[list[Tensor], Tensor | None]]:
-    """Predict what the run wants of photographs.
+    """Predict the colourings and the confidence of photographs.
 
     Returns:
         For each the ab (1, 2, h, w) in Lab units of all its variants; and the confidence
@@ -322,7 +322,7 @@ def write_files(
     confidence: Tensor | None,
     run: Run,
 ) -> None:
-    """Write the wanted files of a photograph; `flush_files` brings them to the disk.
+    """Write the wanted files of a photograph; `flush_files` then flushes them to disk.
 
     Raises:
         PhotoError: one cannot be written.
@@ -330,10 +330,10 @@ def write_files(
     """
     job, wanted, photo = item.job, item.wanted, prepared.photo
 
-    def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
+    def write(path: Path, encode: Callable[[BinaryIO], object]) -> None:
         part = PartFile(path)
         with wrap_write_errors():
-            part.write(content)
+            part.write(encode)
         item.outcome.parts.append((path, part))
 
     folder = job.coloured[0].parent
@@ -343,10 +343,10 @@ def write_files(
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
 
-            def content(file: BinaryIO, ab: Tensor = ab) -> None:
+            def encode(file: BinaryIO, ab: Tensor = ab) -> None:
                 write_coloured(file, prepared, ab, target, tag, run.check)
 
-            write(path, content)
+            write(path, encode)
     run.check()
     if job.sheet in wanted and job.sheet:
         sheet = draw_variants(photo, colourings, VARIANT_SIDE)
@@ -363,7 +363,7 @@ def write_files(
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
     """Flush the files of a few photographs to disk and rename them into place."""
     for outcome in outcomes:
-        with accounting(outcome, run):
+        with recorded_in(outcome, run):
             for path, file in outcome.parts:
                 with wrap_write_errors():
                     file.finish()

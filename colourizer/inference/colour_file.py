@@ -43,7 +43,7 @@ def read_prepared(
 
 
 def greys_for_jpeg(photo: Photo, target: str | None = None) -> Photo:
-    """Return a photograph that will be a JPEG reduced to 8-bit greys, all that is needed of it."""
+    """Return a photograph that is written as JPEG reduced to 8-bit greys; others as they are."""
     if written_format(photo.format, target) != "JPEG":
         return photo
     return replace(photo, pixels=to_grey(to_8_bits(photo.pixels)))
@@ -57,14 +57,14 @@ def write_coloured(
     tag: str | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Recombine a photograph with chroma and write it, with all that its file said.
+    """Recombine a photograph with chroma and write it, with the alpha and metadata of its file.
 
     Args:
         file: seekable.
         prepared: the photograph; for JPEG as of `greys_for_jpeg`.
         ab: (1, 2, h, w) in Lab units.
         target: one of photos.files.TARGETS; None is the photograph's own format.
-        tag: what coloured it, for the metadata; None says nothing.
+        tag: the program that coloured it, for the metadata; None leaves it out.
         check: called now and then; an exception that it raises ends the writing.
     """
     photo = prepared.photo

@@ -39,7 +39,7 @@ GPU_BATCH_SIZE = 16  # photographs, if so many wait; fewer if memory is short
 
 
 class Colourizer:
-    """Puts colour into photographs with one network; threads may share it."""
+    """Colours photographs with one network; threads may share it."""
 
     def __init__(
         self,
@@ -48,16 +48,16 @@ class Colourizer:
         vividness: float = VIVIDNESS,
         checkpoint: Path | None = None,
     ) -> None:
-        """Take a network, which is changed, and the file that it came from."""
+        """Take a network, which is changed in place, and the file that it was loaded from."""
         self.model = prepare_for_inference(model, device)
         self.device = device
         self.vividness = vividness
         self.checkpoint = checkpoint
-        # On a GPU the photographs of all threads make batches; on the CPU each thread's own do.
+        # On a GPU, batches are made of all threads' photographs; on the CPU, of each thread's own.
         on_gpu = device.type == "cuda"
         self._network = Batching(self.model, GPU_BATCH_SIZE) if on_gpu else self.model
         self.batch_size = CPU_BATCH_SIZE if device.type == "cpu" else 1
-        # Metal's commands of two threads at a time can end the process (pytorch#197805).
+        # Metal commands from two threads at a time can crash the process (pytorch#197805).
         self._turn = Lock() if device.type == "mps" else nullcontext()
 
     @classmethod
@@ -83,7 +83,7 @@ class Colourizer:
 
     @cached_property
     def provenance(self) -> str:
-        """What coloured a photograph, for its metadata."""
+        """The program and checkpoint that coloured a photograph, for its metadata."""
         made_by = "colourized with Image Colourizer"
         if not self.checkpoint:
             return made_by
@@ -102,8 +102,8 @@ class Colourizer:
                 (H, W) grey or (H, W, 3) sRGB, uint8 or uint16; colours in it are ignored.
             hints: (x, y, (red, green, blue)): the colour of a point, in pixels of the upright
                 photograph, rgb in [0, 255]; it is propagated to what belongs to the point.
-            reference: a photograph in colour, whose colours go where this one looks alike. For
-                many photographs, what `study_reference` returned.
+            reference: a colour photograph, whose colours are propagated to similar places. To use
+                one for many photographs, pass what `study_reference` returned.
 
         Returns:
             rgb (H, W, 3) of the type of the pixels.
@@ -112,14 +112,9 @@ class Colourizer:
             ValueError: an array of another shape or type, a hint outside the photograph, or a
                 reference without colours.
         """
-        pixels = _pixels_of(picture)
-        if reference is not None and not isinstance(reference, Reference):
-            reference = self.study_reference(reference)
-        points = [Hint(*hint) for hint in hints]
-        steered = bool(points) or reference is not None
-        (prediction,) = self.predict([reduced_lightness(pixels)], with_features=steered)
+        pixels = _to_pixels(picture)
         size = pixels.shape[0], pixels.shape[1]
-        ab = prediction.ab(self.vividness, 0, points, size, reference)
+        ab = self._predict_steered(reduced_lightness(pixels), size, hints, reference)
         return np.concatenate(list(rgb_strips(pixels, ab)))
 
     def colourize_file(
@@ -128,8 +123,8 @@ class Colourizer:
         to: Path | str | BinaryIO,
         *,
         target: str | None = None,
-        hints: Sequence[Hint] = (),
-        reference: Reference | None = None,
+        hints: Sequence[tuple[int, int, tuple[int, int, int]]] = (),
+        reference: Reference | Image.Image | np.ndarray | None = None,
         keep_luma: bool = False,
         tag: bool = True,
         overwrite: bool = False,
@@ -140,15 +135,15 @@ class Colourizer:
             source: a path, or an open file that can be read from any place.
             to: a path, written whole or not at all; or an open file, seekable.
             target: jpeg, png, webp, tiff or avif; None is the photograph's own format.
-            hints: known colours of single points.
-            reference: from `study_reference`.
+            hints: as of `colourize`.
+            reference: as of `colourize`.
             keep_luma: keep what a grey JPEG stores bit for bit.
-            tag: say in the metadata what coloured it.
+            tag: name the program and the checkpoint in the metadata.
             overwrite: replace an existing file.
 
         Raises:
             PhotoError: it cannot be read or written.
-            HintError: a hint lies outside the photograph.
+            ValueError: a hint outside the photograph, or a reference without colours.
             FileExistsError: `to` exists already.
         """
         # Imported when needed: loading a checkpoint takes no image codecs.
@@ -161,9 +156,7 @@ class Colourizer:
         if isinstance(to, Path) and to.exists() and not overwrite:
             raise FileExistsError(f"{to}: exists already; overwrite=True replaces it")
         prepared = read_prepared(source, target, keep_luma)
-        steered = bool(hints) or reference is not None
-        (prediction,) = self.predict([prepared.lightness], with_features=steered)
-        ab = prediction.ab(self.vividness, 0, hints, prepared.size, reference)
+        ab = self._predict_steered(prepared.lightness, prepared.size, hints, reference)
         made_by = self.provenance if tag else None
 
         def write(file: BinaryIO) -> None:
@@ -174,6 +167,28 @@ class Colourizer:
             return
         with wrap_write_errors():
             write_atomically(to, write)
+
+    def _predict_steered(
+        self,
+        lightness: Tensor,
+        size: tuple[int, int],
+        hints: Sequence[tuple[int, int, tuple[int, int, int]]],
+        reference: Reference | Image.Image | np.ndarray | None,
+    ) -> Tensor:
+        """Return the ab (1, 2, h, w) of a photograph; hints and reference as of `colourize`.
+
+        Args:
+            lightness: (1, h', w') in [0, 100], as for `predict`.
+            size: (H, W) of the photograph, in whose pixels hints are given.
+            hints: known colours of points.
+            reference: a colour photograph.
+        """
+        if reference is not None and not isinstance(reference, Reference):
+            reference = self.study_reference(reference)
+        points = [Hint(*hint) for hint in hints]
+        steered = bool(points) or reference is not None
+        (prediction,) = self.predict([lightness], with_features=steered)
+        return prediction.ab(self.vividness, 0, points, size, reference)
 
     @torch.inference_mode()
     def predict(
@@ -211,7 +226,7 @@ class Colourizer:
                         feature_vectors([each[n : n + 1] for each in maps], size)
                         for n in range(len(batch))
                     ]
-                if self.device.type == "mps":  # reading out takes no turn
+                if self.device.type == "mps":  # readout needs no lock
                     outputs = outputs.cpu()
                 for n, output in enumerate(outputs.split(1)):
                     predictions.append(
@@ -233,7 +248,7 @@ class Colourizer:
         return upsample(prediction.ab(self.vividness), height, width)
 
     def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
-        """Return what other photographs need of one in colour to take its colours.
+        """Return a colour photograph as a reference for others: its prediction and true colours.
 
         Args:
             picture: as of `colourize`, in colour.
@@ -241,7 +256,7 @@ class Colourizer:
         Raises:
             ValueError: it has no colours, or is an array of another shape or type.
         """
-        pixels = _pixels_of(picture)
+        pixels = _to_pixels(picture)
         if pixels.ndim == 2 or not (pixels != pixels[..., :1]).any():
             raise ValueError("has no colours to take")
         image = Image.fromarray(to_8_bits(pixels))
@@ -251,7 +266,7 @@ class Colourizer:
         return Reference(prediction, rgb_to_lab(rgb)[None, 1:])
 
 
-def _pixels_of(picture: Image.Image | np.ndarray) -> np.ndarray:
+def _to_pixels(picture: Image.Image | np.ndarray) -> np.ndarray:
     """Return the pixels of an upright image, or of an array that is one.
 
     Raises:

@@ -20,8 +20,8 @@ FEATURE_WEIGHTS = (1.1, 2.0)
 # Length scales: the distances at which the kernel is 1/e.
 AB_LENGTH = 61.5  # Lab units of predicted chroma
 POSITION_LENGTH = 0.71  # of the photograph's sides
-# Noise variances, beside a signal variance of 1: a hint is hardly wrong; a reference may show
-# another thing at a place, or several.
+# Noise variances, for a signal variance of 1: a hint is nearly exact; places of a reference that
+# look similar may show another thing, or several.
 HINT_NOISE, REFERENCE_NOISE = 0.02, 0.5
 
 
@@ -92,13 +92,13 @@ def gp_posterior_mean(inputs: Tensor, known: Tensor, targets: Tensor, noise: flo
     return rbf_kernel(inputs, known) @ torch.linalg.solve(covariance, targets)
 
 
-def _add(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
+def _add_upsampled(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
     """Return ab plus a change (h*w, 2) that was computed at another size (h, w)."""
     planes = change.T.reshape(1, 2, *size)
     return ab + F.interpolate(planes, ab.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def follow_hints(
+def propagate_hints(
     features: Tensor, ab: Tensor, points: Sequence[tuple[float, float, Tensor]]
 ) -> Tensor:
     """Propagate hints over predicted chroma.
@@ -122,13 +122,13 @@ def follow_hints(
     )
     change = torch.stack([colour for *_, colour in points]) - predicted
     spread = gp_posterior_mean(places, places[cells], change, HINT_NOISE)
-    return _add(ab, spread, features.shape[:2])
+    return _add_upsampled(ab, spread, features.shape[:2])
 
 
-def follow_reference(
+def propagate_reference(
     features: Tensor, ab: Tensor, reference: Tensor, predicted: Tensor, true: Tensor
 ) -> Tensor:
-    """Propagate a reference photograph's colours to where this photograph looks alike.
+    """Propagate a reference photograph's colours to similar places of this one.
 
     Args:
         features: (h, w, C) of `feature_vectors`.
@@ -140,7 +140,7 @@ def follow_reference(
     Returns:
         ab as given, changed.
     """
-    # Averaged over 2x2 places: a system of a thousand equations is solved in no time.
+    # Averaged over 2x2 places, which leaves a system of about a thousand equations.
     planes = F.avg_pool2d(reference.float().movedim(-1, 0)[None], 2)
     small = planes[0].movedim(0, -1)
     size = (small.shape[0], small.shape[1])
@@ -148,4 +148,4 @@ def follow_reference(
     error = F.adaptive_avg_pool2d(true, size) - F.adaptive_avg_pool2d(predicted, size)
     change = error[0].flatten(1).T
     spread = gp_posterior_mean(_kernel_inputs(features, ab), known, change, REFERENCE_NOISE)
-    return _add(ab, spread, features.shape[:2])
+    return _add_upsampled(ab, spread, features.shape[:2])

@@ -98,15 +98,15 @@ def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list
     output = options.output
 
     def key_of(path: Path) -> str:
-        """Return what identifies a path: on some file systems A.jpg is a.jpg."""
+        """Return a key by which paths are compared: on some file systems A.jpg is a.jpg."""
         return os.path.abspath(path).casefold()  # noqa: PTH100 - ten times faster
 
     unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
     sources = {key.casefold() for key in unique}
     taken = {key_of(contact_sheet_path({output / place for place in {b.parent for _, b in found}}))}
 
-    def free(path: Path, source: Path | None = None) -> Path:
-        """Claim an unused name; that of the photograph itself is refused later."""
+    def claim(path: Path, source: Path | None = None) -> Path:
+        """Return an unused name, and mark it as taken; the source's own is refused later."""
 
         def is_taken(candidate: Path) -> bool:
             key = key_of(candidate)
@@ -118,7 +118,7 @@ def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list
 
     # First the coloured photographs, whose names do not depend on what else is wanted.
     firsts = [
-        (source, free(output / below.with_name(written_name(below, options.target)), source))
+        (source, claim(output / below.with_name(written_name(below, options.target)), source))
         for source, below in unique.values()
     ]
     if options.variants == 1 and not (options.confidence or options.compare):
@@ -130,10 +130,10 @@ def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list
         name = first.name if shared else first.stem
 
         def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
-            return free(first.with_name(f"{name}_{what}")) if wanted else None
+            return claim(first.with_name(f"{name}_{what}")) if wanted else None
 
         variants = range(2, options.variants + 1)
-        others = [free(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
+        others = [claim(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
         sheet = beside(others, f"{options.variants}_variants.png")
         sure = beside(options.confidence, "confidence.png")
         compared = beside(options.compare, "compared.jpg")

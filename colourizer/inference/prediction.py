@@ -1,4 +1,4 @@
-"""What the network predicted of a photograph, kept: colours are read out as often as wished."""
+"""The network's output for a photograph, from which colours are read out in many ways."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
-from colourizer.inference.hints import Hint, HintError, follow_hints, follow_reference
+from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
@@ -26,7 +26,7 @@ class Prediction:
     """A network's output for one photograph.
 
     output: logits (1, K, h, w), or of a ClassicCNN rgb (1, 3, h, w).
-    features: (h, w, C), of the decoder, from `hints.feature_vectors`; None without steering.
+    features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
     """
 
     model: Network
@@ -65,7 +65,7 @@ class Prediction:
             variant: which of several plausible colourings; without likelihoods all are the same.
             hints: known colours of single points.
             size: (H, W) of the photograph that hints are about, in pixels.
-            reference: a photograph in colour, whose colours go where this one looks alike.
+            reference: a colour photograph; its colours are propagated to similar places.
 
         Returns:
             ab (1, 2, h, w) in Lab units, on the CPU.
@@ -81,10 +81,10 @@ class Prediction:
             predicted = reference.prediction._unsteered_ab(vividness, variant)
             theirs = reference.prediction.features
             assert theirs is not None
-            ab = follow_reference(self.features, ab, theirs, predicted, reference.true_ab)
+            ab = propagate_reference(self.features, ab, theirs, predicted, reference.true_ab)
         if hints:
             points = [_locate(Hint(*hint), size) for hint in hints]
-            ab = follow_hints(self.features, ab, points)
+            ab = propagate_hints(self.features, ab, points)
         return ab
 
     def _unsteered_ab(self, vividness: float, variant: int) -> Tensor:
@@ -98,7 +98,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Reference:
-    """A photograph in colour, whose colours others are to get.
+    """A colour photograph whose colours are propagated to others.
 
     prediction: of the network for it, with features.
     true_ab: its own colours, (1, 2, h', w') in Lab units.

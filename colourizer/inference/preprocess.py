@@ -13,14 +13,14 @@ from colourizer.inference.lightness import photo_lightness
 from colourizer.photos.photo import Photo
 from Model_CNN import STRIDE
 
-# The network sees every photograph at about this many pixels, whatever its own size, so that a scan
-# and its thumbnail get the same colours.
+# Every photograph is resized to about this many pixels for the network, so that a scan and its
+# thumbnail get the same colours.
 WORKING_PIXELS = 256 * 256
-# Levels: the darkest of what the network sees is at most BLACK and the lightest at least WHITE, in
-# Lab units of lightness, LEVELS_SHARE of the pixels aside. Faded and toned prints need it.
+# Faded and toned prints are stretched so that their darkest lightness is BLACK or less and their
+# lightest WHITE or more (Lab units), LEVELS_SHARE of the pixels at either end ignored.
 LEVELS_SHARE, BLACK, WHITE = 0.005, 5.0, 95.0
-LEAST_RANGE = 15.0  # Lab units of lightness; a picture with less is empty, and left alone
-LEAST_DETAIL = 4 / 3  # times the working size: block means are taken down to that
+MIN_RANGE = 15.0  # Lab units of lightness; a picture with less is blank, and not stretched
+MIN_DETAIL = 4 / 3  # times the working size: to no less are photographs reduced by block means
 
 
 class PreparedPhoto:
@@ -38,12 +38,12 @@ class PreparedPhoto:
 
     @cached_property
     def lightness(self) -> Tensor:
-        """Lightness (1, h, w) in [0, 100], at LEAST_DETAIL times the working size or more."""
+        """Lightness (1, h, w) in [0, 100], at MIN_DETAIL times the working size or more."""
         return reduced_lightness(self.photo.pixels, self.means)
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
-    """Return the size at which the network sees a photograph.
+    """Return the size to which a photograph is resized for the network.
 
     Returns:
         (height, width), multiples of the network's stride, about WORKING_PIXELS in all, of nearly
@@ -58,7 +58,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
 
 
 def reduced_lightness(pixels: np.ndarray, means: BlockMeans | None = None) -> Tensor:
-    """Return a photograph's lightness, block-averaged to LEAST_DETAIL times the working size.
+    """Return a photograph's lightness, block-averaged to MIN_DETAIL times the working size.
 
     It has that size or more; a photograph less than twice as large keeps its own. Block means take
     a tenth of the time of finer resampling.
@@ -71,7 +71,7 @@ def reduced_lightness(pixels: np.ndarray, means: BlockMeans | None = None) -> Te
         lightness (1, h, w) in [0, 100].
     """
     height, width = working_size(*pixels.shape[:2])
-    factor = min(pixels.shape[0] / height, pixels.shape[1] / width) / LEAST_DETAIL
+    factor = min(pixels.shape[0] / height, pixels.shape[1] / width) / MIN_DETAIL
     if factor >= 2:
         pixels = (means or BlockMeans(pixels)).of(2 ** int(math.log2(factor)))
     return photo_lightness(pixels)
@@ -91,7 +91,7 @@ def stretch_levels(lightness: Tensor) -> Tensor:
     left_out = round(LEVELS_SHARE * last)
     # One quantile at a time: np.partition with two of them is slow.
     black, white = (float(np.partition(values, n)[n]) for n in (left_out, last - left_out))
-    if white - black < LEAST_RANGE or (black <= BLACK and white >= WHITE):
+    if white - black < MIN_RANGE or (black <= BLACK and white >= WHITE):
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)
     stretched = (lightness - black) * ((new_white - new_black) / (white - black)) + new_black
@@ -99,7 +99,7 @@ def stretch_levels(lightness: Tensor) -> Tensor:
 
 
 def network_input(lightness: Tensor) -> Tensor:
-    """Return what the network sees of a photograph.
+    """Return the network's input for a photograph.
 
     Args:
         lightness: (1, H, W) in [0, 100], on the CPU.
@@ -109,6 +109,6 @@ def network_input(lightness: Tensor) -> Tensor:
     """
     size = working_size(*lightness.shape[-2:])
     small = F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
-    # The network was trained on 8-bit greys: for smoother values, as resampling makes them, it
-    # predicts wrong colours (docs/experiments.md).
+    # Rounded, since the network was trained on 8-bit greys: for the smoother values that resampling
+    # gives it predicts wrong colours (docs/experiments.md).
     return round_to_greys(stretch_levels(small))

@@ -24,7 +24,7 @@ SHEET_COMMENT = b"Image Colourizer's contact sheet"  # identifies a sheet of our
 
 
 def thumbnail_pixels(photo: Photo, side: int) -> np.ndarray:
-    """Return a photograph's pixels with a longest side: (h, w) or (h, w, 3) uint8."""
+    """Return pixels reduced to a longest side, (h, w) or (h, w, 3) uint8."""
     factor = max(1, max(photo.pixels.shape[:2]) // (2 * side))
     pixels = photo.pixels[::factor, ::factor]
     image = Image.fromarray(np.ascontiguousarray(to_8_bits(pixels)))
@@ -38,20 +38,20 @@ def colour_picture(pixels: np.ndarray, ab: Tensor) -> Image.Image:
 
 
 def draw_variants(photo: Photo, colourings: list[Tensor], side: int) -> Image.Image:
-    """Draw all colourings of a photograph, ab (1, 2, h, w), side by side."""
+    """Return all colourings of a photograph, ab (1, 2, h, w), side by side."""
     pixels = thumbnail_pixels(photo, side)
     return tile_images([colour_picture(pixels, ab) for ab in colourings])
 
 
 def draw_comparison(photo: Photo, ab: Tensor, side: int) -> Image.Image:
-    """Draw a photograph in grey and coloured, side by side."""
+    """Return a photograph in grey and coloured, side by side."""
     pixels = thumbnail_pixels(photo, side)
     grey = Image.fromarray(to_grey(pixels)).convert("RGB")
     return tile_images([grey, colour_picture(pixels, ab)])
 
 
 def draw_confidence(confidence: Tensor, height: int, width: int) -> Image.Image:
-    """Draw the network's confidence, (1, 1, h, w) in (0, 1], at a photograph's size."""
+    """Return the network's confidence, (1, 1, h, w) in (0, 1], as grey at a photograph's size."""
     grey = np.empty((height, width), dtype=np.uint8)
     rows = max(1, STRIP_PIXELS // width)
     for n, strip in enumerate(upsample_strips(confidence, height, width, rows)):

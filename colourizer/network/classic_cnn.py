@@ -41,7 +41,7 @@ class ClassicCNN(nn.Module):
         return self.forward_with_features(lightness)[0]
 
     def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `forward`; return the decoder's features at strides 2 and 1, too, with padding."""
+        """Return `forward`'s rgb and the decoder's features at strides 2 and 1, with padding."""
         height, width = lightness.shape[-2:]
         grey = lightness_to_grey(lightness)  # what the original's layers see, (B, 1, H, W)
         features = F.pad(grey, (0, -width % 4, 0, -height % 4), mode="replicate")

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-# Settles how many cores this thread uses: if it had not asked yet, it would take over the number
-# that another one sets, see `use_one_thread`.
+# Fixes the importing thread's number of intra-op threads now; otherwise it would inherit the number
+# that another thread sets first, see `use_one_thread`.
 torch.get_num_threads()
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -55,9 +55,9 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 
 def use_one_thread() -> None:
-    """Let PyTorch use one core in the calling thread, which is one of as many as there are cores.
+    """Limit PyTorch to one core in the calling thread, one of a pool of as many threads as cores.
 
-    Else the operations of each would keep all cores busy, for next to nothing. Threads that run
-    already keep their number; those that start later get one core too.
+    Otherwise the threads' operations would compete for all cores and gain next to nothing. Threads
+    that have used PyTorch before keep their number; those that start later get one core too.
     """
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Perceptual metrics: LPIPS, FID, KID, and whether a classifier agrees with the true photograph."""
+"""Perceptual metrics: LPIPS, FID, KID, and a classifier's agreement with the true photograph."""
 
 import statistics
 import sys

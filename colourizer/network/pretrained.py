@@ -61,7 +61,7 @@ def read_weights(path: Path, hint: str) -> list[Tensor]:
 def load_by_order(
     network: nn.Module, weights: list[Tensor], path: Path, name: str, hint: str
 ) -> None:
-    """Load weights into a network by order: every package names the same parameters otherwise.
+    """Load weights into a network by order, since every package names the parameters differently.
 
     Args:
         network: changed in place.

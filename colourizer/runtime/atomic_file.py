@@ -30,7 +30,7 @@ class PartFile:
     def write(self, write: Callable[[BinaryIO], object]) -> None:
         """Write the part file; `write` is called with it, open. If that fails it is removed.
 
-        What Pillow writes without Python (JPEG, BMP, TIFF) needs photos.encode.save_image.
+        Images that Pillow writes need photos.encode.save_image, which notices a full disk.
         """
         _part_files.add(self._part)
         try:

@@ -1,4 +1,4 @@
-"""hints.py, and what comes of hints in colourizer.py: colours that are known spread."""
+"""hints.py, and its use in colourizer.py: known colours are propagated."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import (
     Hint,
     feature_vectors,
-    follow_hints,
-    follow_reference,
     parse_hint,
+    propagate_hints,
+    propagate_reference,
 )
 from colourizer.network.checkpoint import model_content, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
@@ -59,7 +59,7 @@ def test_what_is_no_hint_is_named(text):
 
 def test_what_belongs_to_a_hint_follows_and_the_rest_hardly(halves):
     wanted = torch.tensor([40.0, -20.0])
-    ab = follow_hints(halves, torch.zeros(1, 2, 16, 16), [(0.1, 0.5, wanted)])
+    ab = propagate_hints(halves, torch.zeros(1, 2, 16, 16), [(0.1, 0.5, wanted)])
     assert (ab[0, :, 8, 1] - wanted).norm() < 2
     assert ab[0, 0, :, :7].min() > 16
     assert ab[0, 0, :, 9:].abs().max() < 3
@@ -67,14 +67,14 @@ def test_what_belongs_to_a_hint_follows_and_the_rest_hardly(halves):
 
 def test_hints_agree_with_each_of_them(halves):
     one, other = torch.tensor([40.0, 0.0]), torch.tensor([0.0, 40.0])
-    ab = follow_hints(halves, torch.zeros(1, 2, 16, 16), [(0.05, 0.1, one), (0.4, 0.9, other)])
+    ab = propagate_hints(halves, torch.zeros(1, 2, 16, 16), [(0.05, 0.1, one), (0.4, 0.9, other)])
     assert (ab[0, :, 1, 0] - one).norm() < 5
     assert (ab[0, :, 14, 6] - other).norm() < 5
 
 
 def test_the_same_hint_twice_is_one_hint(halves):
     hint = (0.1, 0.5, torch.tensor([40.0, -20.0]))
-    once, twice = (follow_hints(halves, torch.zeros(1, 2, 16, 16), [hint] * n) for n in (1, 2))
+    once, twice = (propagate_hints(halves, torch.zeros(1, 2, 16, 16), [hint] * n) for n in (1, 2))
     assert (once - twice).abs().max() < 1
 
 
@@ -82,10 +82,10 @@ def test_a_reference_gives_its_colours_to_what_looks_alike(halves):
     true = torch.zeros(1, 2, 16, 16)
     true[:, 0, :, :8], true[:, 1, :, 8:] = 30, 30
     plain = torch.zeros(1, 2, 16, 16)
-    mirrored = follow_reference(halves.flip(1), plain, halves, plain, true)
+    mirrored = propagate_reference(halves.flip(1), plain, halves, plain, true)
     assert (mirrored - true.flip(-1))[..., 4:12].abs().mean() < 6
     unlike = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1).expand(1, 4, 16, 16)] * 2, (16, 16))
-    assert follow_reference(unlike, plain, halves, plain, true).abs().max() < 4
+    assert propagate_reference(unlike, plain, halves, plain, true).abs().max() < 4
 
 
 def test_a_hint_colours_its_place_and_every_pixel_keeps_its_lightness(colourizer):

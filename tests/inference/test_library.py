@@ -1,4 +1,4 @@
-"""What programs that import Colourizer rely on: cheap imports, untouched settings, the same files."""
+"""The contract with programs that import Colourizer: cheap imports, settings kept, equal files."""
 
 import subprocess
 import sys

@@ -85,7 +85,7 @@ def test_with_larger_cells_too_every_pixel_keeps_its_lightness(monkeypatch, cell
     computed = np.concatenate(list(rgb_strips(grey, ab)))
     monkeypatch.setattr(recombine, "TABLE_PIXELS", 1)
     monkeypatch.setattr(recombine, "STRIP_PIXELS", 3 * cell * grey.shape[1])
-    monkeypatch.setattr(cells, "LEAST_CELLS", grey.size / cell**2)
+    monkeypatch.setattr(cells, "MIN_CELLS", grey.size / cell**2)
     looked_up = np.concatenate(list(rgb_strips(grey, ab)))
     assert (looked_up.shape, looked_up.dtype) == (computed.shape, dtype)
     lightness, chroma = (lab_of(looked_up) - lab_of(computed)).abs().split((1, 2))
@@ -145,7 +145,7 @@ def test_larger_cells_make_nearly_the_same_picture(monkeypatch, cell):
     grey = np.asarray(scene(2, max(300, 34 * cell), max(401, 41 * cell)).convert("L"))
     ab = some_ab(2, 3, chroma=20)
     expected = lab_of(np.concatenate(list(rgb_strips(grey, ab))))
-    monkeypatch.setattr(cells, "LEAST_CELLS", grey.size / cell**2)
+    monkeypatch.setattr(cells, "MIN_CELLS", grey.size / cell**2)
     assert (lab_of(as_rgb(*ycbcr_planes(grey, ab))) - expected).abs().mean() < 1.2
 
 

@@ -5,14 +5,14 @@ import torch
 
 from colourizer.photos.pixels import repeat_pixels
 
-# Sides of a cell in pixels, the largest first; a photograph has at least LEAST_CELLS of them.
-CELLS, LEAST_CELLS = (8, 4, 2), 30_000
+# Sides of a cell in pixels, the largest first; a photograph has at least MIN_CELLS of them.
+CELLS, MIN_CELLS = (8, 4, 2), 30_000
 
 
 def cell_size(height: int, width: int) -> int:
     """Return the side of a photograph's cells: the largest of which there are enough."""
     for cell in CELLS:
-        if height * width >= LEAST_CELLS * cell**2 and min(height, width) >= 32 * cell:
+        if height * width >= MIN_CELLS * cell**2 and min(height, width) >= 32 * cell:
             return cell
     return CELLS[-1]
 
