@@ -41,7 +41,7 @@ def album(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of an untrained network whose head says something."""
+    """A checkpoint of an untrained network with random weights in its head."""
     from colourizer.network.checkpoint import model_content, save_checkpoint
     from Model_CNN import Model_CNN
 

@@ -33,10 +33,10 @@ def test_runs_are_laid_over_each_other_and_named(tmp_path, capsys, by):
     assert run(one, two, "-o", tmp_path / "c.png", "--by", by) == 0
     with Image.open(tmp_path / "c.png") as picture:
         assert picture.width > 800
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "mine: best ab error 15.00 (grey 18.00) after epoch 2, 200 images, 20 s"
-    assert said[1].startswith("b: best ab error 14.00")
-    assert said[2] == str(tmp_path / "c.png")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "mine: best ab error 15.00 (grey 18.00) after epoch 2, 200 images, 20 s"
+    assert printed[1].startswith("b: best ab error 14.00")
+    assert printed[2] == str(tmp_path / "c.png")
 
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path):

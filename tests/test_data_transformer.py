@@ -531,8 +531,8 @@ def test_nonsense_on_the_command_line_is_refused(options):
 def test_help_shows_every_default(capsys):
     with pytest.raises(SystemExit):
         data_transformer.parse_args(["--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    options = said.partition("positional arguments:")[2].partition("exit codes")[0]
+    printed = " ".join(capsys.readouterr().out.split())
+    options = printed.partition("positional arguments:")[2].partition("exit codes")[0]
     assert options.count("(default: ") == 7
     for default in ("data/raw", "data/transformed", "256", "1", "none", "0"):
         assert f"(default: {default})" in options

@@ -30,7 +30,7 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def room_of(module: str) -> str:
+def subpackage_of(module: str) -> str:
     """Return the subpackage that a module lies in; a script's is itself."""
     parts = module.split(".")
     return parts[1] if parts[0] == "colourizer" and len(parts) > 1 else parts[0]
@@ -52,12 +52,15 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_room_imports_only_what_its_rule_allows(module):
-    room, used = room_of(module), {room_of(name) for name in imports(MODULES[module])}
+def test_a_subpackage_imports_only_what_its_rule_allows(module):
+    subpackage, used = (
+        subpackage_of(module),
+        {subpackage_of(name) for name in imports(MODULES[module])},
+    )
     if module == "colourizer":
         return  # exports lazily
-    allowed = MAY_IMPORT.get(room, set(MAY_IMPORT) | {"queries_for_download", "colourizer"})
-    assert used - {room, "colourizer"} <= allowed
+    allowed = MAY_IMPORT.get(subpackage, set(MAY_IMPORT) | {"queries_for_download", "colourizer"})
+    assert used - {subpackage, "colourizer"} <= allowed
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS))

@@ -71,23 +71,25 @@ def test_every_option_that_a_text_names_belongs_to_a_command(path, options_of):
     assert named <= set().union(*map(options_of, commands))
 
 
-def test_the_readme_lists_every_script_and_room_and_nothing_else():
+def test_the_readme_lists_every_script_and_subpackage_and_nothing_else():
     tree = re.search(r"```\n(Model_CNN\.py.*?)```", README, flags=re.S)
     listed = {
         entry for line in tree[1].splitlines() for entry in line[:25].replace(",", " ").split()
     }
     assert [entry for entry in listed if not (ROOT / entry).exists()] == []
     assert {path.name for path in ROOT.glob("*.py")} <= listed
-    rooms = {f"colourizer/{path.parent.name}/" for path in ROOT.glob("colourizer/*/__init__.py")}
-    assert rooms <= listed
+    folders = {f"colourizer/{path.parent.name}/" for path in ROOT.glob("colourizer/*/__init__.py")}
+    assert folders <= listed
 
 
 def test_docs_architecture_states_the_rules_of_imports():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", text, flags=re.M)
-    assert {room: set(re.findall(r"\w+", allowed)) for room, allowed in rows} == MAY_IMPORT
+    assert {
+        subpackage: set(re.findall(r"\w+", allowed)) for subpackage, allowed in rows
+    } == MAY_IMPORT
     arrows = re.findall(r"^ +(\w+) --> (\w+)$", text, flags=re.M)
-    assert all(to in MAY_IMPORT.get(room, MAY_IMPORT) for room, to in arrows)
+    assert all(to in MAY_IMPORT.get(subpackage, MAY_IMPORT) for subpackage, to in arrows)
 
 
 def test_every_folder_of_the_package_is_installed():

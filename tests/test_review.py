@@ -46,7 +46,7 @@ def photographs(page: Path) -> dict[str, bool]:
 
 
 def is_crossed_out(sheet: Path, n: int) -> bool:
-    """Say whether the centre of a sheet's photograph of 64x48 pixels is red."""
+    """Return whether the centre of a sheet's photograph of 64x48 pixels is red."""
     with Image.open(sheet) as image:
         left = 24 + n * (SIDE + 14) + (SIDE - 64) // 2
         tile = image.convert("RGB").crop((left, 68 + SIDE - 48, left + 64, 68 + SIDE))

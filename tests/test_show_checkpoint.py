@@ -34,10 +34,10 @@ def test_the_bundled_checkpoint_says_what_it_is(capsys):
     assert sum(found["photographs"].values()) > 12_000
     assert found["scores"]["ab_error"] < found["scores"]["grey_ab_error"]
     assert run(BUNDLED) == 0
-    said = capsys.readouterr().out
-    assert found["sha256"] in said
-    assert "6,251,173 parameters, weights in half precision" in said
-    assert max(map(len, said.splitlines())) <= 100
+    printed = capsys.readouterr().out
+    assert found["sha256"] in printed
+    assert "6,251,173 parameters, weights in half precision" in printed
+    assert max(map(len, printed.splitlines())) <= 100
 
 
 def test_of_a_run_it_says_how_far_that_is(trained, capsys):

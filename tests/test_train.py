@@ -257,9 +257,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     monkeypatch.setattr(train, "training_loss", loss)
     assert run_train(album, "-o", tmp_path / "run", "--epochs", 5, *CLASSIC) == 1
-    said = capsys.readouterr().err
-    assert "the loss is no number any more" in said
-    named = said.split("the photographs of that step:\n")[1].splitlines()
+    printed = capsys.readouterr().err
+    assert "the loss is no number any more" in printed
+    named = printed.split("the photographs of that step:\n")[1].splitlines()
     assert len(named) == 4
     assert all(Path(name).parent.name in ("album", "sub") and Path(name).exists() for name in named)
     assert load_checkpoint(tmp_path / "run" / "last.pt")["state"]["step"] == 2
@@ -392,9 +392,9 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_used(
     (run / "last.pt").write_bytes(damaged)
     capsys.readouterr()
     assert run_train("--resume", run) == 0
-    said = capsys.readouterr().err
-    assert f"note: {run / 'last.pt'}: damaged" in said
-    assert f"going on from {run / 'previous.pt'}" in said
+    printed = capsys.readouterr().err
+    assert f"note: {run / 'last.pt'}: damaged" in printed
+    assert f"going on from {run / 'previous.pt'}" in printed
     ends = [load_checkpoint(tmp_path / name / "last.pt") for name in ("unbroken", "stopped")]
     assert same(*(end["training"] for end in ends))
 
@@ -468,8 +468,8 @@ def test_broken_photographs_are_counted_and_trained_around(album, tmp_path, caps
 
 def test_how_long_it_will_take_is_said_after_some_steps(album, tmp_path, capsys):
     run_train(album, "-o", tmp_path / "run", "--epochs", 3, *CLASSIC)
-    said = capsys.readouterr().out
-    assert re.search(r"^an epoch takes about \d+ s, 3 epochs \d+ s$", said, flags=re.M), said
+    printed = capsys.readouterr().out
+    assert re.search(r"^an epoch takes about \d+ s, 3 epochs \d+ s$", printed, flags=re.M), printed
 
 
 def test_a_log_for_tensorboard_has_figures_and_pictures(album, tmp_path):
@@ -488,9 +488,9 @@ def test_a_log_for_tensorboard_has_figures_and_pictures(album, tmp_path):
 def test_without_tensorboard_it_is_said_what_to_install(album, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert run_train(album, "-o", tmp_path / "run", "--tensorboard", *SMALL) == 2
-    said = capsys.readouterr().err
-    assert "TensorBoard is not installed" in said
-    assert "pip install tensorboard" in said
+    printed = capsys.readouterr().err
+    assert "TensorBoard is not installed" in printed
+    assert "pip install tensorboard" in printed
 
 
 def test_a_compiled_network_is_the_same_network(album, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ SHARES = torch.softmax(-CENTRES.norm(dim=1) / 12, dim=0)
 
 
 def logits_of(*likely: tuple[float, float, float]) -> torch.Tensor:
-    """Make logits (1, K, 1, 1) of bins (a, b) with probabilities; the rest is unlikely."""
+    """Return logits (1, K, 1, 1) of bins (a, b) with probabilities; the rest is unlikely."""
     probability = torch.full((K,), 1e-9)
     for a, b, share in likely:
         probability[(torch.tensor([a, b]) == CENTRES).all(dim=1)] = share

@@ -58,7 +58,7 @@ def open_page(browser: Any) -> Iterator[Any]:
 
 
 def leaves(url: str) -> bool:
-    """Say whether a request goes anywhere but to the page's own file and what is in it."""
+    """Return whether a request goes anywhere but to the page's own file and its contents."""
     return not re.match(r"file:.*/review(_\d)?\.html|data:|blob:", url)
 
 

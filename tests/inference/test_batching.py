@@ -33,7 +33,7 @@ def ask_all(batching: Batching, inputs: list[torch.Tensor]) -> list[torch.Tensor
 
 
 def numbered(count: int) -> list[torch.Tensor]:
-    """Make inputs of two shapes."""
+    """Return inputs of two shapes."""
     return [torch.full((1, 1, 2, 2 + i % 2), float(i)) for i in range(count)]
 
 

@@ -80,3 +80,12 @@ def test_colourize_file_keeps_an_existing_file_unless_told_otherwise(colourizer,
     assert (tmp_path / "b.png").read_bytes() == b"mine"
     colourizer.colourize_file(tmp_path / "a.png", tmp_path / "b.png", overwrite=True)
     assert Image.open(tmp_path / "b.png").mode == "RGB"
+
+
+def test_files_and_arrays_take_the_same_hints_and_references(colourizer, tmp_path):
+    save_photo(tmp_path / "a.png")
+    steering = {"hints": [(20, 30, (200, 40, 30))], "reference": scene(4)}
+    colourizer.colourize_file(tmp_path / "a.png", tmp_path / "b.png", **steering)
+    expected = colourizer.colourize(Image.open(tmp_path / "a.png"), **steering)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), expected)
+    assert not np.array_equal(expected, colourizer.colourize(Image.open(tmp_path / "a.png")))

@@ -49,7 +49,7 @@ SEGMENTS = write_app_segments(Metadata(dpi=(300, 300), comment=b"aunt Mary"))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {},
         {"exif": b"MM\0*\0\0\0\x08" + bytes(6)},
@@ -58,18 +58,18 @@ SEGMENTS = write_app_segments(Metadata(dpi=(300, 300), comment=b"aunt Mary"))
         {"icc_profile": b"p" * 65519, "photoshop": (b"Photoshop 3.0\0", b"more")},
         {"icc_profile": b"p" * 200_000},
     ],
-    ids=lambda said: " ".join(said) or "nothing",
+    ids=lambda fields: " ".join(fields) or "nothing",
 )
 @pytest.mark.parametrize("dpi", [None, (300, 299)])
-def test_what_is_said_is_what_pillow_says(said, dpi):
-    pillows = {name: content for name, content in said.items() if name != "photoshop"}
-    if "exif" in said:
-        pillows["exif"] = b"Exif\0\0" + said["exif"]
-    if "photoshop" in said:
-        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in said["photoshop"]]
+def test_app_segments_are_those_that_pillow_writes(fields, dpi):
+    pillows = {name: content for name, content in fields.items() if name != "photoshop"}
+    if "exif" in fields:
+        pillows["exif"] = b"Exif\0\0" + fields["exif"]
+    if "photoshop" in fields:
+        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in fields["photoshop"]]
         pillows["extra"] = b"".join(parts)
     theirs = jpeg(Image.new("YCbCr", (1, 1)), **pillows, **({"dpi": dpi} if dpi else {}))
-    ours = START + write_app_segments(Metadata(dpi=dpi, **said))
+    ours = START + write_app_segments(Metadata(dpi=dpi, **fields))
     assert ours + bytes(after_app_segments(theirs)) == theirs
 
 

@@ -73,7 +73,7 @@ def test_a_photo_can_come_from_an_open_file_and_go_to_one(tmp_path):
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes, as if the disk had no more room."""
+    """Limit the size of files within the context, as if the disk were full."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -20,7 +20,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 def openverse_work(link: str, **changes) -> dict:
-    """What Openverse says of a picture; the fields as in its documentation."""
+    """Return Openverse's record of a picture; the fields as in its documentation."""
     return {
         "id": f"4bc43a04-ef46-4544-a0c1-{abs(hash(link)) % 16**12:012x}",
         "title": "Tree Bark Photo",
@@ -51,23 +51,26 @@ def openverse_work(link: str, **changes) -> dict:
 
 
 def commons_links(name: str) -> tuple[str, str]:
-    """Where a file of Commons lies, whole and scaled."""
+    """Return the links of a file of Commons, whole and scaled."""
     return (
         f"https://upload.wikimedia.org/wikipedia/commons/a/ab/{name}",
         f"https://thumb.wikimedia.org/wikipedia/commons/thumb/a/ab/{name}/1280px-{name}",
     )
 
 
-def commons_file(name: str, width: int = 2200, mime: str = "image/jpeg", **said) -> dict:
-    """What Commons says of a file, with formatversion=2; "index" is its place in the results.
+def commons_file(name: str, width: int = 2200, mime: str = "image/jpeg", **extmetadata) -> dict:
+    """Return Commons' record of a file, formatversion=2; "index" is its place in the results.
 
     Args:
-        said: what extmetadata holds besides the licence.
+        name: of the file.
+        width: pixels.
+        mime: its type.
+        extmetadata: fields of it, besides the licence.
     """
     whole, scaled = commons_links(name)
     counted = "?utm_source=commons.wikimedia.org&utm_campaign=imageinfo&utm_content="
     thumb = f"{scaled}{counted}thumbnail" if width > 1280 else f"{whole}{counted}thumbnail_unscaled"
-    metadata = {"LicenseShortName": "CC BY-SA 4.0", "Artist": "Jane Doe"} | said
+    metadata = {"LicenseShortName": "CC BY-SA 4.0", "Artist": "Jane Doe"} | extmetadata
     metadata = {"LicenseUrl": "https://creativecommons.org/licenses/by-sa/4.0"} | metadata
     return {
         "pageid": abs(hash(name)) % 10**8,

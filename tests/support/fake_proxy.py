@@ -16,7 +16,7 @@ DRIP_SECONDS = 0.05  # between the bytes of a slow body
 
 
 def make_certificate(folder: Path, *hosts: str) -> tuple[Path, Path]:
-    """Make a certificate for hosts, and its key."""
+    """Write a certificate for hosts, and its key; return their paths."""
     cert, key = folder / "cert.pem", folder / "key.pem"
     names = ",".join(f"DNS:{host}" for host in hosts)
     subprocess.run(

@@ -12,7 +12,7 @@ SAMPLES = ROOT / "data" / "samples"
 
 
 def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
-    """Paint a colourful picture: smooth, with blue above and green below, and clouds over all."""
+    """Return a colourful picture: smooth, with blue above and green below, and clouds over all."""
     rng = np.random.default_rng(seed)
     y = np.linspace(0, 1, height)[:, None]
     sky, grass = np.array([90, 150, 230]), np.array([70, 140, 40])
@@ -23,7 +23,7 @@ def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
 
 
 def stops_after(steps: int) -> type:
-    """Make an Interrupt for train.py that is Ctrl-C after some steps."""
+    """Return a subclass of Interrupt for train.py that reports Ctrl-C after some steps."""
 
     class StopsAfterSteps(Interrupt):
         left = steps

@@ -30,9 +30,9 @@ def test_the_first_of_those_that_cannot_be_read_are_named(album, capsys):
         (album / f"broken{n}.jpg").write_bytes(b"\xff\xd8\xff")
     data = read_training_set([album], album / "sub", side=256)
     assert data.rejected == {"unreadable": 7}
-    said = capsys.readouterr().err.splitlines()
-    assert [f"broken{n}.jpg: " in line for n, line in enumerate(said[:5])] == [True] * 5
-    assert said[5:] == ["note: and 2 more that cannot be read"]
+    printed = capsys.readouterr().err.splitlines()
+    assert [f"broken{n}.jpg: " in line for n, line in enumerate(printed[:5])] == [True] * 5
+    assert printed[5:] == ["note: and 2 more that cannot be read"]
 
 
 def test_what_somebody_rejected_is_neither_trained_on_nor_held_out(album):

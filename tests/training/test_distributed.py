@@ -26,15 +26,15 @@ def free_port() -> int:
 
 
 def work(rank: int, count: int, port: int, folder: Path, task: str) -> None:
-    """Be one of torchrun's processes, and do a task."""
+    """Run a task as one of torchrun's processes."""
     torch.set_num_threads(1)
     os.environ |= {
         "TORCHELASTIC_RUN_ID": "test", "RANK": str(rank), "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
-    with (folder / f"said_{rank}").open("w") as said:
-        os.dup2(said.fileno(), 1)
+    with (folder / f"printed_{rank}").open("w") as printed:
+        os.dup2(printed.fileno(), 1)
         {"norm": norm_together, "train": train_together}[task](folder)
 
 
@@ -113,10 +113,10 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert len(alone) == len(both) == STEPS
     assert min(alone) < 0.9 * alone[0]
     assert max(abs(a - b) for a, b in zip(alone, both, strict=True)) < 1e-4
-    said = [(tmp_path / "together" / f"said_{rank}").read_text() for rank in (0, 1)]
-    assert "photographs to train on" in said[0]
-    assert "done: " in said[0]
-    assert said[1] == ""
+    printed = [(tmp_path / "together" / f"printed_{rank}").read_text() for rank in (0, 1)]
+    assert "photographs to train on" in printed[0]
+    assert "done: " in printed[0]
+    assert printed[1] == ""
 
 
 def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):

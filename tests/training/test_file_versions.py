@@ -9,7 +9,7 @@ from colourizer.training.file_versions import FileNotes, file_version
 
 
 def noted(tmp_path):
-    """Make a file and a note on it, as another process finds it."""
+    """Return a file with a note on it, and the notes as another process reads them."""
     file, notes = tmp_path / "file", FileNotes(tmp_path / "notes.json")
     file.write_bytes(b"content")
     notes.add(file, file_version(file), "key")

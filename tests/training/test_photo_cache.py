@@ -28,7 +28,7 @@ from colourizer.training.photo_cache import CachedPhotos, PhotoCache
 
 
 def read(folder: Path, cache: Path | None, side: int = 40) -> tuple[dict, int]:
-    """Read a folder's photographs; give pixels, look and hash by path, and how many were kept."""
+    """Return photographs by path (pixels, statistics, dhash), and how many were reused."""
     reader = PhotoCache(cache, side)
     photos = dict(reader.read_all(find_photos(folder)))
     looked_up = {
@@ -235,9 +235,9 @@ def test_a_full_disk_is_said_once_and_photographs_stay_in_memory(
     monkeypatch.setattr(photo_cache, "write_atomically", write)
     photos, _ = read(album, tmp_path / "cache")
     assert same(photos, expect(album))
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "no space left on device; new photographs stay in memory" in said
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "no space left on device; new photographs stay in memory" in printed
     monkeypatch.undo()
     assert read(album, tmp_path / "cache")[1] == 3
 
