@@ -85,7 +85,7 @@ def hint_option(text: str) -> Hint:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the command line's parser."""
     parser = argparse.ArgumentParser(
         description="Put colour into black-and-white photographs. Prints the files it wrote.",
         epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
@@ -144,7 +144,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_args(argv: list[str] | None = None) -> Options:
-    """Parse the command line; it ends with a message if options do not go together."""
+    """Parse the command line; exit with a message if options do not go together."""
     parser = make_parser()
     args = parser.parse_args(argv)
     if None in args.paths:
@@ -183,7 +183,7 @@ def parse_args(argv: list[str] | None = None) -> Options:
 
 
 class UsageError(Exception):
-    """What was asked for cannot be done; notes hold hints."""
+    """The command line asks for what cannot be done; notes hold hints."""
 
     def __init__(self, what: str, *hints: str) -> None:
         super().__init__(what)
@@ -237,7 +237,7 @@ def load_colourizer(options: Options) -> Colourizer:
 
 
 def read_reference(path: Path, colourizer: Colourizer) -> Reference:
-    """Read a photograph whose colours others are to get.
+    """Read the photograph of --reference.
 
     Raises:
         UsageError: it cannot be read, or has no colours.
@@ -276,7 +276,7 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
 def colourize_folder(
     jobs: list[Job], failed: int, colourizer: Colourizer, options: Options, colours: ColourOptions
 ) -> int:
-    """Colour this process's share of all photographs, and report what became of each.
+    """Colour this process's share of all photographs, and report each outcome.
 
     Args:
         jobs: of all processes.
@@ -340,7 +340,7 @@ def open_report(path: Path | None, rank: int | None, stack: ExitStack) -> TextIO
 def report_outcomes(
     outcomes: Iterable[Outcome], counts: Counter[str], as_json: bool, report: TextIO | None
 ) -> bool:
-    """Print what became of each photograph, and count it; return whether the disk is full."""
+    """Print and count the outcome of each photograph; return whether the disk is full."""
     disk_full = False
     for outcome in outcomes:
         counts[outcome.result] += 1
@@ -361,7 +361,7 @@ def report_outcomes(
 
 
 def make_contact_sheet(jobs: list[Job]) -> bool:
-    """Write the contact sheet of --compare; return whether that worked, else say why not."""
+    """Write the contact sheet of --compare; print an error and return False if that fails."""
     compared = [job.compared for job in jobs if job.compared]
     path = contact_sheet_path({job.coloured[0].parent for job in jobs})
     try:

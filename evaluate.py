@@ -1,4 +1,4 @@
-"""Command: how good is a checkpoint, against the untouched grey photograph and the mean colour?"""
+"""Command: measure checkpoints against the untouched grey photograph and the mean colour."""
 
 import argparse
 import itertools
@@ -187,8 +187,8 @@ def read_photos(paths: list[Path], crop: int) -> Iterator[tuple[Path, Tensor | P
     return map_photos(paths, read, use_one_thread)
 
 
-def judge(rgb: Tensor, lab: Tensor, predicted: Tensor, ab: Tensor) -> Figures:
-    """Return the figures of one photograph and its prediction.
+def measure(rgb: Tensor, lab: Tensor, predicted: Tensor, ab: Tensor) -> Figures:
+    """Return the metrics of one photograph's prediction.
 
     Args:
         rgb: the truth, (3, H, W) in [0, 1].
@@ -220,7 +220,7 @@ def age_lightness(rgb: Tensor, seed: int) -> Tensor:
 
 @dataclass
 class Results:
-    """What a row of the table is made of.
+    """The measurements of a row of the table.
 
     figures: of each photograph.
     seconds: that the colourizing has taken.
@@ -239,14 +239,14 @@ def evaluate(
     flip: bool = False,
     metrics: Sequence[PerceptualMetric] = (),
 ) -> tuple[list[Row], list[list[Tensor]], int]:
-    """Judge the floors and every colourizer on the photographs.
+    """Measure the two baselines and every colourizer on the photographs.
 
     Args:
         paths: the photographs.
-        colourizers: what to judge, by the names of the table's rows.
+        colourizers: what to measure, by the names of the table's rows.
         crop: the side of the squares to compare, pixels; 0: whole photographs.
-        aged: show the photographs to the network as old ones.
-        flip: judge the mirror images' colours too.
+        aged: make the network's input look like old photographs.
+        flip: compare with the colours of the mirror images too.
         metrics: perceptual metrics, for more columns.
 
     Returns:
@@ -272,18 +272,18 @@ def evaluate(
             print_error(f"{path}: {rgb}")
             continue
         lab = rgb_to_lab(rgb)
-        seen = age_lightness(rgb, seed=len(true_colourfulness)) if aged else lab[:1]
+        lightness = age_lightness(rgb, seed=len(true_colourfulness)) if aged else lab[:1]
         for metric in metrics:
             metric.add_truth(rgb)
-        shown = [lightness_to_grey(seen).expand_as(rgb)]
+        shown = [lightness_to_grey(lightness).expand_as(rgb)]
         for name, predict in predictors.items():
             begun = time.perf_counter()
-            ab = predict(seen)
+            ab = predict(lightness)
             predicted = fit_to_gamut(lab[:1], ab)
             results[name].seconds += time.perf_counter() - begun
-            results[name].figures.append(judge(rgb, lab, predicted, ab))
+            results[name].figures.append(measure(rgb, lab, predicted, ab))
             if flip:
-                mirrored = predict(seen.flip(-1)).flip(-1)
+                mirrored = predict(lightness.flip(-1)).flip(-1)
                 results[name].figures[-1]["flip"] = ab_error(ab, mirrored)
             for metric in metrics:
                 metric.add(name, predicted)
@@ -324,7 +324,7 @@ def make_row(
 
 @torch.inference_mode()
 def size_stability(paths: list[Path], colourizers: dict[str, Colourizer]) -> tuple[list[Row], int]:
-    """Colour photographs at all SIZES, and compare the colours, reduced to the first size.
+    """Measure how far apart the ab of a photograph is at all SIZES, reduced to the first.
 
     Returns:
         The table's rows: the mean ab distance for each pair of sizes, which pair is the worst, and

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,10 @@ from colourizer.training.tensorboard import open_writer, why_unavailable
 from colourizer.training.validation import Validation, likelihoods_beat_shares, validate
 from Model_CNN import Model_CNN
 
-CROP_MARGIN = 1.25  # photographs are kept so much larger than the crops of them
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+CROP_MARGIN = 1.25  # photographs are kept larger than their crops, by this factor
 # Between two validations at least; an epoch of few photographs has fewer.
 REPORT_STEPS = 50
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
@@ -78,7 +81,7 @@ def train_step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     lightness, ab = network_input_and_target(batch)  # (B, 1, S, S), (B, 2, S, S)
-    known = shown_colours(ab, options.known, int(batch.seed))  # (B, 3, S/4, S/4)
+    known = known_colours(ab, options.known, int(batch.seed))  # (B, 3, S/4, S/4)
     with autocast(lightness.device):
         # logits (B, K, S/4, S/4); the original's network takes no known colours
         output = network(lightness) if known is None else network(lightness, known)
@@ -90,8 +93,8 @@ def train_step(
     return loss.item()
 
 
-def shown_colours(ab: Tensor, share: float, seed: int) -> Tensor | None:
-    """Return what the network is shown of the target ab (B, 2, S, S); None is nothing."""
+def known_colours(ab: Tensor, share: float, seed: int) -> Tensor | None:
+    """Return the known colours that the network is given of the target ab (B, 2, S, S), if any."""
     if not share:
         return None
     small = F.avg_pool2d(ab, 4)  # (B, 2, S/4, S/4)
@@ -104,7 +107,7 @@ def train(
     state: TrainState,
     group: ProcessGroup,
     interrupt: Interrupt,
-    writer: Any,
+    writer: "SummaryWriter | None",
 ) -> int:
     """Train until the schedule's end; return the exit code.
 
@@ -114,7 +117,7 @@ def train(
         state: of a new run or a resumed one.
         group: the processes that train together.
         interrupt: is asked after every step.
-        writer: TensorBoard's SummaryWriter, or None.
+        writer: for TensorBoard, if that was asked for.
     """
     network: Callable[..., Tensor] = parallelize(state.model, group)
     if options.compile:
@@ -125,7 +128,7 @@ def train(
     started -= state.seconds
     if not state.resumed:
         begin(options, data, state, group, writer)
-    # Where there are losses, a run was stopped before the validation that they are reported with.
+    # A resumed run has losses if it was stopped before the validation that ends their epoch.
     while state.losses or not schedule.is_over(state.epoch, state.seconds):
         size = crop_size(options, schedule, state)
         bar = batches_with_progress(options, data, state, group, size)
@@ -233,7 +236,7 @@ def validate_and_report(
     state: TrainState,
     group: ProcessGroup,
     interrupt: Interrupt,
-    writer: Any,
+    writer: "SummaryWriter | None",
 ) -> int:
     """End an epoch with a validation, its report and a save; arguments as for `train`.
 
@@ -242,9 +245,9 @@ def validate_and_report(
     """
     validation = None
     if group.is_main:
-        asked = (state.ema, data.validation, group.device, options.loss)
-        validation = validate(*asked, lambda: interrupt.exit_code)
-    # The other processes take the main one's word for it.
+        arguments = (state.ema, data.validation, group.device, options.loss)
+        validation = validate(*arguments, lambda: interrupt.exit_code)
+    # Only the main process validates; the others learn the result here.
     diverged = validation is not None and not math.isfinite(validation.figures["ab_error"])
     code, any_diverged = group.all_reduce_max(interrupt.exit_code, diverged)
     if any_diverged:
@@ -274,17 +277,11 @@ def report(
     state: TrainState,
     figures: dict[str, Any],
     validation: Validation,
-    writer: Any,
+    writer: "SummaryWriter | None",
 ) -> None:
     """Write best.pt if the network is the best so far, the log and the pictures.
 
-    Args:
-        options: the command line's.
-        data: the photographs.
-        state: the run's.
-        figures: of the training since the last validation.
-        validation: of now.
-        writer: TensorBoard's SummaryWriter, or None.
+    Arguments as for `train`; figures are of the training since the last validation, which is given.
     """
     if add_to_log(state, figures, validation):
         scores = {"photographs": data.count_by_folder(), "scores": state.log[-1]}
@@ -294,12 +291,16 @@ def report(
 
 
 def begin(
-    options: TrainOptions, data: TrainingSet, state: TrainState, group: ProcessGroup, writer: Any
+    options: TrainOptions,
+    data: TrainingSet,
+    state: TrainState,
+    group: ProcessGroup,
+    writer: "SummaryWriter | None",
 ) -> None:
     """Save a new run, and report how good the checkpoint is that it starts from."""
     if options.start_from and group.is_main:
-        asked = (state.ema, data.validation, group.device, options.loss)
-        if validation := validate(*asked, lambda: False):
+        arguments = (state.ema, data.validation, group.device, options.loss)
+        if validation := validate(*arguments, lambda: False):
             unknown = {"loss": None, "images_per_s": None, "learning_rate": None}
             report(options, data, state, unknown, validation, writer)
     save(options, state, group)
@@ -372,7 +373,7 @@ def start(
     run = options.run
     if group.device.type == "cpu":
         keep_freed_memory()
-    if isinstance(model, Model_CNN) and not saved:  # else it has them
+    if isinstance(model, Model_CNN) and not saved:  # a checkpoint holds its own
         model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
     rates = (options.learning_rate, options.weight_decay)
     state = new_state(model, group.device, *rates, data.fingerprint())
@@ -388,7 +389,7 @@ def start(
         write_settings(run, {"options": asdict(options)} | counts)
 
     def give_up() -> None:
-        with SAVING:  # what is being saved is saved first
+        with SAVING:  # waits until last.pt is written
             discard_part_files()
         what = f"python train.py --resume {run} goes on from what was last saved"
         print_note(f"stopped within a step; {what}")

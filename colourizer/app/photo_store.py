@@ -100,7 +100,7 @@ class StoredPhoto:
 
 @dataclass(frozen=True)
 class PredictedPhoto:
-    """What it takes to show a photograph in any colours without reading its file again.
+    """A photograph's prediction and thumbnail, to show it in any colours without its file.
 
     prediction: of the network, with features.
     size: (H, W) of the photograph, upright.
@@ -156,7 +156,7 @@ class PhotoStore:
 
         Args:
             colourizer: what colours the photographs.
-            tag: what coloured them, for their metadata; None says nothing.
+            tag: the program that coloured them, for their metadata; None leaves it out.
         """
         self.colourizer = colourizer
         self._tag = tag

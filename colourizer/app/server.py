@@ -60,7 +60,7 @@ JPEG = "image/jpeg"
 
 
 def content_security_policy(page: str) -> str:
-    """Return the policy that lets a page load its own script and style and this server's answers.
+    """Return the policy that allows a page its own script and style and this server's responses.
 
     Args:
         page: HTML; the policy holds the hashes of its inline script and style.

@@ -99,7 +99,7 @@ def find_duplicates(hashes: list[Tensor]) -> list[int]:
 
     cores, firsts = count_cores(), range(0, len(rows), BLOCK)
     found: set[int] = set()
-    # Each thread with one of torch's: many short products leave those of its own pool waiting.
+    # One PyTorch thread each: for many short products, its own pool of threads would mostly wait.
     for _, duplicates in map_ordered(
         firsts, duplicates_of_block, cores, 2 * cores, lambda: torch.set_num_threads(1)
     ):

@@ -89,7 +89,7 @@ def flat_share(pixels: np.ndarray, stride: int) -> float:
 
     Args:
         pixels: (H, W, 3) uint8.
-        stride: one pixel in so many is looked at, along both axes.
+        stride: of the pixels that are compared, along both axes.
     """
     here = pixels[:-1:stride, :-1:stride].astype(np.int16)
     right = abs(pixels[:-1:stride, 1::stride] - here)

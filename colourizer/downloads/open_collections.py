@@ -401,11 +401,11 @@ def _read_commons(answer: dict[str, Any], _asked: dict[str, str]) -> ResultPage:
 def _commons_photograph(page: dict[str, Any]) -> SearchResult:
     infos = page.get("imageinfo")
     info = infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
-    said = info.get("extmetadata")
-    said = said if isinstance(said, dict) else {}
+    metadata = info.get("extmetadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
 
     def text(name: str) -> str:
-        entry = said.get(name)
+        entry = metadata.get(name)
         return _one_line(_strip_tags(entry.get("value") if isinstance(entry, dict) else ""))
 
     width, scaled = info.get("width"), info.get("thumburl")

@@ -13,6 +13,7 @@ from colourizer.photos.exif import count_tiff_pages
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import GreyScans, parse_grey_scans
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
+from colourizer.photos.png import SIGNATURE
 from colourizer.photos.sixteen_bit import join_bytes, select_byte, unpremultiply
 from colourizer.photos.source import closeable_source, open_source, read_content
 
@@ -21,7 +22,6 @@ from colourizer.photos.source import closeable_source, open_source, read_content
 PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNIDENTIFIED = "not an image, or of a format that is not supported"
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG

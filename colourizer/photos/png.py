@@ -23,7 +23,7 @@ def write_png(
     bits: int,
     metadata: Metadata,
 ) -> None:
-    """Write a PNG; of 8 bits, as large as Pillow would, in 0.6 of its time.
+    """Write a PNG; with 8 bits it is as large as Pillow's, in 0.6 of the time.
 
     Args:
         file: where it goes.

@@ -1,7 +1,7 @@
 """Augmentation: make the grey input look old, by film, fading, vignette, blur, grain and JPEG.
 
 The network has to colourize photographs that were taken on film, faded in an album and were
-scanned. Only its input is aged, never the target, nor what is written.
+scanned. Only its input is aged; the target is not, except for borders.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ MAX_VIGNETTE = 0.6  # of the light, lost in the corners
 MAX_BLUR = 1.6  # pixels, sigma
 GRAIN = 0.02  # of the range between black and white: mean of the standard deviations
 WORST_JPEG, BEST_JPEG = 20, 95  # libjpeg's quality
-MOST_CONTRAST = 1.8  # factor about the middle grey; lost detail in blacks and whites stays lost
+MOST_CONTRAST = 1.8  # factor about the middle grey
 HALATION_FROM, MOST_HALATION = 0.75, 0.6  # grey level from which light spreads; share of it
 UNEVEN = 0.25  # of the contrast, lost at most in the palest part of an unevenly faded print
 MOST_SCRATCHES = 6
@@ -51,41 +51,41 @@ def photograph_on_film(rgb: Tensor, random: Callable[[], float]) -> Tensor:
     """
     kind = random()
     film = PANCHROMATIC if kind < 0.6 else ORTHOCHROMATIC if kind < 0.9 else BLUE_SENSITIVE
-    # The sum of three uniform numbers is near enough to a normal one, of variance 1/4.
+    # The sum of three uniform numbers is nearly normally distributed, with variance 1/4.
     spread = torch.tensor([2 * (random() + random() + random() - 1.5) for _ in range(3)])
     weights = torch.tensor(film) * (FILM_SPREAD * spread).exp()
     light_of_levels, greys = _tables()
     shares = (weights / weights.sum() * 65535)[:, None] * light_of_levels  # (3, 256)
     levels = rgb.reshape(3, -1).int()
-    # Of all ways to look up, index_select is the fastest.
+    # index_select is the fastest way to look up.
     light = [share.index_select(0, plane) for share, plane in zip(shares, levels, strict=True)]
     grey = greys.index_select(0, (light[0] + light[1] + light[2]).round().int())
     return grey.view(1, *rgb.shape[1:])
 
 
 def fade(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Raise the blacks, dim the whites, apply a gamma; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] with raised blacks, dimmed whites, and a random gamma."""
     black, white = MAX_FADING * random() ** 2, 1 - MAX_FADING * random() ** 2
     gamma = 2 ** (2 * random() - 1)  # 1/2 to 2
     return black + (white - black) * grey**gamma
 
 
 def change_contrast(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Print hard or soft; hard prints clip; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] of a hard print, whose ends are clipped, or a soft one."""
     middle = 0.35 + 0.3 * random()
     return ((grey - middle) * MOST_CONTRAST ** (2 * random() - 0.7) + middle).clamp(0, 1)
 
 
 def fade_unevenly(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
-    """Fade a print more in some parts than in others; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] faded in some parts more than in others."""
     field = torch.rand(1, 1, 3, 3, generator=generator)
     field = F.interpolate(field, grey.shape[-2:], mode="bicubic")[0].clamp(0, 1)
-    paper = 0.5 + 0.5 * random()  # what it fades to
+    paper = 0.5 + 0.5 * random()  # the grey level that it fades to
     return grey + UNEVEN * field * (paper - grey)
 
 
 def add_halation(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Let the light of bright areas spread around them; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] with halation: the light of bright areas spreads."""
     light = (grey - HALATION_FROM).clamp_min(0) / (1 - HALATION_FROM)
     side = max(2, min(grey.shape[-2:]) // (8 + int(24 * random())))
     spread = F.avg_pool2d(light[None], side, ceil_mode=True, count_include_pad=False)
@@ -94,7 +94,7 @@ def add_halation(grey: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def add_scratches(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Draw bright or dark hairlines and dust; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] with bright or dark hairlines and dust."""
     height, width = grey.shape[-2:]
     grey = grey.clone()
     for _ in range(1 + int(MOST_SCRATCHES * random())):
@@ -110,14 +110,13 @@ def add_scratches(grey: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def paint_border(rgb: Tensor, generator: torch.Generator) -> None:
-    """Paint the neutral border of a print or a film's frame over a crop, which is changed.
+    """Paint the neutral border of a print, or the frame of a film, over a crop, in place.
 
-    It is part of the truth as well: the network learns that a border has no colour, and tints
-    nothing beside it.
+    The target gets it as well, so that the network learns that a border has no colour.
 
     Args:
         rgb: (3, H, W) uint8.
-        generator: decides everything.
+        generator: of all random choices.
     """
 
     def random() -> float:
@@ -139,13 +138,13 @@ def paint_border(rgb: Tensor, generator: torch.Generator) -> None:
 
 
 def darken_corners(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Add a vignette, quadratic in the distance from the middle; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] with a vignette, quadratic in the radius."""
     y, x = (torch.linspace(-1, 1, side) for side in grey.shape[-2:])
     return grey * (1 - MAX_VIGNETTE * random() * (y[:, None] ** 2 + x**2) / 2)
 
 
 def blur(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Blur with a Gaussian of random width; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) in [0, 1] blurred by a Gaussian of random width."""
     sigma = 0.2 + (MAX_BLUR - 0.2) * random()
     bell = torch.exp(-(torch.arange(0.0, 4.0) ** 2) / (2 * sigma**2))  # its right half
     bell = bell / (2 * bell.sum() - bell[0])
@@ -161,7 +160,7 @@ def blur(grey: Tensor, random: Callable[[], float]) -> Tensor:
 
 
 def add_grain(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise with grains of one or two pixels; grey: (1, H, W) in [0, 1]."""
+    """Return grey (1, H, W) with Gaussian noise in grains of one or two pixels, not clipped."""
     deviation = -GRAIN * float(np.log(1 - random()))  # exponentially distributed
     coarse = 1 + (random() < 0.5)
     height, width = (-(-side // coarse) for side in grey.shape[-2:])
@@ -171,7 +170,7 @@ def add_grain(grey: Tensor, random: Callable[[], float], generator: torch.Genera
 
 
 def compress(grey: Tensor, random: Callable[[], float]) -> Tensor:
-    """Compress as JPEG of random quality, and decode; grey: (1, H, W) uint8."""
+    """Return grey (1, H, W) uint8 compressed as JPEG of random quality and decoded."""
     file = BytesIO()
     quality = round(WORST_JPEG + (BEST_JPEG - WORST_JPEG) * random())
     Image.fromarray(grey[0].numpy()).save(file, "JPEG", quality=quality)
@@ -181,11 +180,11 @@ def compress(grey: Tensor, random: Callable[[], float]) -> Tensor:
 def age(rgb: Tensor, generator: torch.Generator) -> Tensor:
     """Return a colour photograph as an old black-and-white one.
 
-    Each step is applied with some probability, in the order in which photographs suffer them.
+    Each step is applied with some probability, in the order in which it happens to photographs.
 
     Args:
         rgb: (3, H, W) uint8.
-        generator: decides everything.
+        generator: of all random choices.
 
     Returns:
         grey (1, H, W) uint8.

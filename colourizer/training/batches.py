@@ -45,9 +45,9 @@ class EpochConfig:
         return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
 
     def batch_starts(self, photos: int) -> range:
-        """Return where in the epoch's order of so many photographs the batches left begin."""
-        # Batch normalization finds no statistics in one photograph, and every process needs one:
-        # a last batch of fewer is left out.
+        """Return the start indices of the remaining batches, in an epoch of so many photographs."""
+        # Batch normalization needs two photographs, and every process one: a smaller last batch is
+        # left out.
         least = max(2, self.world_size)
         return range(0, max(1, photos - least + 1), self.batch_size)[self.first_batch :]
 
@@ -118,7 +118,7 @@ class ShardLoader:
     """The batches of one epoch out of shards, which are read one after the other.
 
     The shards are in an order that the seed decides, and their photographs go through a shuffle
-    buffer; a random place in all shards for each would take a disk too long.
+    buffer, since random access to all shards would take a disk too long.
     """
 
     def __init__(self, photos: Shards, size: int, aged: float, epoch: EpochConfig) -> None:

@@ -80,7 +80,7 @@ def network_input_and_target(batch: CropBatch) -> tuple[Tensor, Tensor]:
         matrix = torch.stack(rows)[:, None].to(lab.device)  # (blurred, 1, S, S)
         blurred = blurred.to(lab.device)
         lightness = lightness.index_copy(0, blurred, matrix @ lightness[blurred] @ matrix.mT)
-    # Rounded, since in prediction the network sees 8-bit greys.
+    # Rounded, since in prediction the network's input is 8-bit greys.
     return round_to_greys(lightness).contiguous(memory_format=torch.channels_last), ab
 
 
@@ -100,7 +100,7 @@ def cut_crop(rgb: Tensor, chances: Sequence[float], crop: Tensor) -> None:
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     y, x = round(top * (height - crop_h)), round(left * (width - crop_w))
     part = rgb[:, y : y + crop_h, x : x + crop_w].movedim(0, -1)
-    # NumPy copies faster, but takes eight times as long to do it backwards.
+    # NumPy copies faster, but mirrored it takes eight times as long.
     part = part.flip(1) if mirror < 0.5 else torch.from_numpy(np.array(part.numpy()))
     # With all strides of channels_last memory, the batch's too, resizing takes half as long.
     part = part.view(1, *part.shape).movedim(-1, 1)
@@ -122,7 +122,7 @@ def make_batch(
         size: side of the crops in pixels.
         aged: share of all crops that look like old photographs.
         seeds: one for each crop, which decides everything about it, so that a resumed run sees
-            what an unbroken one would have.
+            the same crops as an unbroken one.
     """
     rgb = torch.empty(len(photos), size, size, 3, dtype=torch.uint8).movedim(-1, 1)
     aged_index: list[int] = []

@@ -186,7 +186,7 @@ def read_training_set(
     rejected["copies of others"] += len(read) - len(kept)
     originals = find_originals([path for path, _ in kept])
     if not held_out.squares and validation is None and len(originals) > 2:
-        # All that were held out are of no use: the last one is, and what was made from it.
+        # None that was held out is usable: hold out the last one, and the copies made from it.
         last = originals[-1]
         held_out.add(last, train_cache.files.look_up(dict(kept)[last].pixels))
         kept = [(path, photo) for path, photo in kept if original_of(path) != original_of(last)]
@@ -217,8 +217,8 @@ def _drop_duplicates(
 ) -> list[tuple[Path, DecodedPhoto]]:
     """Return the photographs that duplicate neither an earlier one nor one that is held out.
 
-    A duplicate of a photograph that is validated on would be learnt by heart. A rotated or scaled
-    copy that data_transformer.py made is meant to be one; it goes with its original.
+    Duplicates of photographs that are held out would leak validation data. Rotated and scaled
+    copies that data_transformer.py made are kept or dropped with their originals.
 
     Args:
         read: photographs to train on.

@@ -1,4 +1,4 @@
-"""Notes on files that hold while the files stay as they were, so that they need not be read."""
+"""Notes on files, valid as long as a file's size, times and inode are unchanged."""
 
 import json
 import time
@@ -21,7 +21,7 @@ class FileVersion(NamedTuple):
     inode: int
 
     def is_settled(self) -> bool:
-        """Return whether a later change of the file would be seen in its times."""
+        """Return whether a later change of the file would show in its times."""
         return time.time_ns() - max(self.mtime, self.ctime) > SETTLED_NS
 
 

@@ -1,8 +1,8 @@
-"""True colours that the network is shown in training, so that it learns to follow known ones.
+"""Augmentation: points and regions of the true ab that the network is given as known colours.
 
-Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017, show
-random points; here regions are shown as well, and some of it is slightly wrong, as what a person, a
-reference photograph or an earlier prediction says may be.
+Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017, give
+random points. Here regions are given as well, and some colours are slightly wrong, as those of
+hints, reference photographs and earlier predictions are.
 """
 
 import torch
@@ -11,17 +11,20 @@ from torch import Tensor
 
 MAX_POINTS = 20
 MIN_REGION, MAX_REGION = 0.005, 0.5  # of the picture's area
-MIN_GRID, MAX_GRID = 2, 8  # of the noise that regions are cut out of: few large, or many small
-WRONG_SHARE, WRONG_AB = 0.3, 6.0  # of the pictures; Lab units, standard deviation
+MIN_GRID, MAX_GRID = (
+    2,
+    8,
+)  # side of the noise that is thresholded to regions: few large ones to many small ones
+WRONG_SHARE, WRONG_AB = 0.3, 6.0  # of the pictures; standard deviation of the error, Lab units
 
 
 def choose_known(ab: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Choose what is shown of true colours: of each picture nothing, some points, or some regions.
+    """Return known colours for a batch: for each picture none, some points, or some regions.
 
     Args:
-        ab: (B, 2, h, w) in Lab units, at the logits' stride.
-        share: of the pictures of which anything is shown, [0, 1].
-        generator: decides everything; on the CPU.
+        ab: (B, 2, h, w) in Lab units, the truth, at the logits' stride.
+        share: of the pictures that get any, [0, 1].
+        generator: of all random choices; on the CPU.
 
     Returns:
         known (B, 3, h, w), as of `Model_CNN.forward`.

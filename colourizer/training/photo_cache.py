@@ -77,7 +77,7 @@ class MappedFiles(dict[Path, Tensor]):
 
     def __missing__(self, path: Path) -> Tensor:
         # Private (copy-on-write) since a tensor cannot be read-only: writing changes a copy.
-        # Unlike mmap's, the file does not stay open, of which a process may have 1024.
+        # Unlike with mmap, the file does not stay open: a process may have only about 1024.
         size = path.stat().st_size
         self[path] = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
         return self[path]
@@ -195,7 +195,7 @@ class PhotoCache:
         self._write_notes()
 
     def _give_up(self, error: Exception) -> None:
-        """Print why nothing can be kept, and keep nothing from now on."""
+        """Print why photographs cannot be cached, and cache none from now on."""
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         print_note(f"note: {self._folder}: {reason}; new photographs stay in memory")
         self._folder = None
@@ -334,7 +334,7 @@ class PhotoCache:
         trim_heap()
 
     def _write_notes(self) -> None:
-        """Write which files need not be read again."""
+        """Write the notes on files that need not be read again."""
         if not self._folder:
             return
         for path, version in self._written.items():

@@ -1,7 +1,7 @@
 """A training run's log, and the lines that it prints."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colourizer.runtime.cli import print_error, print_note, print_result
 from colourizer.training.plots import draw_progress, find_best
@@ -9,6 +9,9 @@ from colourizer.training.run_folder import BEST, LAST, PICTURE, write_log
 from colourizer.training.state import TrainState
 from colourizer.training.tensorboard import write_row
 from colourizer.training.validation import Validation
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -56,7 +59,7 @@ def add_to_log(state: TrainState, figures: dict[str, Any], validation: Validatio
     row |= figures | validation.figures
     is_best = all(row["ab_error"] < earlier["ab_error"] for earlier in state.log)
     state.log.append(row)
-    # Pictures of the first, second, fourth, eighth validation and so on show colour arrive.
+    # Pictures are kept of the first, second, fourth, eighth validation and so on.
     count = len(state.log)
     if count & (count - 1) == 0:
         state.strip.append([state.epoch, validation.predicted])
@@ -65,14 +68,16 @@ def add_to_log(state: TrainState, figures: dict[str, Any], validation: Validatio
     return is_best
 
 
-def write_report(run: Path, state: TrainState, validation: Validation, writer: Any) -> None:
+def write_report(
+    run: Path, state: TrainState, validation: Validation, writer: "SummaryWriter | None"
+) -> None:
     """Write log.jsonl, progress.png and TensorBoard's log, and print the last row.
 
     Args:
         run: the run's folder.
         state: the run's, after `add_to_log`.
         validation: the last one.
-        writer: TensorBoard's SummaryWriter, or None.
+        writer: for TensorBoard, if that was asked for.
     """
     write_log(run, state.log)
     draw_progress(run / PICTURE, state.log, [*state.strip, *state.best_look], validation)

@@ -1,4 +1,4 @@
-"""The state of a training run: its networks, its optimizer and how far it is; as last.pt has it."""
+"""The state of a training run: networks, optimizer and progress, as stored in last.pt."""
 
 import copy
 from dataclasses import dataclass, field
@@ -161,7 +161,7 @@ def new_state(
 
 @torch.no_grad()
 def update_ema(ema: Network, model: Network, step: int) -> None:
-    """Move the averaged weights towards the current ones; quickly in the first steps."""
+    """Update the exponential moving average of the weights; its decay is lower in early steps."""
     decay = min(EMA_DECAY, (1 + step) / (10 + step))
     averaged, current = list(ema.state_dict().values()), list(model.state_dict().values())
     for mean, value in zip(averaged, current, strict=True):

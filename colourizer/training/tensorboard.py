@@ -1,11 +1,14 @@
 """A training run's figures and pictures for TensorBoard, where it is installed."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from colourizer.training.validation import Validation
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def why_unavailable() -> str:
@@ -17,18 +20,18 @@ def why_unavailable() -> str:
     return ""
 
 
-def open_writer(folder: Path) -> Any:
+def open_writer(folder: Path) -> "SummaryWriter":
     """Return a SummaryWriter for a folder that need not be there yet."""
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder))
 
 
-def write_row(writer: Any, row: dict[str, Any], validation: Validation) -> None:
+def write_row(writer: "SummaryWriter", row: dict[str, Any], validation: Validation) -> None:
     """Write the figures and pictures of a validation.
 
     Args:
-        writer: from `open_log`.
+        writer: from `open_writer`.
         row: of the run's log.
         validation: has the pictures.
     """
