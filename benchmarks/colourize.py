@@ -25,6 +25,7 @@ import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
 from simplejpeg import decode_jpeg, encode_jpeg_yuv_planes  # noqa: E402
 
+from benchmarks.sample_photos import add_grain  # noqa: E402
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.lightness import to_grey  # noqa: E402
 from colourizer.inference.preprocess import network_input, reduced_lightness  # noqa: E402
@@ -38,7 +39,6 @@ from colourizer.photos.read import read_photo  # noqa: E402
 from colourizer.photos.write import write_photo  # noqa: E402
 from colourizer.runtime.process import count_cores, keep_freed_memory  # noqa: E402
 
-GRAIN = 4.0  # grey levels: a scan's noise, without which JPEG files would be too small
 # name -> (width, height, suffix, photographs, options of colourize.py)
 KINDS = {
     "12 MP JPEG": (4000, 3000, ".jpg", 384, ()),
@@ -59,9 +59,7 @@ SCAN = (11_180, 8_944)  # pixels: the 100-megapixel scan of --scan
 def grained(path: Path, width: int, height: int, seed: int) -> np.ndarray:
     """Return a photograph enlarged, with grain added: grey (height, width), float, [0, 255]."""
     image = Image.open(path).convert("L").resize((width, height), Image.Resampling.BICUBIC)
-    noise = np.random.default_rng(seed).standard_normal((256, 256), dtype=np.float32) * GRAIN
-    tiles = (-(-height // 256), -(-width // 256))
-    return (np.asarray(image) + np.tile(noise, tiles)[:height, :width]).clip(0, 255)
+    return add_grain(image, np.random.default_rng(seed))
 
 
 def make_photos(folder: Path, kind: str) -> list[Path]:

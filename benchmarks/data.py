@@ -23,13 +23,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 import data_transformer  # noqa: E402
 import train  # noqa: E402
+from benchmarks.sample_photos import grained_part  # noqa: E402
 from colourizer.curation.duplicates import find_duplicates  # noqa: E402
 from colourizer.curation.screening import reason_to_reject  # noqa: E402
 from colourizer.network.device import pick_device  # noqa: E402
@@ -43,16 +43,12 @@ from colourizer.training.batches import (  # noqa: E402
     ThreadedLoader,
     identity_collate,
 )
-from colourizer.training.crops import (  # noqa: E402
-    CropBatch,
-    make_batch,
-)
+from colourizer.training.crops import CropBatch, make_batch  # noqa: E402
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, read_training_set  # noqa: E402
 from colourizer.training.photo_cache import DecodedPhoto, PhotoCache  # noqa: E402
 from colourizer.training.state import build_network, new_state  # noqa: E402
 from data_transformer import JPEG_QUALITY, OVERSAMPLING  # noqa: E402
 
-GRAIN = 4.0  # grey levels: a camera's noise, without which JPEG files would be too small
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
 TRANSFORMED, READ, SIDE = 48, 192, 256  # photographs; photographs; pixels of the crops
 CROPS, STEPS = 6000, 5  # that the loader cuts; that the network takes
@@ -71,21 +67,12 @@ def make_photos(folder: Path, count: int, size: tuple[int, int], different: int)
     """Write photographs in colour: parts of the samples, enlarged and grained; some are copies."""
     folder.mkdir(parents=True)
     samples = find_photos(ROOT / "data" / "samples_in_colour")
-    width, height = size
     for n in range(count):
         path = folder / f"photo{n:03}.jpg"
         if n >= different:
             shutil.copyfile(folder / f"photo{n % different:03}.jpg", path)
-            continue
-        rng = np.random.default_rng(n)
-        image = Image.open(samples[n % len(samples)]).convert("RGB")
-        left, top = rng.random(2) * 0.4 * image.size
-        box = (left, top, left + 0.6 * image.width, top + 0.6 * image.height)
-        image = image.resize(size, Image.Resampling.BICUBIC, box=box)
-        noise = rng.standard_normal((256, 256, 1), dtype=np.float32) * GRAIN
-        noise = np.tile(noise, (-(-height // 256), -(-width // 256), 1))[:height, :width]
-        grained = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(grained).save(path, quality=90)
+        else:
+            grained_part(samples[n % len(samples)], size, 0.6, seed=n).save(path, quality=90)
 
 
 def rate_of(do: Callable[[], int]) -> float:

@@ -23,11 +23,10 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from PIL import Image  # noqa: E402
 
 import train  # noqa: E402
+from benchmarks.sample_photos import grained_part  # noqa: E402
 from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.files import find_photos  # noqa: E402
 from colourizer.runtime.process import keep_freed_memory  # noqa: E402
@@ -44,7 +43,7 @@ from colourizer.training.options import (  # noqa: E402
 from colourizer.training.run_folder import read_log  # noqa: E402
 from colourizer.training.state import build_network, update_ema  # noqa: E402
 
-PHOTOS, SIDE, GRAIN = 300, 400, 4.0  # photographs; pixels of their shorter side; grey levels
+PHOTOS, SIDE = 300, 400  # photographs; pixels of their shorter side
 WARM_STEPS = 2
 NEEDS_PACKAGE = "init_encoder"  # ImageNet weights change nothing about the time
 
@@ -65,15 +64,10 @@ def recipes() -> dict[str, list[str]]:
 def make_photos(folder: Path) -> None:
     """Write photographs in colour: parts of the samples, enlarged and grained."""
     samples = find_photos(ROOT / "data" / "samples_in_colour")
+    size = (SIDE * 4 // 3, SIDE)
     for n in range(PHOTOS):
-        rng = np.random.default_rng(n)
-        image = Image.open(samples[n % len(samples)]).convert("RGB")
-        left, top = rng.random(2) * 0.6 * image.size
-        box = (left, top, left + 0.4 * image.width, top + 0.4 * image.height)
-        image = image.resize((SIDE * 4 // 3, SIDE), Image.Resampling.BICUBIC, box=box)
-        noise = rng.standard_normal((SIDE, SIDE * 4 // 3, 1), dtype=np.float32) * GRAIN
-        pixels = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"photo{n:03}.jpg", quality=90)
+        image = grained_part(samples[n % len(samples)], size, 0.4, seed=n)
+        image.save(folder / f"photo{n:03}.jpg", quality=90)
 
 
 def bare_steps(options: TrainOptions) -> Callable[[int], float]:
