@@ -49,7 +49,7 @@ SHEET_PHOTOS, SHEET_COLUMNS = 20, 2  # photographs on a sheet
 TILE, HEADER, GAP = 192, 24, 16  # pixels
 SIZES = (256, 512, 1024, 4000)  # pixels of a photograph's shortest side, for --size-stability
 MAX_ASPECT = 4  # beyond, 4000 pixels on the short side would take too much memory
-SIZE_PHOTOS = 50  # so many, unless --limit says otherwise: 4000 pixels take their time
+SIZE_PHOTOS = 50  # the default --limit of --size-stability, which is slow
 MIN_METRIC_CROP = 32  # pixels: VGG16 halves a photograph four times
 DOWNLOAD = "download"  # what an optional FILE is when none is named
 # column of the table -> (key of a photograph's figures, how they become one, decimals)

@@ -182,7 +182,7 @@ def network_latency(small: torch.Tensor, runs: int = 20) -> float:
 
     Args:
         small: lightness (1, 1, h, w), from `network_input`.
-        runs: the median of so many.
+        runs: how many, of which the median is taken.
     """
     in_fp32 = build_model(load_checkpoint(BUNDLED), BUNDLED).eval()
     fold_batch_norm(in_fp32)
@@ -202,7 +202,7 @@ def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -
 
     Args:
         colourizer: the network.
-        small: as of `network_latency`; each core gets batches of the colourizer's size.
+        small: as for `network_latency`; each core gets batches of the colourizer's size.
         runs: how many batches.
     """
     batch = [small[0]] * colourizer.batch_size

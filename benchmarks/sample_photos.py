@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-GRAIN = 4.0  # grey levels: noise as of a scan or a camera; without it JPEG files would be too small
+GRAIN = 4.0  # grey levels: a camera's or scan's noise; without it JPEGs would be too small
 
 
 def add_grain(image: Image.Image, rng: np.random.Generator) -> np.ndarray:

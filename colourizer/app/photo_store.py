@@ -104,7 +104,7 @@ class PredictedPhoto:
 
     prediction: of the network, with features.
     size: (H, W) of the photograph, upright.
-    view: (h, w) grey, uint8, upright, no side longer than VIEW_SIDE; as of `draw_view`.
+    view: (h, w) grey, uint8, upright, no side longer than VIEW_SIDE; from `draw_view`.
     """
 
     prediction: Prediction
@@ -112,7 +112,7 @@ class PredictedPhoto:
     view: np.ndarray
 
     def reduced_view(self, side: int) -> np.ndarray:
-        """Return the view, (h, w) uint8, with no side longer than so many pixels."""
+        """Return the view, (h, w) uint8, with no side longer than `side` pixels."""
         image = Image.fromarray(self.view)
         image.thumbnail((side, side))
         return np.asarray(image)
@@ -245,12 +245,12 @@ class PhotoStore:
         return photo
 
     def draw_grey(self, key: str, side: int) -> bytes:
-        """Return a photograph in grey, as a JPEG with no side longer than so many pixels."""
+        """Return a photograph in grey, as a JPEG with no side longer than `side` pixels."""
         view = self._find_predicted(key).reduced_view(side)
         return to_jpeg(Image.fromarray(view), VIEW_JPEG_QUALITY)
 
     def draw_coloured(self, key: str, side: int, settings: ColourSettings) -> bytes:
-        """Return a photograph in colour, as a JPEG with no side longer than so many pixels."""
+        """Return a photograph in colour, as a JPEG with no side longer than `side` pixels."""
         predicted = self._find_predicted(key)
         view = PreparedPhoto(Photo(predicted.reduced_view(side), "JPEG"))
         file = io.BytesIO()
@@ -310,7 +310,7 @@ class PhotoStore:
         return failed
 
     def _predict(self, photo: StoredPhoto) -> PredictedPhoto:
-        """Decode a photograph and run the network on it; what is raised is as of `add`."""
+        """Decode a photograph and run the network on it; raises the exceptions of `add`."""
         with photo.rewound_file() as source:
             pixels = count_pixels(source)
         if pixels > MAX_PIXELS:

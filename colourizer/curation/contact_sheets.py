@@ -78,7 +78,7 @@ def draw_cross(image: Image.Image) -> None:
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Return a text that is at most so many pixels wide, its middle replaced by "…" if need be."""
+    """Return a text at most `width` pixels wide, its middle replaced by "…" if need be."""
     # Undecodable bytes and control characters, a line break among them, cannot be drawn.
     text = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text

@@ -19,7 +19,7 @@ CHILD = "colourizer.downloads.bing_child"  # the module that the child process r
 IMPORTED_FROM = str(Path(__file__).parents[2])  # where it finds that module
 # Searched one after the other, as each has other results, until there are enough.
 VARIANTS = ("{}", "{} photo")
-# A query is given up after so many lost links, and so many more per photograph wanted.
+# A query is given up after MAX_LOST failed links, plus MAX_LOST_PER_PHOTO per photograph wanted.
 MAX_LOST, MAX_LOST_PER_PHOTO = 50, 3
 POLL_SECONDS = 0.05  # how often the child is checked
 

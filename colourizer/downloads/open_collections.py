@@ -78,7 +78,7 @@ def check_deadline(stop: threading.Event, end: float) -> None:
 
     Args:
         stop: set if it was interrupted.
-        end: its deadline, of time.monotonic().
+        end: its deadline, by time.monotonic().
     """
     if stop.is_set():
         raise DownloadEndedError("interrupted")
@@ -118,7 +118,7 @@ class RateLimiter:
             self._lock.release()
 
     def back_off(self, seconds: float, why: str) -> None:
-        """Make no request for so many seconds; to be called within a turn."""
+        """Delay the next request by a number of seconds; to be called within a turn."""
         self._ready, self._why = time.monotonic() + seconds, why
 
 

@@ -31,7 +31,7 @@ def read_prepared(
         source: a path, or an open file that can be read from any place.
         target: one of photos.files.TARGETS; None is the photograph's own format.
         keep_luma: read a grey JPEG's scans, too, so that they are kept bit for bit.
-        opened: the source, as of `open_image`, if it is open already; it is closed.
+        opened: the source as returned by `open_image`, if it is open already; it is closed.
 
     Raises:
         PhotoError: it cannot be read.
@@ -61,11 +61,11 @@ def write_coloured(
 
     Args:
         file: seekable.
-        prepared: the photograph; for JPEG as of `greys_for_jpeg`.
+        prepared: the photograph; if it is written as JPEG, reduced by `greys_for_jpeg`.
         ab: (1, 2, h, w) in Lab units.
         target: one of photos.files.TARGETS; None is the photograph's own format.
         tag: the program that coloured it, for the metadata; None leaves it out.
-        check: called now and then; an exception that it raises ends the writing.
+        check: called between strips; may raise an exception to end the writing.
     """
     photo = prepared.photo
     if written_format(photo.format, target) == "JPEG":

@@ -35,7 +35,7 @@ from Model_CNN import Model_CNN
 VIVIDNESS = 0.5
 REFERENCE_SIDE = 512  # pixels; a reference's colours are reduced to that
 CPU_BATCH_SIZE = 4  # photographs: the weights stay in the cache
-GPU_BATCH_SIZE = 16  # photographs, if so many wait; fewer if memory is short
+GPU_BATCH_SIZE = 16  # photographs at most; halved when GPU memory runs out
 
 
 class Colourizer:
@@ -135,8 +135,8 @@ class Colourizer:
             source: a path, or an open file that can be read from any place.
             to: a path, written whole or not at all; or an open file, seekable.
             target: jpeg, png, webp, tiff or avif; None is the photograph's own format.
-            hints: as of `colourize`.
-            reference: as of `colourize`.
+            hints: as for `colourize`.
+            reference: as for `colourize`.
             keep_luma: keep what a grey JPEG stores bit for bit.
             tag: name the program and the checkpoint in the metadata.
             overwrite: replace an existing file.
@@ -175,7 +175,7 @@ class Colourizer:
         hints: Sequence[tuple[int, int, tuple[int, int, int]]],
         reference: Reference | Image.Image | np.ndarray | None,
     ) -> Tensor:
-        """Return the ab (1, 2, h, w) of a photograph; hints and reference as of `colourize`.
+        """Return the ab (1, 2, h, w) of a photograph; hints and reference as for `colourize`.
 
         Args:
             lightness: (1, h', w') in [0, 100], as for `predict`.
@@ -251,7 +251,7 @@ class Colourizer:
         """Return a colour photograph as a reference for others: its prediction and true colours.
 
         Args:
-            picture: as of `colourize`, in colour.
+            picture: as for `colourize`, in colour.
 
         Raises:
             ValueError: it has no colours, or is an array of another shape or type.

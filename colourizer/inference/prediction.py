@@ -35,12 +35,12 @@ class Prediction:
 
     @cached_property
     def _sqrt_probability(self) -> Tensor:
-        """Of a network with likelihoods: (1, h, w, K), as of `sqrt_softmax`."""
+        """`sqrt_softmax` of the output (1, h, w, K), for networks with likelihoods only."""
         return sqrt_softmax(self.output)
 
     @cached_property
     def _confidence(self) -> Tensor:
-        """Of a network with likelihoods: (1, 1, h, w) in (0, 1]."""
+        """Confidence (1, 1, h, w) in (0, 1], for networks with likelihoods only."""
         assert isinstance(self.model, Model_CNN)
         return confidence(self._sqrt_probability, self.model.bin_centres.to(self.output.device))
 

@@ -43,7 +43,7 @@ def standard_deviation(sqrt_probability: Tensor, centres: Tensor) -> Tensor:
     """Return the standard deviation of the likely colours about their mean.
 
     Args:
-        sqrt_probability: (B, H, W, K), as of `sqrt_softmax`.
+        sqrt_probability: (B, H, W, K), from `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
 
     Returns:
@@ -119,12 +119,12 @@ def read_ab(
     """Return chroma: the annealed mean, made more vivid where the network is confident.
 
     Args:
-        sqrt_probability: (B, H, W, K), as of `sqrt_softmax`.
+        sqrt_probability: (B, H, W, K), from `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
         shares: (K,), the frequency of each bin's colours.
         vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
         confidence: (B, 1, H, W) in (0, 1].
-        variant: which of several plausible colourings, as of `variant_weights`.
+        variant: which of several plausible colourings, as for `variant_weights`.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.

@@ -17,7 +17,7 @@ from colourizer.inference.fast.ycbcr import look_up_ycbcr
 from colourizer.inference.lightness import STRIP_PIXELS, photo_lightness
 from colourizer.inference.upsample import upsample, upsample_strips
 
-TABLE_PIXELS = 1_000_000  # photographs of so many and more are coloured by look-up
+TABLE_PIXELS = 1_000_000  # photographs with this many or more are coloured by look-up table
 
 
 def recombine_rgb(pixels: np.ndarray, ab: Tensor) -> np.ndarray:
@@ -40,7 +40,7 @@ def recombine_ycbcr(grey: np.ndarray, ab: Tensor) -> tuple[np.ndarray, np.ndarra
 
     Args:
         grey: (H, W) uint8.
-        ab: as of `recombine_rgb`.
+        ab: as for `recombine_rgb`.
 
     Returns:
         luma (H, W) uint8; chroma (2, H/2, W/2) uint8, rounded up.
@@ -56,8 +56,8 @@ def rgb_strips(pixels: np.ndarray, ab: Tensor) -> Iterator[np.ndarray]:
     """Colour a photograph as `recombine_rgb` does, strip by strip.
 
     Args:
-        pixels: as of `recombine_rgb`.
-        ab: as of `recombine_rgb`.
+        pixels: as for `recombine_rgb`.
+        ab: as for `recombine_rgb`.
 
     Yields:
         rgb (rows, W, 3) of the type of pixels, from top to bottom.
@@ -78,8 +78,8 @@ def ycbcr_planes(
     """Colour a photograph as `recombine_ycbcr` does, without a trip of every pixel through RGB.
 
     Args:
-        grey: as of `recombine_ycbcr`.
-        ab: as of `recombine_ycbcr`.
+        grey: as for `recombine_ycbcr`.
+        ab: as for `recombine_ycbcr`.
         keep_luma: return grey itself as luma. Strong colours become lighter by that, photographs by
             0.7 Lab units on average (docs/experiments.md); without, the lightness is kept.
         means: block means of grey, where they are known already.

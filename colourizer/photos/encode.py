@@ -59,7 +59,7 @@ def encode(
         strips: (h, W, 3) uint8 or uint16 from top to bottom, of all rows together.
         file_format: JPEG, PNG, WEBP, TIFF, BMP or AVIF.
         like: the photograph whose size, alpha and metadata it has.
-        tag: what made it; without, XMP and EXIF do not say.
+        tag: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         ValueError: strips are not of the photograph's size.
@@ -147,7 +147,7 @@ def encode_ycbcr(
         luma: (H, W) uint8, or a grey JPEG's scans, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up.
         metadata: of the photograph.
-        tag: what made it; without, XMP and EXIF do not say.
+        tag: the program that made it, for XMP and EXIF; None leaves it out.
     """
     if not isinstance(luma, GreyScans):
         # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.

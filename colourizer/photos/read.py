@@ -87,7 +87,7 @@ def read_photo(
     Args:
         source: a file's path, or an open file that can be read from any place.
         with_scans: keep a grey JPEG's entropy-coded scans too.
-        opened: it, as of decode.open_image, if it is open already; it is closed.
+        opened: the source as returned by `open_image`, if it is open already; it is closed.
 
     Raises:
         PhotoError: it cannot be read.

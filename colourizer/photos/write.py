@@ -32,7 +32,7 @@ def write_photo(
             uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
         target: one of TARGETS; without, the format of `like`, if it has room for colour.
-        tag: what made it, for XMP and EXIF; without, they do not say.
+        tag: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
@@ -57,11 +57,11 @@ def write_jpeg(
     """Write a coloured photograph as JPEG, with the metadata of another.
 
     Args:
-        to: as of `write_photo`.
+        to: as for `write_photo`.
         luma: (H, W) uint8; or scans of a grey JPEG, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
         like: the photograph that it was made from.
-        tag: what made it, for XMP and EXIF; without, they do not say.
+        tag: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 # A part file's name is PART, its writer's machine, process and a random number. One of a dead
-# process is removed at once, one of another machine after so many seconds without growing.
+# process is removed at once, one of another machine LEFTOVER_SECONDS after its last change.
 PART, LEFTOVER_SECONDS = ".part-", 3600
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MACHINE = socket.gethostname()[:64].replace("-", "_")

@@ -45,7 +45,7 @@ class EpochConfig:
         return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
 
     def batch_starts(self, photos: int) -> range:
-        """Return the start indices of the remaining batches, in an epoch of so many photographs."""
+        """Return the start indices of the remaining batches, given the number of photographs."""
         # Batch normalization needs two photographs, and every process one: a smaller last batch is
         # left out.
         least = max(2, self.world_size)

@@ -27,7 +27,7 @@ def choose_known(ab: Tensor, share: float, generator: torch.Generator) -> Tensor
         generator: of all random choices; on the CPU.
 
     Returns:
-        known (B, 3, h, w), as of `Model_CNN.forward`.
+        known (B, 3, h, w), for `Model_CNN.forward`.
     """
     count, _, height, width = ab.shape
 

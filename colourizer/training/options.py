@@ -37,7 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "known": 0.5,
     },
 }
-# How long a run is where neither --epochs nor --minutes says so; the epochs are the original's.
+# A run's length without --epochs and --minutes; the number of epochs is the original project's.
 EPOCHS, FINE_TUNE_MINUTES = 90, 10.0
 # Options that may change when a run is resumed; all others are the run's own.
 FREE_ON_RESUME = {

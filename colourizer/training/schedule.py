@@ -63,7 +63,7 @@ class Schedule:
         return seconds > self.seconds
 
     def is_over(self, epoch: int, seconds: float) -> bool:
-        """Return whether the run is over after so many epochs and seconds."""
+        """Return whether the run is over, after a number of epochs and seconds."""
         return epoch >= self.epochs or self.is_out_of_time(seconds)
 
     def describe(self, step_seconds: float) -> str:
@@ -88,7 +88,7 @@ class DurationEstimate:
 
     schedule: the run's.
     steps: how many were measured so far.
-    measured_from: when the measurement began, of time.monotonic.
+    measured_from: when the measurement began, by time.monotonic().
     step_seconds: what the last estimate was made from; 0 before the first.
     """
 
@@ -101,7 +101,7 @@ class DurationEstimate:
         """Return the first estimate, in words, when enough steps were measured; else nothing.
 
         Args:
-            now: when the step ended, of time.monotonic.
+            now: when the step ended, by time.monotonic().
         """
         self.steps += 1
         if self.steps == MEASURED_FROM:

@@ -12,7 +12,7 @@ from colourizer.inference.upsample import upsample_strips
 
 
 def look_up_rgb(pixels: np.ndarray, ab: Tensor, rows: int) -> Iterator[np.ndarray]:
-    """Colour a photograph as `recombine_rgb` does, about so many rows at a time.
+    """Colour a photograph as `recombine_rgb` does, in strips of about `rows` rows.
 
     Every pixel keeps its lightness (of 8-bit colours that of the nearest grey level); chroma is
     quantized to the table's steps, and one for all pixels of a cell.
