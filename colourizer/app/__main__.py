@@ -19,7 +19,7 @@ SHUTDOWN_SECONDS = 2  # that pending responses have to end
 
 
 def port_number(text: str) -> int:
-    """Return an argparse option's value as a port number."""
+    """Return an option's value as a port number, for argparse."""
     value = int(text)
     if not 0 <= value < 1 << 16:
         raise argparse.ArgumentTypeError(f"{text}: between 0 and 65535")

@@ -144,7 +144,7 @@ def decode_16_bit(
 
     Args:
         source: the file, which is decoded once more.
-        image: it, decoded to the high bytes, see sixteen_bit.select_byte; it is closed.
+        image: the same, decoded to the high bytes, see sixteen_bit.select_byte; it is closed.
         premultiplied: whether its colours are multiplied by alpha.
 
     Returns:

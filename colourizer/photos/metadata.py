@@ -43,7 +43,7 @@ def read_metadata(source: Path | BinaryIO, image: Image.Image) -> Metadata:
 
     Args:
         source: a file's path, or an open file.
-        image: it, opened by Pillow, and decoded unless it is a JPEG, but not yet turned upright:
+        image: the same, opened by Pillow, decoded unless it is a JPEG, not yet turned upright:
             Pillow then changes EXIF and XMP.
     """
     dpi = _read_dpi(image)
@@ -69,7 +69,7 @@ def _read_exif(source: Path | BinaryIO, image: Image.Image) -> bytes:
         try:
             with open_source(source) as file:
                 exif = extract_exif(file)
-        except Exception:  # tags that Pillow could use, and we cannot
+        except Exception:  # tags that Pillow can read, but exif.py cannot
             exif = b""
     elif not exif and "Raw profile type exif" in image.info:  # as ImageMagick writes it into PNG
         try:

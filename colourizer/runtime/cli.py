@@ -29,7 +29,7 @@ def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
 
 
 def in_unit_range(text: str) -> float:
-    """Argparse type: a number in [0, 1]."""
+    """Return an option's value as a number in [0, 1], for argparse."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: between 0 and 1")
@@ -90,7 +90,7 @@ def progress(
 
 @contextmanager
 def output_only_if(shown: bool) -> Iterator[None]:
-    """Context that discards stdout and stderr unless shown, for all processes of a run but one."""
+    """Discard stdout and stderr within the context unless shown: one process of a run prints."""
     with Path(os.devnull).open("w") as nowhere, ExitStack() as stack:
         if not shown:
             stack.enter_context(redirect_stdout(nowhere))
@@ -105,7 +105,7 @@ class Interrupt:
     """
 
     def __init__(self, patience: float | None = None, give_up: Callable[[], object] = int) -> None:
-        """Take when to end the process at once: on a second signal, or when patience is over.
+        """Set when the process is ended at once: on a second signal, or when patience is over.
 
         Args:
             patience: seconds after the first signal; None never ends the process.

@@ -53,7 +53,7 @@ class ProcessGroup:
 
     @contextmanager
     def local_main_process_first(self) -> Iterator[None]:
-        """Let the first process of each machine run a block before the others do."""
+        """Run a block in the first process of each machine, then in the others."""
         if self.world_size == 1:
             yield
             return

@@ -54,7 +54,7 @@ class PixelLocation:
 
     @property
     def end(self) -> int:
-        """Offset of the first byte behind the pixels."""
+        """Offset of the first byte after the pixels."""
         return self.start + 3 * self.height * self.width
 
 
