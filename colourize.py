@@ -18,7 +18,7 @@ from colourizer.inference.batch import (
     colourize_jobs,
     wait_for_all_processes,
 )
-from colourizer.inference.colourizer import VIVIDNESS, Colourizer
+from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError, parse_hint
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
@@ -31,7 +31,8 @@ from colourizer.inference.output_plan import (
     plan_outputs,
     take_share,
 )
-from colourizer.inference.prediction import MAX_VARIANTS, Reference
+from colourizer.inference.prediction import Reference
+from colourizer.inference.readout import DEFAULT_VIVIDNESS, MAX_VARIANTS
 from colourizer.inference.side_pictures import write_contact_sheet
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
@@ -40,8 +41,6 @@ from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
-    PATIENCE,
-    Interrupt,
     in_unit_range,
     list_hints,
     print_error,
@@ -50,6 +49,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.process import rank_and_world_size
 
 
@@ -114,7 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
         "one)")  # fmt: skip
     add("--vividness", type=in_unit_range, metavar="V",
         help="0: the safe mean of all likely colours; 1: the most vivid "
-        f"(default: {VIVIDNESS})")  # fmt: skip
+        f"(default: {DEFAULT_VIVIDNESS})")  # fmt: skip
 
     add("--hint", type=hint_option, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at a place of the photograph, in pixels from the left and from the top; "
@@ -225,7 +225,7 @@ def load_colourizer(options: Options) -> Colourizer:
         CheckpointError: it cannot be used.
         UsageError: its network cannot do what is asked for.
     """
-    vividness = VIVIDNESS if options.vividness is None else options.vividness
+    vividness = DEFAULT_VIVIDNESS if options.vividness is None else options.vividness
     colourizer = Colourizer.load(options.checkpoint, options.device, vividness)
     outputs = options.outputs
     asked = outputs.confidence or outputs.variants > 1 or options.vividness is not None
@@ -411,8 +411,8 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    tag = colourizer.provenance if options.tag else None
-    colours = ColourOptions(options.hints, reference, options.keep_luma, tag)
+    provenance = colourizer.provenance if options.tag else None
+    colours = ColourOptions(options.hints, reference, options.keep_luma, provenance)
     if is_stream:
         return colourize_stream(colourizer, options, colours)
     return colourize_folder(jobs, failed, colourizer, options, colours)

@@ -29,15 +29,8 @@ from colourizer.runtime.atomic_file import (
     remove_leftovers,
     write_bytes,
 )
-from colourizer.runtime.cli import (
-    PATIENCE,
-    Interrupt,
-    at_least,
-    print_error,
-    print_note,
-    progress,
-    run_command,
-)
+from colourizer.runtime.cli import at_least, print_error, print_note, progress, run_command
+from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.parallel import map_ordered
 
 RESIZED_FOLDER = "resized"
@@ -50,7 +43,7 @@ RESULT_PATH = re.compile(
     f"{SCALED_FOLDER}/(.+){SCALED}_[0-9]+[.]jpg",
     re.DOTALL,
 )
-JPEG_QUALITY = 95
+COPY_JPEG_QUALITY = 95
 # Least shorter side of a decoded photograph, times the side of its results. The finer side of a
 # rotated copy needs 2 at most.
 OVERSAMPLING = 2
@@ -312,7 +305,9 @@ def transform(photo: Path, wanted: list[Result], options: TransformOptions) -> d
     pixels = read_large_enough(photo, enough)
     if (factor := min(pixels.size) // enough) > 1:
         pixels = pixels.reduce(factor)
-    return {r: to_jpeg(cut(pixels, r.side, r.angle, options.fit), JPEG_QUALITY) for r in wanted}
+    return {
+        r: to_jpeg(cut(pixels, r.side, r.angle, options.fit), COPY_JPEG_QUALITY) for r in wanted
+    }
 
 
 def transform_all(todo: dict[Path, list[Result]], options: TransformOptions) -> Counter[str]:

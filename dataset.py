@@ -14,7 +14,6 @@ from colourizer.downloads import bing, open_collections
 from colourizer.downloads.collection import REASONS, Collection, LockedError
 from colourizer.runtime.atomic_file import DISK_FULL
 from colourizer.runtime.cli import (
-    Interrupt,
     at_least,
     print_error,
     print_note,
@@ -22,6 +21,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.interrupt import Interrupt
 from queries_for_download import QUERIES
 
 START_SECONDS, PHOTO_SECONDS = 60, 6  # a query may take START + limit * PHOTO

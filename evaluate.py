@@ -24,8 +24,9 @@ from colourizer.colour.space import (
     rgb_to_lab,
     rgb_to_pixels,
 )
-from colourizer.inference.colourizer import VIVIDNESS, Colourizer
+from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.preprocess import reduced_lightness
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option, pick_device, use_one_thread
 from colourizer.network.perceptual import (
@@ -88,7 +89,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         )  # fmt: skip
     add("--vividness", type=in_unit_range, action="append", metavar="V",
         help="judge the checkpoints at this vividness, 0 to 1; may be given several times "
-        f"(default: {VIVIDNESS})")  # fmt: skip
+        f"(default: {DEFAULT_VIVIDNESS})")  # fmt: skip
     add("--aged", action="store_true",
         help="show the network each photograph as an old one: film, fading, blur, grain, JPEG",
         )  # fmt: skip
@@ -135,7 +136,7 @@ def load_colourizers(
     """
     colourizers = {}
     for path in checkpoints:
-        for value in vividness or [VIVIDNESS]:
+        for value in vividness or [DEFAULT_VIVIDNESS]:
             colourizer = Colourizer.load(path, device, value)
             named = vividness and colourizer.has_likelihoods
             colourizers[f"{path} at {value}" if named else str(path)] = colourizer

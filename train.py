@@ -17,8 +17,6 @@ from colourizer.network.device import autocast, pick_device
 from colourizer.network.pretrained import WeightsError
 from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
 from colourizer.runtime.cli import (
-    PATIENCE,
-    Interrupt,
     output_only_if,
     print_error,
     print_note,
@@ -26,6 +24,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.process import keep_freed_memory
 from colourizer.training.batches import EpochConfig
 from colourizer.training.crops import CropBatch, network_input_and_target

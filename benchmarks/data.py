@@ -47,7 +47,7 @@ from colourizer.training.crops import CropBatch, make_batch  # noqa: E402
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, read_training_set  # noqa: E402
 from colourizer.training.photo_cache import DecodedPhoto, PhotoCache  # noqa: E402
 from colourizer.training.state import build_network, new_state  # noqa: E402
-from data_transformer import JPEG_QUALITY, OVERSAMPLING  # noqa: E402
+from data_transformer import COPY_JPEG_QUALITY, OVERSAMPLING  # noqa: E402
 
 LARGE, MIDDLE = (4000, 3000), (1632, 1224)  # pixels: 12 and 2 megapixels
 TRANSFORMED, READ, SIDE = 48, 192, 256  # photographs; photographs; pixels of the crops
@@ -110,7 +110,7 @@ def codec_limit(source: Path, out: Path, results: int) -> int:
             image.load()
             for n in range(results):
                 small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-                small.save(out / f"{path.stem}_{n}.jpg", quality=JPEG_QUALITY)
+                small.save(out / f"{path.stem}_{n}.jpg", quality=COPY_JPEG_QUALITY)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(rewrite, paths))

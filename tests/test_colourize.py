@@ -743,7 +743,7 @@ def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, ru
     monkeypatch.setattr(Colourizer, "predict", asked)
     monkeypatch.setattr(batch, "count_cores", lambda: 1)
     monkeypatch.setattr(colourize, "PATIENCE", 60)
-    monkeypatch.setattr("colourizer.runtime.cli.Interrupt._end", lambda _: None)
+    monkeypatch.setattr("colourizer.runtime.interrupt.Interrupt._end", lambda _: None)
     report = tmp_path / "report.jsonl"
     code, out, err = run(album, "-o", tmp_path / "out", "--report", report)
     assert (code, out) == (143, [])
@@ -793,9 +793,9 @@ def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, ru
 def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
-        "from colourizer.runtime import atomic_file, cli\n"
+        "from colourizer.runtime import atomic_file, interrupt\n"
         "def write(file): file.write(b'half'); print('ready', flush=True); time.sleep(60)\n"
-        "with cli.Interrupt(0.3, atomic_file.discard_part_files):\n"
+        "with interrupt.Interrupt(0.3, atomic_file.discard_part_files):\n"
         "    atomic_file.write_atomically(Path(sys.argv[2]), write)\n"
     )
     process = subprocess.Popen(

@@ -10,7 +10,8 @@ from colourizer.app.photo_store import MAX_PHOTOS, PhotoStore
 from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
-from colourizer.runtime.cli import Interrupt, print_error, print_note, print_result, run_command
+from colourizer.runtime.cli import print_error, print_note, print_result, run_command
+from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores, raise_open_file_limit
 
 HOST = "127.0.0.1"  # not reachable from other machines

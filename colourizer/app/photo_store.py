@@ -151,15 +151,15 @@ def draw_view(photo: Photo) -> np.ndarray:
 class PhotoStore:
     """The photographs of all pages; any number of threads may share it."""
 
-    def __init__(self, colourizer: Colourizer, tag: str | None) -> None:
+    def __init__(self, colourizer: Colourizer, provenance: str | None) -> None:
         """Create an empty store.
 
         Args:
             colourizer: what colours the photographs.
-            tag: the program that coloured them, for their metadata; None leaves it out.
+            provenance: the program that coloured them, for their metadata; None leaves it out.
         """
         self.colourizer = colourizer
-        self._tag = tag
+        self._provenance = provenance
         self._photos: dict[str, StoredPhoto] = {}
         self._predicted: OrderedDict[str, PredictedPhoto] = OrderedDict()  # least recent first
         self._lock = Lock()  # held while either of them changes
@@ -277,7 +277,7 @@ class PhotoStore:
         with self._budget.hold(photo.width * photo.height):
             with photo.rewound_file() as source:
                 prepared = read_prepared(source)
-            write_coloured(file, prepared, ab, tag=self._tag)
+            write_coloured(file, prepared, ab, provenance=self._provenance)
         path = Path(photo.name)
         return path.with_name(written_name(path)).as_posix()
 

@@ -32,7 +32,7 @@ from colourizer.app.photo_store import (
     StoreFullError,
 )
 from colourizer.inference.hints import HintError, parse_hint
-from colourizer.inference.prediction import MAX_VARIANTS
+from colourizer.inference.readout import MAX_VARIANTS
 from colourizer.photos.errors import PhotoError
 from colourizer.runtime.atomic_file import DISK_FULL
 from colourizer.runtime.cli import print_error

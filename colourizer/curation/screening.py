@@ -13,10 +13,10 @@ from colourizer.colour.space import MAX_LIGHTNESS, pixels_to_lab
 TEXTURE_SIDE, COLOUR_SIDE = MEASURED_SIDES = (256, 96)
 GRID_SIDE = 64  # pixels compared with their neighbours along the longest side, at most
 # Of 500 photographs in colour none is less colourful than that, fog and concrete among them.
-NEAR_GREY = 8.0
+MIN_COLOURFULNESS = 8.0
 # Lab units. A toned photograph has one colour at each lightness: of 34 old ones none deviates by
 # more than 2.7 from it; of 13,577 photographs in colour 117 deviate by less than 2.75.
-TONED = 2.75
+MIN_TONE_DEVIATION = 2.75
 LIGHTNESS_LEVELS = 16
 # Charts, logos and screenshots: equal neighbours, few colours. Of 13,897 photographs none has so
 # much of both. Black, as of the night sky, does not count as equal.
@@ -113,7 +113,10 @@ def top_colours_share(planes: np.ndarray) -> float:
 
 def reason_to_reject(statistics: PhotoStatistics) -> str:
     """Return why colours cannot be learnt from a photograph; empty if they can."""
-    if statistics.colourfulness < NEAR_GREY or statistics.tone_deviation < TONED:
+    if (
+        statistics.colourfulness < MIN_COLOURFULNESS
+        or statistics.tone_deviation < MIN_TONE_DEVIATION
+    ):
         return "near grey"
     if statistics.flat_share >= FLAT_SHARE and statistics.top_colours_share >= TOP_COLOURS_SHARE:
         return "graphic"

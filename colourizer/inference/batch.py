@@ -27,7 +27,7 @@ from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
-    JPEG_QUALITY,
+    SIDE_JPEG_QUALITY,
     VARIANT_SIDE,
     draw_comparison,
     draw_confidence,
@@ -38,7 +38,8 @@ from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.write import wrap_write_errors
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
-from colourizer.runtime.cli import Interrupt, list_hints
+from colourizer.runtime.cli import list_hints
+from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 
@@ -62,13 +63,13 @@ class ColourOptions:
     hints: known colours of single points.
     reference: a colour photograph whose colours are propagated to them.
     keep_luma: keep what grey JPEGs store bit for bit.
-    tag: the program that coloured them, for their metadata; None leaves it out.
+    provenance: the program that coloured them, for their metadata; None leaves it out.
     """
 
     hints: tuple[Hint, ...] = ()
     reference: Reference | None = None
     keep_luma: bool = False
-    tag: str | None = None
+    provenance: str | None = None
 
 
 @dataclass
@@ -339,12 +340,12 @@ def write_files(
     folder = job.coloured[0].parent
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-    target, tag = run.outputs.target, run.colours.tag
+    target, provenance = run.outputs.target, run.colours.provenance
     for path, ab in zip(job.coloured, colourings, strict=True):
         if path in wanted:
 
             def encode(file: BinaryIO, ab: Tensor = ab) -> None:
-                write_coloured(file, prepared, ab, target, tag, run.check)
+                write_coloured(file, prepared, ab, target, provenance, run.check)
 
             write(path, encode)
     run.check()
@@ -356,7 +357,7 @@ def write_files(
         write(job.confidence, lambda file: save_image(drawn, file, "PNG"))
     if job.compared in wanted and job.compared:
         pair = draw_comparison(photo, colourings[0], COMPARED_SIDE)
-        write(job.compared, lambda file: save_image(pair, file, "JPEG", quality=JPEG_QUALITY))
+        write(job.compared, lambda file: save_image(pair, file, "JPEG", quality=SIDE_JPEG_QUALITY))
     item.outcome.result, item.outcome.reason = "colourized", ""
 
 

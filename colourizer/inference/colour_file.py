@@ -54,7 +54,7 @@ def write_coloured(
     prepared: PreparedPhoto,
     ab: Tensor,
     target: str | None = None,
-    tag: str | None = None,
+    provenance: str | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Recombine a photograph with chroma and write it, with the alpha and metadata of its file.
@@ -64,7 +64,7 @@ def write_coloured(
         prepared: the photograph; if it is written as JPEG, reduced by `greys_for_jpeg`.
         ab: (1, 2, h, w) in Lab units.
         target: one of photos.files.TARGETS; None is the photograph's own format.
-        tag: the program that coloured it, for the metadata; None leaves it out.
+        provenance: the program that coloured it, for the metadata; None leaves it out.
         check: called between strips; may raise an exception to end the writing.
     """
     photo = prepared.photo
@@ -72,7 +72,7 @@ def write_coloured(
         keep_luma = photo.scans is not None
         luma, chroma = ycbcr_planes(photo.pixels, ab, keep_luma, prepared.means)
         check()
-        write_jpeg(file, photo.scans or luma, chroma, photo, tag=tag)
+        write_jpeg(file, photo.scans or luma, chroma, photo, provenance=provenance)
         return
 
     def strips() -> Iterator[np.ndarray]:
@@ -80,4 +80,4 @@ def write_coloured(
             check()
             yield strip
 
-    write_photo(file, strips(), photo, target=target, tag=tag)
+    write_photo(file, strips(), photo, target=target, provenance=provenance)

@@ -17,6 +17,7 @@ from colourizer.inference.batching import Batching
 from colourizer.inference.hints import Hint, feature_vectors
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
 from colourizer.inference.preprocess import network_input, reduced_lightness
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import (
@@ -31,8 +32,6 @@ from colourizer.network.prepare import prepare_for_inference
 from colourizer.photos.pixels import split_alpha, to_8_bits
 from Model_CNN import Model_CNN
 
-# From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
-VIVIDNESS = 0.5
 REFERENCE_SIDE = 512  # pixels; a reference's colours are reduced to that
 CPU_BATCH_SIZE = 4  # photographs: the weights stay in the cache
 GPU_BATCH_SIZE = 16  # photographs at most; halved when GPU memory runs out
@@ -45,7 +44,7 @@ class Colourizer:
         self,
         model: Network,
         device: torch.device,
-        vividness: float = VIVIDNESS,
+        vividness: float = DEFAULT_VIVIDNESS,
         checkpoint: Path | None = None,
     ) -> None:
         """Take a network, which is changed in place, and the file that it was loaded from."""
@@ -65,7 +64,7 @@ class Colourizer:
         cls,
         checkpoint: Path | str = BUNDLED,
         device: str = "auto",
-        vividness: float = VIVIDNESS,
+        vividness: float = DEFAULT_VIVIDNESS,
     ) -> "Colourizer":
         """Load a checkpoint; without a name, the bundled one.
 
@@ -157,10 +156,10 @@ class Colourizer:
             raise FileExistsError(f"{to}: exists already; overwrite=True replaces it")
         prepared = read_prepared(source, target, keep_luma)
         ab = self._predict_steered(prepared.lightness, prepared.size, hints, reference)
-        made_by = self.provenance if tag else None
+        provenance = self.provenance if tag else None
 
         def write(file: BinaryIO) -> None:
-            write_coloured(file, prepared, ab, target, made_by)
+            write_coloured(file, prepared, ab, target, provenance)
 
         if not isinstance(to, Path):
             write(to)

@@ -13,8 +13,6 @@ from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
 
-MAX_VARIANTS = 24  # that may be asked for
-
 
 def has_likelihoods(model: Network) -> bool:
     """Return whether a network predicts likelihoods, which vividness and variants need."""

@@ -10,12 +10,15 @@ from torch import Tensor
 # To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
+# From 0, the safe mean, to 1. Chosen on validation photographs: nearly as colourful as they are.
+DEFAULT_VIVIDNESS = 0.5
 # At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
 MAX_REBALANCING = 0.9
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
 MAX_GAIN = 0.3  # ... and the gain of chroma.
 # Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
 UNCERTAIN = 35.0
+MAX_VARIANTS = 24  # that may be asked for
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # radians
 TILT = 0.06  # per Lab unit: the slope of a variant's log-likelihoods along its direction
 

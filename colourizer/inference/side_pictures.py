@@ -18,7 +18,7 @@ from colourizer.runtime.atomic_file import write_bytes
 
 # Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
-JPEG_QUALITY = 90  # of pictures beside the photographs
+SIDE_JPEG_QUALITY = 90  # of pictures beside the photographs
 SHEET_PHOTOS, SHEET_TILE = 48, 240  # of the contact sheet; its tiles' height in pixels
 SHEET_COMMENT = b"Image Colourizer's contact sheet"  # identifies a sheet of ours
 
@@ -77,4 +77,4 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
         tiles.append(tile)
     if tiles:
-        write_bytes(path, to_jpeg(tile_images(tiles), JPEG_QUALITY, SHEET_COMMENT))
+        write_bytes(path, to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT))

@@ -32,10 +32,11 @@ from colourizer.photos.png import write_png
 from colourizer.photos.tiff import write_tiff
 from colourizer.photos.xmp import update_xmp
 
+# Below 96 simplejpeg has a coarser transform (libjpeg-turbo's fast one), which is no faster here.
+JPEG_QUALITY = 96
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it. Below 96
-    # simplejpeg has a coarser transform (libjpeg-turbo's fast one), which is no faster here.
-    "JPEG": {"quality": 96, "subsampling": "4:2:0"},
+    # Chroma comes from a quarter of the resolution at most, so 4:2:0 loses none of it.
+    "JPEG": {"quality": JPEG_QUALITY, "subsampling": "4:2:0"},
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
 }
@@ -47,7 +48,7 @@ def encode(
     strips: Iterable[np.ndarray],
     file_format: str,
     like: Photo,
-    tag: str | None = None,
+    provenance: str | None = None,
 ) -> None:
     """Write a photograph into an open file; what the format has no room for is left out.
 
@@ -59,7 +60,7 @@ def encode(
         strips: (h, W, 3) uint8 or uint16 from top to bottom, of all rows together.
         file_format: JPEG, PNG, WEBP, TIFF, BMP or AVIF.
         like: the photograph whose size, alpha and metadata it has.
-        tag: the program that made it, for XMP and EXIF; None leaves it out.
+        provenance: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         ValueError: strips are not of the photograph's size.
@@ -74,26 +75,26 @@ def encode(
         strips = _append_alpha(strips, like.alpha, bits)
         shape = (*size, 3 if like.alpha is None else 4)
         write = write_png if file_format == "PNG" else write_tiff
-        write(file, strips, shape, bits, _update_metadata(like.metadata, tag))
+        write(file, strips, shape, bits, _update_metadata(like.metadata, provenance))
         return
     image = _paste_strips(_convert_strips(strips, size, 8), size)
     if file_format == "JPEG":
         compressed = io.BytesIO()
         image.save(compressed, "JPEG", **SAVE_OPTIONS["JPEG"])
-        _write_jpeg(file, compressed.getvalue(), like.metadata, tag)
+        _write_jpeg(file, compressed.getvalue(), like.metadata, provenance)
         return
     if like.alpha is not None and file_format != "BMP":
         image.putalpha(Image.fromarray(to_8_bits(like.alpha)))
-    save_image(image, file, file_format, **_save_options(like, file_format, tag))
+    save_image(image, file, file_format, **_save_options(like, file_format, provenance))
 
 
-def _update_metadata(metadata: Metadata, tag: str | None) -> Metadata:
-    """Return the metadata of an upright photograph that `tag` made."""
-    exif, xmp = update_exif(metadata.exif, tag), update_xmp(metadata.xmp, tag)
+def _update_metadata(metadata: Metadata, provenance: str | None) -> Metadata:
+    """Return the metadata of an upright photograph that `provenance` made."""
+    exif, xmp = update_exif(metadata.exif, provenance), update_xmp(metadata.xmp, provenance)
     return replace(metadata, exif=exif, xmp=xmp)
 
 
-def _save_options(like: Photo, file_format: str, tag: str | None) -> dict[str, Any]:
+def _save_options(like: Photo, file_format: str, provenance: str | None) -> dict[str, Any]:
     """Return what Pillow is told about a WebP, AVIF or BMP: quality and metadata."""
     metadata = like.metadata
     options = dict(SAVE_OPTIONS.get(file_format, {}))
@@ -103,7 +104,7 @@ def _save_options(like: Photo, file_format: str, tag: str | None) -> dict[str, A
         options["advanced"] = {"alpha:lossless": "1"}
     exif = update_exif(
         metadata.exif,
-        tag,
+        provenance,
         metadata.dpi if file_format != "BMP" else None,  # the others have no other place for it
         # Of an orientation in EXIF, Pillow would make AVIF's own, and write the EXIF anew.
         keep_orientation=file_format != "AVIF",
@@ -112,7 +113,7 @@ def _save_options(like: Photo, file_format: str, tag: str | None) -> dict[str, A
         "dpi": metadata.dpi,
         "icc_profile": metadata.icc_profile,
         "exif": exif and b"Exif\0\0" + exif,
-        "xmp": update_xmp(metadata.xmp, tag),
+        "xmp": update_xmp(metadata.xmp, provenance),
     }
     return options | {name: value for name, value in described.items() if value}
 
@@ -138,7 +139,7 @@ def encode_ycbcr(
     luma: np.ndarray | GreyScans,
     chroma: np.ndarray,
     metadata: Metadata,
-    tag: str | None = None,
+    provenance: str | None = None,
 ) -> None:
     """Write a photograph into an open file as JPEG, 4:2:0; what it has no room for is left out.
 
@@ -147,13 +148,13 @@ def encode_ycbcr(
         luma: (H, W) uint8, or a grey JPEG's scans, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up.
         metadata: of the photograph.
-        tag: the program that made it, for XMP and EXIF; None leaves it out.
+        provenance: the program that made it, for XMP and EXIF; None leaves it out.
     """
     if not isinstance(luma, GreyScans):
         # Pillow has no room for chroma of half the size: it would be enlarged and reduced again.
         quality = SAVE_OPTIONS["JPEG"]["quality"]
         compressed = encode_jpeg_yuv_planes(_pad_to_even_sides(luma), *chroma, quality=quality)
-        _write_jpeg(file, compressed, metadata, tag)
+        _write_jpeg(file, compressed, metadata, provenance)
         return
     one_pixel = io.BytesIO()
     Image.new("YCbCr", (1, 1)).save(one_pixel, "JPEG", **SAVE_OPTIONS["JPEG"])
@@ -161,7 +162,7 @@ def encode_ycbcr(
     with JpegImagePlugin.JpegImageFile(one_pixel) as image:
         table = image.quantization[1]  # of chroma
     cb, cr = (_compress_plane(file, c, table, luma.frame == PROGRESSIVE) for c in chroma)
-    content = join_scans(_app_segments(metadata, tag), (luma, cb, cr))
+    content = join_scans(_app_segments(metadata, provenance), (luma, cb, cr))
     file.seek(0)
     file.truncate()
     file.write(content)
@@ -193,21 +194,23 @@ def _compress_plane(
     return scans
 
 
-def _write_jpeg(file: BinaryIO, compressed: bytes, metadata: Metadata, tag: str | None) -> None:
+def _write_jpeg(
+    file: BinaryIO, compressed: bytes, metadata: Metadata, provenance: str | None
+) -> None:
     """Write a JPEG with app segments of its metadata in place of its own."""
-    file.write(START + _app_segments(metadata, tag))
+    file.write(START + _app_segments(metadata, provenance))
     file.write(after_app_segments(compressed))
 
 
 @lru_cache(maxsize=2)  # most scans of a folder have the same
-def _app_segments(metadata: Metadata, tag: str | None) -> bytes:
+def _app_segments(metadata: Metadata, provenance: str | None) -> bytes:
     """Return the app segments of an upright photograph, less EXIF and XMP that do not fit."""
-    updated = _update_metadata(metadata, tag)
+    updated = _update_metadata(metadata, provenance)
     exif, xmp = updated.exif, updated.xmp
     if len(exif) > MAX_EXIF:
-        exif = update_exif(metadata.exif, None)  # the tag may be what is too much
-    exif = exif if len(exif) <= MAX_EXIF else update_exif(b"", tag)
-    xmp = xmp if len(xmp) <= MAX_XMP else update_xmp(b"", tag)
+        exif = update_exif(metadata.exif, None)  # the provenance may be what is too much
+    exif = exif if len(exif) <= MAX_EXIF else update_exif(b"", provenance)
+    xmp = xmp if len(xmp) <= MAX_XMP else update_xmp(b"", provenance)
     return write_app_segments(replace(metadata, exif=exif, xmp=xmp))
 
 

@@ -251,7 +251,7 @@ def parse_exif(exif: bytes) -> Directory:
 
 def update_exif(
     exif: bytes,
-    software: str | None,
+    provenance: str | None,
     dpi: tuple[float, float] | None = None,
     keep_orientation: bool = True,
 ) -> bytes:
@@ -263,25 +263,25 @@ def update_exif(
 
     Args:
         exif: as a TIFF; empty for none.
-        software: what to append to the tag Software.
+        provenance: what to append to the tag Software.
         dpi: pixels per inch, (across, down), to store where there is no resolution.
         keep_orientation: set Orientation, where it is, to 1; else leave it out.
 
     Returns:
         EXIF as a TIFF; empty if there is nothing to store. Broken EXIF is replaced.
     """
-    if not exif and not software and not dpi:
+    if not exif and not provenance and not dpi:
         return b""
     try:
         first = _read_first_directory(exif) if exif else Directory("<")
     except (ValueError, struct.error, OSError):
-        return update_exif(b"", software, dpi)
+        return update_exif(b"", provenance, dpi)
     if ORIENTATION in first.tags:
         first.put(ORIENTATION, SHORT, 1)
         if not keep_orientation:
             del first.tags[ORIENTATION]
-    if software:
-        first.add_software(software)
+    if provenance:
+        first.add_software(provenance)
     if dpi:
         first.add_resolution(dpi)
     body = exif[8:] + b"\0" * (len(exif) % 2)

@@ -21,7 +21,7 @@ def write_photo(
     like: Photo,
     *,
     target: str | None = None,
-    tag: str | None = None,
+    provenance: str | None = None,
 ) -> None:
     """Write a coloured photograph with the alpha and metadata of another.
 
@@ -32,7 +32,7 @@ def write_photo(
             uint16 becomes uint8 in formats that do not hold it.
         like: the photograph that it was made from.
         target: one of TARGETS; without, the format of `like`, if it has room for colour.
-        tag: the program that made it, for XMP and EXIF; None leaves it out.
+        provenance: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
@@ -41,7 +41,7 @@ def write_photo(
     strips = [strips] if isinstance(strips, np.ndarray) else strips
 
     def write(file: BinaryIO) -> None:
-        encode(file, strips, file_format, like, tag)
+        encode(file, strips, file_format, like, provenance)
 
     _write(to, write)
 
@@ -52,7 +52,7 @@ def write_jpeg(
     chroma: np.ndarray,
     like: Photo,
     *,
-    tag: str | None = None,
+    provenance: str | None = None,
 ) -> None:
     """Write a coloured photograph as JPEG, with the metadata of another.
 
@@ -61,14 +61,14 @@ def write_jpeg(
         luma: (H, W) uint8; or scans of a grey JPEG, which become a part of the file as they are.
         chroma: (2, H/2, W/2) uint8, rounded up; with luma, YCbCr as JPEG stores it.
         like: the photograph that it was made from.
-        tag: the program that made it, for XMP and EXIF; None leaves it out.
+        provenance: the program that made it, for XMP and EXIF; None leaves it out.
 
     Raises:
         PhotoError: it cannot be written; into an open file, the encoder's own errors.
     """
 
     def write(file: BinaryIO) -> None:
-        encode_ycbcr(file, luma, chroma, like.metadata, tag)
+        encode_ycbcr(file, luma, chroma, like.metadata, provenance)
 
     _write(to, write)
 

@@ -21,12 +21,12 @@ EMPTY_XMP = (
 )
 
 
-def update_xmp(xmp: bytes, made_by: str | None) -> bytes:
+def update_xmp(xmp: bytes, provenance: str | None) -> bytes:
     """Return the XMP of an upright photograph, with what made it; all else stays as it is.
 
     Args:
         xmp: a packet; empty for none.
-        made_by: a sentence for the history; without it, an empty packet stays empty.
+        provenance: a sentence for the history; without it, an empty packet stays empty.
 
     Returns:
         a packet; one that is broken, as it was.
@@ -37,16 +37,16 @@ def update_xmp(xmp: bytes, made_by: str | None) -> bytes:
         return xmp
     text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
     text = re.sub(r"(<tiff:Orientation>)\s*\d+\s*(</)", r"\g<1>1\2", text)
-    if made_by:
-        text = _add_provenance(text or EMPTY_XMP, escape(made_by))
+    if provenance:
+        text = _add_provenance(text or EMPTY_XMP, escape(provenance))
     return text.encode()
 
 
-def _add_provenance(text: str, made_by: str) -> str:
+def _add_provenance(text: str, provenance: str) -> str:
     """Add a step to a packet's history, and the source type and the tool where they are missing."""
     text = re.sub(r"<rdf:RDF([^<>]*)/>", r"<rdf:RDF\1></rdf:RDF>", text)
     end = text.rfind("</rdf:RDF>")
-    if end < 0 or made_by in text:
+    if end < 0 or provenance in text:
         return text
     properties = ""
     if "DigitalSourceType" not in text:
@@ -54,8 +54,8 @@ def _add_provenance(text: str, made_by: str) -> str:
             f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>"
         )
     if "CreatorTool" not in text:
-        properties += f"<xmp:CreatorTool>{made_by}</xmp:CreatorTool>"
-    step = HISTORY_STEP.format(made_by)
+        properties += f"<xmp:CreatorTool>{provenance}</xmp:CreatorTool>"
+    step = HISTORY_STEP.format(provenance)
     history_end = text.find("</rdf:Seq>", text.find("<xmpMM:History"))
     if "<xmpMM:History" in text and 0 <= history_end < end:
         text = text[:history_end] + step + text[history_end:]

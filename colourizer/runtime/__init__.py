@@ -1,6 +1,7 @@
 """The process that a command runs in; nothing about photographs or colour.
 
-cli          options, messages, progress, Ctrl-C, exit codes
+cli          options, messages, progress, exit codes
+interrupt    Ctrl-C and SIGTERM
 parallel     work in threads, in order; bounds on what is in memory
 process      cores, memory, open files, rank under torchrun
 atomic_file  atomic writes: files are complete or absent

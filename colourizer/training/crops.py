@@ -1,4 +1,7 @@
-"""Random crops of photographs: resized, mirrored, and aged or blurred for the network's input."""
+"""Random crops of photographs: resized, mirrored, and aged or blurred for the network's input.
+
+Their side is train.py's --size or --final-size (options.py).
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from colourizer.colour.space import grey_to_lightness, rgb_to_lab, round_to_grey
 from colourizer.training.ageing import BORDER_SHARE, age, paint_border
 
 MIN_CROP_AREA = 0.35  # of a photograph's largest square: the scale jitter
+MAX_CROP_ASPECT = 4 / 3  # before it becomes square
 # Half of the crops are blurred in the input, as scans and enlarged photographs are: downsampled to
 # between this share of their size and all of it, and upsampled again.
 MIN_BLUR_SCALE = 0.4
@@ -96,7 +100,7 @@ def cut_crop(rgb: Tensor, chances: Sequence[float], crop: Tensor) -> None:
     height, width = rgb.shape[-2:]
     # Area between MIN_CROP_AREA and 1 of the largest square, aspect between 3:4 and 4:3.
     side = min(height, width) * math.sqrt(MIN_CROP_AREA ** (1 - area))
-    stretch = (4 / 3) ** (aspect - 0.5)  # of one side against their geometric mean
+    stretch = MAX_CROP_ASPECT ** (aspect - 0.5)  # of one side against their geometric mean
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     y, x = round(top * (height - crop_h)), round(left * (width - crop_w))
     part = rgb[:, y : y + crop_h, x : x + crop_w].movedim(0, -1)

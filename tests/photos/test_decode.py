@@ -131,7 +131,7 @@ def test_absurd_metadata_never_stops_a_photo(tmp_path, what, target):
     (tmp_path / "a.png").write_bytes(png_of(64, 48, ABSURD[what], pixels=rows))
     photo = read_photo(tmp_path / "a.png")
     assert np.array_equal(photo.pixels, np.asarray(scene(0)))
-    write_photo(tmp_path / "b", photo.pixels, like=photo, target=target, tag="us")
+    write_photo(tmp_path / "b", photo.pixels, like=photo, target=target, provenance="us")
     assert read_photo(tmp_path / "b").pixels.shape == (48, 64, 3)
 
 
@@ -168,7 +168,7 @@ def originals() -> dict[str, bytes]:
     deep = np.asarray(scene(0, 24, 32)).astype(np.uint16) * 250
     for file_format in ("PNG", "TIFF"):
         file = io.BytesIO()
-        write_photo(file, deep, Photo(deep, file_format, deep[..., 0], metadata), tag="us")
+        write_photo(file, deep, Photo(deep, file_format, deep[..., 0], metadata), provenance="us")
         files[f"{file_format} 16"] = file.getvalue()
     file = io.BytesIO()
     scene(0, 24, 32).save(file, "TIFF", compression="tiff_lzw")
@@ -185,7 +185,7 @@ def mutate(kind: str, numbers: range) -> int:
             continue
         whole += 1
         rgb = photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=2)
-        write_photo(io.BytesIO(), rgb, photo, tag="us")
+        write_photo(io.BytesIO(), rgb, photo, provenance="us")
     return whole
 
 

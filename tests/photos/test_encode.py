@@ -56,10 +56,10 @@ def cut(values: np.ndarray, *heights: int) -> list[np.ndarray]:
 def test_strips_of_any_heights_make_the_same_file_as_one(file_format, dtype):
     pixels = RGB if dtype == np.uint8 else DEEP
     like = Photo(pixels, file_format, metadata=described())
-    whole = encoded(pixels, like, tag=TAG).getvalue()
+    whole = encoded(pixels, like, provenance=TAG).getvalue()
     if dtype == np.uint8 or file_format != "PNG":  # a deep PNG's are compressed one by one
-        assert encoded(iter(cut(pixels, 1, 30, 7)), like, tag=TAG).getvalue() == whole
-    strips = encoded(iter(cut(pixels, 1, 30, 7)), like, tag=TAG)
+        assert encoded(iter(cut(pixels, 1, 30, 7)), like, provenance=TAG).getvalue() == whole
+    strips = encoded(iter(cut(pixels, 1, 30, 7)), like, provenance=TAG)
     for name in ("pixels", "metadata"):
         one, other = (getattr(read_photo(f), name) for f in (io.BytesIO(whole), strips))
         assert np.array_equal(one, other) if name == "pixels" else one == other
@@ -108,7 +108,7 @@ def test_alpha_is_left_out_where_there_is_no_room(file_format):
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("tag", [None, TAG])
 def test_all_that_was_said_is_said_again(file_format, pixels, tag):
-    file = encoded(pixels, Photo(pixels, file_format, metadata=described()), tag=tag)
+    file = encoded(pixels, Photo(pixels, file_format, metadata=described()), provenance=tag)
     photo = read_photo(file)
     if file_format in ("WEBP", "AVIF"):
         with Image.open(file) as image:
@@ -131,7 +131,7 @@ def test_all_that_was_said_is_said_again(file_format, pixels, tag):
     else:
         assert b'dc:source="box 12"' in xmp
         assert TAG in [element.text for element in ElementTree.fromstring(xmp).iter()]
-    again = read_photo(encoded(pixels, photo, tag=tag))  # a second time changes nothing
+    again = read_photo(encoded(pixels, photo, provenance=tag))  # a second time changes nothing
     assert again.metadata.xmp == photo.metadata.xmp
     with Image.open(file) as image:
         assert image.getexif()[0x010E] == "aunt Mary, 1931"
@@ -145,7 +145,9 @@ def test_a_makers_note_stays_in_its_place(file_format):
     for tag in range(0x9290, 0x9293):  # digits of seconds, which Pillow would put elsewhere
         exif.get_ifd(ExifTags.IFD.Exif)[tag] = "0123456"
     before = exif.tobytes().removeprefix(b"Exif\0\0") + b"behind all directories"
-    photo = read_photo(encoded(RGB, Photo(RGB, file_format, metadata=Metadata(before)), tag=TAG))
+    photo = read_photo(
+        encoded(RGB, Photo(RGB, file_format, metadata=Metadata(before)), provenance=TAG)
+    )
     after = photo.metadata.exif
     assert after.index(b"maker's note") == before.index(b"maker's note")
     assert b"behind all directories" in after  # where some makers' notes point to
@@ -153,7 +155,7 @@ def test_a_makers_note_stays_in_its_place(file_format):
 
 def test_a_tag_needs_nothing_to_stand_on():
     for file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
-        photo = read_photo(encoded(RGB, Photo(RGB, file_format), tag=TAG))
+        photo = read_photo(encoded(RGB, Photo(RGB, file_format), provenance=TAG))
         assert TAG.encode() in photo.metadata.exif
         assert TAG.encode() in photo.metadata.xmp
         untagged = read_photo(encoded(RGB, Photo(RGB, file_format))).metadata
@@ -163,14 +165,16 @@ def test_a_tag_needs_nothing_to_stand_on():
 def test_a_tag_leaves_the_pixels_alone():
     for file_format in FORMATS:
         one, other = (
-            read_photo(encoded(RGB, Photo(RGB, file_format), tag=tag)) for tag in (None, TAG)
+            read_photo(encoded(RGB, Photo(RGB, file_format), provenance=tag)) for tag in (None, TAG)
         )
         assert np.array_equal(one.pixels, other.pixels)
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_a_photo_can_be_written_in_another_format(target):
-    photo = read_photo(encoded(RGB, Photo(RGB, "PNG", ALPHA, described()), target=target, tag=TAG))
+    photo = read_photo(
+        encoded(RGB, Photo(RGB, "PNG", ALPHA, described()), target=target, provenance=TAG)
+    )
     assert photo.format == target.upper()
     assert (photo.alpha is None) == (target == "jpeg")
     assert photo.metadata.icc_profile == PROFILE
@@ -216,14 +220,20 @@ def test_luma_and_chroma_go_into_a_jpeg_as_they_are(size):
     luma = np.asarray(scene(0).convert("L"))[: size[0], : size[1]]
     file = io.BytesIO()
     write_jpeg(
-        file, luma, half_planes(luma, 90, 150), Photo(luma, "JPEG", metadata=described()), tag=TAG
+        file,
+        luma,
+        half_planes(luma, 90, 150),
+        Photo(luma, "JPEG", metadata=described()),
+        provenance=TAG,
     )
     stored = decoded_ycbcr(file)
     assert stored.shape == (*size, 3)
     assert np.abs(stored[..., 1:] - [90, 150]).max() <= 1
     assert np.abs(stored[..., 0] - luma).mean() < 2
     rgb = encoded(
-        np.repeat(luma[..., None], 3, axis=2), Photo(luma, "JPEG", metadata=described()), tag=TAG
+        np.repeat(luma[..., None], 3, axis=2),
+        Photo(luma, "JPEG", metadata=described()),
+        provenance=TAG,
     )
     ours, pillows = (read_photo(io.BytesIO(f.getvalue())).metadata for f in (file, rgb))
     assert ours == pillows
@@ -269,7 +279,7 @@ def test_a_resolution_per_centimetre_stays_one():
 
 def test_no_resolution_is_made_up():
     for file_format in FORMATS:
-        first = read_photo(encoded(RGB, Photo(RGB, file_format), tag=TAG))
+        first = read_photo(encoded(RGB, Photo(RGB, file_format), provenance=TAG))
         assert first.metadata.dpi is None or file_format == "BMP"  # Pillow's BMP always says 96
 
 
@@ -279,7 +289,7 @@ def test_a_tiffs_own_tags_and_unit_come_back(tmp_path):
                      description="aunt Mary", resolution=(1234, 1234), resolutionunit=3,
                      extratags=extra, compression="zlib", rowsperstrip=5)  # fmt: skip
     photo = read_photo(tmp_path / "a.tif")
-    write_photo(tmp_path / "b.tif", photo.pixels, photo, tag=TAG)
+    write_photo(tmp_path / "b.tif", photo.pixels, photo, provenance=TAG)
     with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
         assert tiff.byteorder == ">"
         tags = {tag.code: tag.value for tag in tiff.pages[0].tags}
@@ -307,7 +317,7 @@ def test_too_much_for_a_jpeg_is_left_out_and_the_tag_stays():
     big = b"II*\0\x08\0\0\0\x01\0\x0e\x01\x07\0" + (70_000).to_bytes(4, "little")
     big += b"\x1a\0\0\0\0\0\0\0" + bytes(70_000)
     metadata = Metadata(big, XMP.replace(b"box 12", b"box" * 30_000), dpi=(70.0, 70.0))
-    photo = read_photo(encoded(RGB, Photo(RGB, "JPEG", metadata=metadata), tag=TAG))
+    photo = read_photo(encoded(RGB, Photo(RGB, "JPEG", metadata=metadata), provenance=TAG))
     assert TAG.encode() in photo.metadata.exif
     assert TAG.encode() in photo.metadata.xmp
     assert (

@@ -50,7 +50,7 @@ def test_every_mode_in_every_format_is_read_and_written(tmp_path, mode, file_for
         assert photo.alpha.shape == size
     rgb = photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=2)
     file = io.BytesIO()
-    write_photo(file, rgb, photo, tag="us")
+    write_photo(file, rgb, photo, provenance="us")
     again = read_photo(file)
     assert again.pixels.shape[:2] == size
     if file_format in ("PNG", "TIFF", "BMP", "GIF"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from colourizer.runtime.cli import Interrupt
+from colourizer.runtime.interrupt import Interrupt
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data" / "samples"
