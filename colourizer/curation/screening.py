@@ -112,11 +112,12 @@ def top_colours_share(planes: np.ndarray) -> float:
 
 
 def reason_to_reject(statistics: PhotoStatistics) -> str:
-    """Return why colours cannot be learnt from a photograph; empty if they can."""
-    if (
-        statistics.colourfulness < MIN_COLOURFULNESS
-        or statistics.tone_deviation < MIN_TONE_DEVIATION
-    ):
+    """Return why colours cannot be learnt from a photograph; empty if they can.
+
+    A toned photograph, in sepia for one, counts as near grey.
+    """
+    is_toned = statistics.tone_deviation < MIN_TONE_DEVIATION
+    if is_toned or statistics.colourfulness < MIN_COLOURFULNESS:
         return "near grey"
     if statistics.flat_share >= FLAT_SHARE and statistics.top_colours_share >= TOP_COLOURS_SHARE:
         return "graphic"

@@ -56,9 +56,10 @@ def test_what_only_waits_is_done_aside_and_no_more_of_it_than_there_are_threads(
         return n
 
     with BoundedExecutor(2) as executor:
-        begun = time.monotonic()
-        first = executor.submit(lambda: wait(0))
-        assert time.monotonic() - begun < 0.01 or first.done()
+        released = threading.Event()
+        first = executor.submit(lambda: released.wait() and wait(0))
+        assert not first.done()  # whoever submits does not wait
+        released.set()
         others = []
         for n in range(1, 8):
             others.append(executor.submit(lambda n=n: wait(n)))
