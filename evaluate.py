@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from colourizer.colour.metrics import ab_error, ciede2000, colourfulness, psnr
+from colourizer.colour.patchiness import patchiness, uniform_regions
 from colourizer.colour.space import (
     fit_to_gamut,
     grey_to_lightness,
@@ -62,6 +63,8 @@ COLUMNS: dict[str, tuple[str, Callable[[list[float]], float], int]] = {
     "CIEDE2000": ("ciede2000", statistics.fmean, 2),
     "ab error": ("ab_error", statistics.fmean, 2),
     "colourfulness": ("colourfulness", statistics.fmean, 1),
+    "patchiness": ("patchiness", statistics.fmean, 2),
+    "of the truth": ("true_patchiness", statistics.fmean, 2),
     "flip": ("flip", statistics.fmean, 2),  # with --flip only
 }
 Row = dict[str, float | int | str]
@@ -274,6 +277,8 @@ def evaluate(
             continue
         lab = rgb_to_lab(rgb)
         lightness = age_lightness(rgb, seed=len(true_colourfulness)) if aged else lab[:1]
+        regions = uniform_regions(lab[1:])
+        own = patchiness(regions, lab[1:])
         for metric in metrics:
             metric.add_truth(rgb)
         shown = [lightness_to_grey(lightness).expand_as(rgb)]
@@ -282,10 +287,12 @@ def evaluate(
             ab = predict(lightness)
             predicted = fit_to_gamut(lab[:1], ab)
             results[name].seconds += time.perf_counter() - begun
-            results[name].figures.append(measure(rgb, lab, predicted, ab))
+            figures = measure(rgb, lab, predicted, ab)
+            figures |= {"patchiness": patchiness(regions, ab), "true_patchiness": own}
+            results[name].figures.append(figures)
             if flip:
                 mirrored = predict(lightness.flip(-1)).flip(-1)
-                results[name].figures[-1]["flip"] = ab_error(ab, mirrored)
+                figures["flip"] = ab_error(ab, mirrored)
             for metric in metrics:
                 metric.add(name, predicted)
             if name in colourizers:
