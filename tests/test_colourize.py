@@ -805,3 +805,19 @@ def test_who_does_not_stop_is_ended_and_leaves_nothing_half_written(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=5) == 143
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_without_a_stream_photographs_are_coloured_all_the_same(
+    album, tmp_path, checkpoint_file, closed
+):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); setattr(sys, sys.argv.pop(1), None); "
+        "import colourize; colourize.run()"
+    )
+    options = [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT), closed, *options], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 12

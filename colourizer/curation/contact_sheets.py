@@ -1,12 +1,13 @@
 """Contact sheets: many photographs, small, on one picture, with their names below them."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from colourizer.photos.pictures import tile_images
+from colourizer.runtime.process import ignore_notebook_backend
 
 SIDE = 160  # pixels: the longest side of a photograph on a sheet
 COLUMNS, ROWS = 10, 8
@@ -15,8 +16,15 @@ MARGIN, GAP, TITLE_HEIGHT, NAME_HEIGHT = 24, 14, 44, 24  # pixels
 SHEET_WIDTH = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
 PAPER, EMPTY, INK, NAME_INK, CROSS = "#f7f7f5", "#e6e6e2", "#2b2b28", "#5c5c57", "#c62f2f"
 FADED = 0.65  # opacity of the paper's colour over a crossed-out photograph
-# Unlike Pillow's own font, it has the letters of most European languages.
-FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+
+
+@cache
+def find_font() -> Path:
+    """Return a font that, unlike Pillow's own, has the letters of most European languages."""
+    ignore_notebook_backend()
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def draw_contact_sheet(title: str, tiles: list[Tile]) -> Image.Image:
         title: what stands above all of them.
         tiles: the photographs, from left to right and from top to bottom.
     """
-    large, small = ImageFont.truetype(FONT, 19), ImageFont.truetype(FONT, 11)
+    large, small = ImageFont.truetype(find_font(), 19), ImageFont.truetype(find_font(), 11)
     grid = tile_images(
         [draw_tile(tile, small) for tile in tiles], COLUMNS, gap=(GAP, GAP), background=PAPER
     )

@@ -29,7 +29,7 @@ from colourizer.network.checkpoint import (
 )
 from colourizer.network.device import autocast, pick_device
 from colourizer.network.prepare import prepare_for_inference
-from colourizer.photos.pixels import split_alpha, to_8_bits
+from colourizer.photos.pixels import avoid_mapping, split_alpha, to_8_bits
 from Model_CNN import Model_CNN
 
 REFERENCE_SIDE = 512  # pixels; a reference's colours are reduced to that
@@ -272,6 +272,7 @@ def _to_pixels(picture: Image.Image | np.ndarray) -> np.ndarray:
         ValueError: an array of another shape or type.
     """
     if isinstance(picture, Image.Image):
+        avoid_mapping(picture)
         return split_alpha(ImageOps.exif_transpose(picture))[0]
     if not isinstance(picture, np.ndarray):
         what = f"{type(picture).__name__}: needs an image or an array of pixels"

@@ -132,6 +132,9 @@ def build_model(content: dict[str, Any], path: Path) -> Network:
     except Exception as error:  # a dict of anything raises anything
         what = f"its weights do not fit the network ({str(error).splitlines()[0]})"
         raise CheckpointError(path, what, _USE_ANOTHER) from error
+    for name, value in model.state_dict().items():
+        if not value.isfinite().all():
+            raise CheckpointError(path, f"has weights that are no numbers ({name})", _USE_ANOTHER)
     return model.eval()
 
 

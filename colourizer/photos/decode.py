@@ -13,6 +13,7 @@ from colourizer.photos.exif import count_tiff_pages
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import GreyScans, parse_grey_scans
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
+from colourizer.photos.pixels import avoid_mapping
 from colourizer.photos.png import SIGNATURE
 from colourizer.photos.sixteen_bit import join_bytes, select_byte, unpremultiply
 from colourizer.photos.source import closeable_source, open_source, read_content
@@ -35,6 +36,8 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     Raises:
         PhotoError: it cannot be read, is no photograph, or a decompression bomb.
     """
+    if isinstance(source, Path) and not (source.is_file() or source.is_dir()) and source.exists():
+        raise PhotoError("not a file")  # a pipe would be waited for
     try:
         image = _open_by_pillow(source)
     except FileNotFoundError:
@@ -122,6 +125,7 @@ def _register_heif(start: bytes) -> tuple[str, ...]:
 def decode(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """Decode an opened image."""
     try:
+        avoid_mapping(image)
         image.load()
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error

@@ -3,11 +3,21 @@
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from colourizer.photos.icc import cmyk_to_srgb, grey_to_srgb
 
 STRIP_ROWS = 256  # copied from images to arrays at a time
+
+
+def avoid_mapping(image: Image.Image) -> None:
+    """Let Pillow read, not map, an opened TIFF that lies on its side.
+
+    Pillow 13 maps an uncompressed TIFF of one strip into memory with its upright size, where rows
+    have the stored one, if it was opened by its path: stripes, and no error.
+    """
+    if image.format == "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) > 4:
+        image.filename = ""  # type: ignore[attr-defined]  # nothing to map
 
 
 def to_8_bits(values: np.ndarray) -> np.ndarray:

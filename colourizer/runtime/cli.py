@@ -96,6 +96,9 @@ def output_only_if(shown: bool) -> Iterator[None]:
 
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command's main and exit with its code; on Ctrl-C with 130, without a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # under pythonw, and in some services
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -5,6 +5,14 @@ import os
 from contextlib import suppress
 
 
+def ignore_notebook_backend() -> None:
+    """Forget MPLBACKEND, which notebooks set for their children: matplotlib cannot import then.
+
+    Where matplotlib only draws files, no backend is needed.
+    """
+    os.environ.pop("MPLBACKEND", None)
+
+
 def rank_and_world_size() -> tuple[int, int]:
     """Return torchrun's (rank, world size); (0, 1) for a process that it has not started."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:

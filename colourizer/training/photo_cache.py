@@ -255,7 +255,7 @@ class PhotoCache:
 
     def _read(self, path: Path) -> tuple[str, DecodedPhoto]:
         """Read a photograph; return it after its content's key, empty if it is not to be kept."""
-        if not self._folder and not self._entries:
+        if (not self._folder and not self._entries) or not path.is_file():
             return "", self._decode(path)
         try:
             before = file_version(path)

@@ -3,15 +3,17 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from colourizer.runtime.atomic_file import write_atomically
+from colourizer.runtime.process import ignore_notebook_backend
 from colourizer.training.validation import Validation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
 
 Log = list[dict[str, Any]]
 
@@ -55,7 +57,7 @@ def _epoch_name(epoch: int) -> str:
     return f"epoch {epoch}" if epoch else "before"
 
 
-def _style(axes: Axes, name: str, logs: Sequence[Log], x: str) -> None:
+def _style(axes: "Axes", name: str, logs: Sequence[Log], x: str) -> None:
     """Set a panel's title, baseline and style."""
     title, unit, baseline, label = CURVES[name]
     axes.set_title(f"{title} ({unit})" if unit else title, loc="left", fontsize=10, color=TEXT)
@@ -79,7 +81,7 @@ def _style(axes: Axes, name: str, logs: Sequence[Log], x: str) -> None:
         axes.set_ylim(0, axes.get_ylim()[1])
 
 
-def _plot(axes: Axes, log: Log, x: str, name: str, colour: str, **options: Any) -> None:
+def _plot(axes: "Axes", log: Log, x: str, name: str, colour: str, **options: Any) -> None:
     """Plot a figure of a log over another one, x."""
     marker = "o" if len(log) < MAX_MARKERS else ""
     values = [_number(row, name) for row in log]
@@ -87,7 +89,7 @@ def _plot(axes: Axes, log: Log, x: str, name: str, colour: str, **options: Any) 
     axes.plot(at, values, color=colour, lw=1.8, marker=marker, ms=3.5, **options)
 
 
-def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
+def draw_curves(figure: "FigureBase", logs: dict[str, Log], x: str) -> None:
     """Draw the panels of CURVES, each run in a colour of its own.
 
     Args:
@@ -118,7 +120,7 @@ def draw_curves(figure: FigureBase, logs: dict[str, Log], x: str) -> None:
         axes.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True)
 
 
-def _draw_strip(figure: FigureBase, columns: list[tuple[str, Tensor]], blocks: int) -> None:
+def _draw_strip(figure: "FigureBase", columns: list[tuple[str, Tensor]], blocks: int) -> None:
     """Draw pictures, a row for each photograph, in blocks of rows beside each other.
 
     Args:
@@ -140,11 +142,15 @@ def _draw_strip(figure: FigureBase, columns: list[tuple[str, Tensor]], blocks: i
                 axes.set_title(title, fontsize=9, color=TEXT)
 
 
-def _write(figure: Figure, path: Path) -> None:
+def _write(figure: "Figure", path: Path) -> None:
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
-def _new_figure(height: float) -> Figure:
+def _new_figure(height: float) -> "Figure":
+    ignore_notebook_backend()
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     return Figure(figsize=(WIDTH, height), layout=layout, facecolor="white")
 

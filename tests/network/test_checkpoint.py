@@ -176,3 +176,10 @@ def test_weights_of_another_encoder_or_none_are_refused(tmp_path):
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(WeightsError, match="not a file of weights"):
         load_encoder_weights(model, str(tmp_path / "text.pth"))
+
+
+def test_weights_that_are_no_numbers_are_refused(checkpoint_file, tmp_path):
+    content = load_checkpoint(checkpoint_file)
+    content["model"]["head.bias"][3] = float("nan")
+    with pytest.raises(CheckpointError, match=r"head\.bias"):
+        build_model(content, tmp_path / "a.pt")

@@ -1,6 +1,7 @@
 """decode.py: what is no photograph, damaged or a bomb is refused; pixels are the file's."""
 
 import io
+import os
 import random
 import struct
 import sys
@@ -13,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 from support.scenes import scene
 
+from colourizer.inference.colourizer import Colourizer
 from colourizer.photos.decode import decode_jpeg_without_pillow, open_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.exif import Directory
@@ -330,3 +332,41 @@ def test_heic_is_read_where_the_package_is_and_written_as_jpeg(tmp_path, monkeyp
     write_photo(tmp_path / written_name(path), photo.pixels, like=photo)
     with Image.open(tmp_path / "a.heic.jpg") as image:
         assert image.format == "JPEG"
+
+
+UPRIGHT = {
+    5: lambda stored: stored.T,
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).T,
+    8: lambda stored: np.rot90(stored),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16"])
+def test_an_uncompressed_tiff_that_lies_on_its_side_is_read_upright(tmp_path, mode, orientation):
+    stored = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))  # (32, 48)
+    stored[4:9, 4:30] = 250
+    image = Image.fromarray(stored)
+    if mode == "I;16":
+        image = Image.fromarray(stored.astype(np.uint16) * 257)
+    elif mode == "CMYK":
+        nothing = Image.new("L", image.size)
+        image = Image.merge("CMYK", (nothing, nothing, nothing, Image.fromarray(255 - stored)))
+    elif mode != "L":
+        image = image.convert(mode)
+    image.save(tmp_path / "a.tif", tiffinfo={ExifTags.Base.Orientation: orientation})
+    expected = UPRIGHT[orientation](stored).astype(float)
+    with Image.open(tmp_path / "a.tif") as opened:
+        by_library = Colourizer.load(device="cpu").colourize(opened)
+    found = read_photo(tmp_path / "a.tif").pixels
+    if found.dtype == np.uint16:
+        found = found / 257
+    assert found.shape[:2] == by_library.shape[:2] == expected.shape
+    assert np.abs(found.reshape(*expected.shape, -1).mean(axis=2) - expected).mean() < 10
+
+
+def test_a_named_pipe_is_no_photograph_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PhotoError, match="not a file"):
+        read_photo(tmp_path / "a.jpg")

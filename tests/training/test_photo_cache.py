@@ -327,3 +327,10 @@ def test_a_cache_of_an_older_version_is_read_verified_and_from_then_on_trusted(
     victim.write_bytes(flip_in_pixels(victim.read_bytes()))
     again, reused = read(album, tmp_path / "cache")
     assert (reused, same(again, first)) == (11, True)
+
+
+def test_a_named_pipe_among_photographs_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    ((path, result),) = PhotoCache(tmp_path / "cache", 32).read_all([tmp_path / "a.jpg"])
+    assert path == tmp_path / "a.jpg"
+    assert str(result) == "not a file"

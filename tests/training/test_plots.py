@@ -1,8 +1,13 @@
 """plots.py: the picture of a run, whatever the run."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from PIL import Image
+from support.scenes import ROOT
 
 from colourizer.training.plots import draw_progress
 from colourizer.training.validation import Validation
@@ -37,3 +42,12 @@ def test_a_log_of_an_older_version_is_drawn_with_gaps(tmp_path):
     path = tmp_path / "progress.png"
     draw_progress(path, log, [], Validation({}, pictures, pictures, pictures))
     assert path.exists()
+
+
+def test_the_backend_of_a_notebook_stops_nothing():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import train, compare_runs, review; "
+        "from colourizer.training.plots import _new_figure; _new_figure(2.0)"
+    )
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.not_installed"}
+    subprocess.run([sys.executable, "-c", code, str(ROOT)], env=environment, check=True)
