@@ -41,6 +41,7 @@ from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
+    abandon_stdout,
     in_unit_range,
     list_hints,
     print_error,
@@ -268,7 +269,12 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
         sys.stdout.buffer.write(coloured.getvalue())
         sys.stdout.buffer.flush()
     except BrokenPipeError:
+        abandon_stdout()
         print_error("standard output: was closed before the photograph was written")
+        return 1
+    except OSError as error:
+        abandon_stdout()
+        print_error(f"standard output: {(error.strerror or str(error)).lower()}")
         return 1
     return 0
 

@@ -821,3 +821,20 @@ def test_without_a_stream_photographs_are_coloured_all_the_same(
     )
     assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 12
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_full_standard_output_is_said_in_a_sentence(album, tmp_path, checkpoint_file, stream):
+    photo = album / "photo0.png"
+    source = ["-"] if stream else [str(album), "-o", str(tmp_path / "out")]
+    with Path("/dev/full").open("wb") as full, photo.open("rb") as stdin:
+        done = subprocess.run(
+            [sys.executable, ROOT / "colourize.py", *source, "--checkpoint", checkpoint_file],
+            stdin=stdin, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("error: standard output: no space left on device") == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert stream or len([p for p in (tmp_path / "out").rglob("*") if p.is_file()]) == 12

@@ -10,6 +10,8 @@ from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
+_failures: list[str] = []  # streams that could not be written to
+
 
 def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
     """Return an argparse type: a number of the given kind, not below the smallest."""
@@ -49,8 +51,19 @@ def print_result(result: object) -> None:
     try:
         _write(str(result), sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone, as in "| head"; the work goes on
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    except OSError as error:  # the work goes on
+        abandon_stdout()
+        if not isinstance(error, BrokenPipeError):  # that is "| head", which has enough
+            print_error(f"standard output: {(error.strerror or str(error)).lower()}")
+            _failures.append("stdout")
+
+
+def abandon_stdout() -> None:
+    """Discard what stdout still holds, and whatever is written to it from now on."""
+    failed = sys.stdout
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    if failed is sys.__stdout__ and failed is not None:  # else it would be flushed at exit
+        os.dup2(sys.stdout.fileno(), failed.fileno())
 
 
 def print_error(error: object, *hints: str) -> None:
@@ -100,7 +113,8 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         if getattr(sys, name) is None:  # under pythonw, and in some services
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
     try:
-        sys.exit(main())
+        code = main()
+        sys.exit(code or (1 if _failures else 0))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
