@@ -2,6 +2,7 @@
 
 colourizer     Colourizer, the class that other programs import
 preprocess     a photograph -> the network's input
+block_means    means over square blocks of pixels
 prediction     the network's output for a photograph, from which colours are read
 readout        likelihoods of the bins -> chroma, confidence, variants
 hints          known colours propagated by Gaussian-process regression
@@ -13,5 +14,5 @@ colour_file    a file -> a prepared photograph; that + chroma -> a coloured file
 output_plan    which photographs are coloured, and which files are written
 batch          a folder: many photographs at a time
 side_pictures  pictures of variants, confidence, comparison; contact sheet
-fast/          look-up tables and block means
+fast/          look-up tables
 """

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import MAX_LIGHTNESS, round_to_greys
-from colourizer.inference.fast.block_means import BlockMeans
+from colourizer.inference.block_means import BlockMeans
 from colourizer.inference.lightness import photo_lightness
 from colourizer.photos.photo import Photo
 from Model_CNN import STRIDE

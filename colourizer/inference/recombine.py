@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import fit_to_gamut, rgb_to_pixels, rgb_to_ycbcr
-from colourizer.inference.fast.block_means import BlockMeans
+from colourizer.inference.block_means import BlockMeans
 from colourizer.inference.fast.rgb import look_up_rgb
 from colourizer.inference.fast.ycbcr import look_up_ycbcr
 from colourizer.inference.lightness import STRIP_PIXELS, photo_lightness

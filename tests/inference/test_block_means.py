@@ -1,13 +1,12 @@
-"""block_means.py: means over blocks, whichever way they are computed."""
+"""block_means.py: means over blocks, each computed once."""
 
 import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from colourizer.inference.fast import block_means
-from colourizer.inference.fast.block_means import BlockMeans
+from colourizer.inference import block_means
+from colourizer.inference.block_means import BlockMeans
 
 SIZES = [(64, 48), (65, 48), (67, 52), (40, 56), (41, 47), (3, 8), (5, 3), (4, 16), (1, 1)]
 
@@ -37,23 +36,12 @@ def check(found: np.ndarray, means: np.ndarray, pixels: np.ndarray, side: int, o
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("convolved", [True, False])
-def test_each_square_is_its_mean(monkeypatch, size, convolved):
-    if not convolved:
-        monkeypatch.setattr(block_means, "is_supported", lambda: False)
+def test_each_square_is_its_mean(size):
     grey = noise(*size)
     for side, off in ((2, 0.5), (4, 0.5), (8, 1.0), (16, 1.5)):
         found = BlockMeans(grey).of(side)
         assert found.dtype == np.uint8
         check(found, mean_of_squares(grey, side), grey, side, off)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_convolution_gives_the_very_means_that_pillow_does(size):
-    for grey in (noise(*size), np.full(size, 255, np.uint8), noise(*size) & 1):
-        for side in (2, 4):
-            expected = np.asarray(Image.fromarray(grey).reduce(side))
-            assert np.array_equal(BlockMeans(grey).of(side), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -83,32 +71,16 @@ def test_of_averages_at_hand_those_of_larger_squares_are_computed(monkeypatch):
     grey = noise(66, 48)
     known = BlockMeans(grey)
     known.of(2)
-    monkeypatch.setattr(block_means, "_reduce_grey", None)  # not of all pixels again
+    monkeypatch.setattr(known, "_pixels", None)  # not of all pixels again
     found = known.of(4)
     assert found.shape == (17, 12)
     assert np.abs(found - mean_of_squares(grey, 4))[:16].max() <= 1
 
 
 def test_an_average_is_computed_once(monkeypatch):
-    ours, counts = block_means.reduce_by_pillow, []
-    monkeypatch.setattr(
-        block_means, "reduce_by_pillow", lambda *args: counts.append(args) or ours(*args)
-    )
+    ours, counts = block_means._reduce, []
+    monkeypatch.setattr(block_means, "_reduce", lambda *args: counts.append(args) or ours(*args))
     known = BlockMeans(noise(64, 64))
     assert known.of(8) is known.of(8)
     known.of(16)
     assert len([1 for _, side in counts if side == 2]) == 2
-
-
-def test_without_the_operators_pillow_does_it(monkeypatch):
-    def broken(*_):
-        raise RuntimeError("no such operator")
-
-    monkeypatch.setattr(block_means, "reduce_by_convolution", broken)
-    block_means.is_supported.cache_clear()
-    grey = noise(64, 64)
-    try:
-        expected = np.asarray(Image.fromarray(grey).reduce(4))
-        assert np.array_equal(BlockMeans(grey).of(4), expected)
-    finally:
-        block_means.is_supported.cache_clear()

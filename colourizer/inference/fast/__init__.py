@@ -1,6 +1,5 @@
-"""Optimized preprocessing and recombining; each file names its plain definition.
+"""Optimized recombining; each file names its plain definition.
 
-block_means   means over square blocks of pixels
 cells         blocks of pixels that share one chroma
 colour_table  look-up table from (grey level, chroma) to RGB or YCbCr
 rgb           RGB by that table

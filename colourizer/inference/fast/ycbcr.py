@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from colourizer.inference.fast.block_means import BlockMeans
+from colourizer.inference.block_means import BlockMeans
 from colourizer.inference.fast.cells import add_to_cells, cell_size
 from colourizer.inference.fast.colour_table import colour_table
 from colourizer.inference.upsample import upsample_strips
