@@ -268,13 +268,11 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
     try:
         sys.stdout.buffer.write(coloured.getvalue())
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        abandon_stdout()
-        print_error("standard output: was closed before the photograph was written")
-        return 1
     except OSError as error:
         abandon_stdout()
-        print_error(f"standard output: {(error.strerror or str(error)).lower()}")
+        closed = isinstance(error, BrokenPipeError)
+        reason = "was closed before the photograph was written" if closed else error.strerror
+        print_error(f"standard output: {str(reason).lower()}")
         return 1
     return 0
 
