@@ -9,6 +9,10 @@ encode         pixels -> JPEG, PNG, TIFF, WebP, AVIF, BMP
 pictures       small pictures: JPEGs in memory, grids of tiles
 metadata       Metadata: EXIF, XMP, profile, resolution, texts
 exif, xmp      those two, parsed and updated
+photoshop      image resources, without the thumbnail
+orientation    where points of a stored picture lie upright
+upright_exif   sizes and positions in EXIF, of the upright picture
+upright_xmp    the same in XMP, without what is left out of the file
 icc            colour profiles of grey and CMYK -> sRGB
 jpeg_segments  a JPEG's app segments and scans
 png, tiff      written strip by strip

@@ -5,15 +5,17 @@ from fractions import Fraction
 from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
+from colourizer.photos.photoshop import remove_thumbnails
+
 # A tag's value as the file holds it: type, count, bytes in the file's byte order. Types and tags
 # have the numbers of TIFF 6.0.
 Value = tuple[int, int, bytes]
 # Bytes of one item of each type: BYTE, ASCII, SHORT, LONG, RATIONAL, ...; 16 to 18 are BigTIFF's.
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
-ASCII, SHORT, LONG, RATIONAL = 2, 3, 4, 5
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 NEW_SUBFILE_TYPE, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 274, 282, 283, 296
-SOFTWARE, XMP, ICC_PROFILE = 305, 700, 34675
+SOFTWARE, XMP, ICC_PROFILE, PHOTOSHOP = 305, 700, 34675, 34377
 # Tags whose value is the offset of a directory of further tags: EXIF, GPS, interoperability.
 DIRECTORIES = (34665, 34853, 40965)
 # Tags of a TIFF that describe how its old pixels were stored: sizes, strips, tiles, colour tables,
@@ -234,6 +236,10 @@ def extract_exif(file: BinaryIO) -> bytes:
         for tag, value in directory.tags.items()
         if tag not in STORAGE_TAGS and value[0] <= 12 and tag not in DIRECTORIES
     }
+    kind, _, resources = directory.tags.get(PHOTOSHOP, (0, 0, b""))
+    if kind in (BYTE, UNDEFINED):
+        resources = remove_thumbnails(resources)
+        directory.tags[PHOTOSHOP] = (kind, len(resources), resources)
     if not directory.tags and not directory.children:
         return b""
     return tiff_header(directory.order, 8) + directory.pack(8)

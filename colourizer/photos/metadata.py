@@ -9,12 +9,19 @@ from PIL import ExifTags, Image
 
 from colourizer.photos.exif import extract_exif
 from colourizer.photos.icc import profile_colour_space
+from colourizer.photos.orientation import turn_extent
+from colourizer.photos.photoshop import remove_thumbnails
 from colourizer.photos.source import open_source
+from colourizer.photos.upright_exif import upright_exif
+from colourizer.photos.upright_xmp import upright_xmp
 
 
 @dataclass(frozen=True)
 class Metadata:
     """What has to survive of a photograph's file besides its pixels; by default, nothing.
+
+    Sizes and positions in it are those of the upright picture, though Orientation may still be
+    that of the stored one.
 
     exif: as a TIFF, without the prefix that JPEG puts before it.
     xmp: an XMP packet.
@@ -38,27 +45,31 @@ class Metadata:
     lossless: bool = False
 
 
-def read_metadata(source: Path | BinaryIO, image: Image.Image) -> Metadata:
-    """Read a photograph's metadata.
+def read_metadata(
+    source: Path | BinaryIO, image: Image.Image, orientation: int, size: tuple[int, int]
+) -> Metadata:
+    """Read a photograph's metadata, less what is true of other parts of its file only.
 
     Args:
         source: a file's path, or an open file.
         image: the same, opened by Pillow, decoded unless it is a JPEG, not yet turned upright:
             Pillow then changes EXIF and XMP.
+        orientation: of the stored picture, 1 to 8.
+        size: (H, W) of the upright one, pixels.
     """
     dpi = _read_dpi(image)
     is_jpeg = image.format in ("JPEG", "MPO")
     comment = image.info.get("comment")
     app_segments = getattr(image, "applist", ())
     return Metadata(
-        exif=_read_exif(source, image),
-        xmp=_read_xmp(image),
+        exif=upright_exif(_read_exif(source, image), orientation, size),
+        xmp=upright_xmp(_read_xmp(image), orientation, size),
         icc_profile=_read_rgb_profile(image),
-        dpi=dpi,
+        dpi=dpi and turn_extent(orientation, *dpi),
         per_cm=dpi is not None and image.info.get("jfif_unit") == 2,
         texts=_read_texts(image),
         comment=comment if is_jpeg and isinstance(comment, bytes) else b"",
-        photoshop=tuple(content for name, content in app_segments if name == "APP13"),
+        photoshop=tuple(remove_thumbnails(body) for name, body in app_segments if name == "APP13"),
         lossless=image.format == "WEBP" and _is_lossless_webp(source),
     )
 

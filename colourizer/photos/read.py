@@ -22,6 +22,7 @@ from colourizer.photos.decode import (
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.icc import profile_colour_space
 from colourizer.photos.metadata import read_metadata
+from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.photo import Photo
 from colourizer.photos.pillow_limits import pillow_limits
 from colourizer.photos.pixels import reduce_neutral, split_alpha, to_8_bits
@@ -112,7 +113,9 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     else:
         pixels = apply_orientation_to_pixels(stored, image)
         turned = pixels is not stored
-        photo = Photo(pixels, file_format, None, read_metadata(source, image))
+        orientation = read_orientation(image)
+        metadata = read_metadata(source, image, orientation, upright_size(image, orientation))
+        photo = Photo(pixels, file_format, None, metadata)
     converted = profile_colour_space(image.info.get("icc_profile") or b"") == "GRAY"
     if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
         photo = replace(photo, scans=read_grey_scans(source))
@@ -126,8 +129,11 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
     premultiplied = "RGBa" in str(image.tile)
     if deep := has_16_bit_colours(image):
         select_byte(image, low=False)
+    orientation = read_orientation(image)  # before decoding, which turns a TIFF
+    size = upright_size(image, orientation)
     decode(image)
-    metadata = read_metadata(source, image)  # before turning, which writes EXIF and XMP anew
+    # Before turning, which writes EXIF and XMP anew.
+    metadata = read_metadata(source, image, orientation, size)
     as_stored = image.im
     apply_orientation(image)
     turned = image.im is not as_stored

@@ -1,0 +1,161 @@
+"""upright_xmp.py: XMP is true of a picture that is upright and alone in its file."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from colourizer.photos.upright_xmp import upright_xmp
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+NAMESPACES = {
+    "GCamera": "http://ns.google.com/photos/1.0/camera/",
+    "Container": "http://ns.google.com/photos/1.0/container/",
+    "Item": "http://ns.google.com/photos/1.0/container/item/",
+    "GDepth": "http://ns.google.com/photos/1.0/depthmap/",
+    "hdrgm": "http://ns.adobe.com/hdr-gain-map/1.0/",
+    "xmpNote": "http://ns.adobe.com/xmp/note/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+    "stArea": "http://ns.adobe.com/xmp/sType/Area#",
+    "stDim": "http://ns.adobe.com/xap/1.0/sType/Dimensions#",
+    "MP": "http://ns.microsoft.com/photo/1.2/",
+    "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
+    "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
+}
+STORED, UPRIGHT = (160, 240), (240, 160)  # (H, W) of a picture of orientation 6
+
+
+def packet(attributes: str = "", inner: str = "") -> bytes:
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+    return (
+        f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta '
+        f'xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about="" '
+        f"{declared} dc:source='an &quot;album&quot;' {attributes}>{inner}</rdf:Description>"
+        f'</rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>'
+    ).encode()
+
+
+def properties(xmp: bytes) -> dict[str, str]:
+    """Values of all attributes and elements with text, by prefixed name."""
+    prefixes = {f"{{{uri}}}": f"{prefix}:" for prefix, uri in NAMESPACES.items()}
+    found = {}
+    for element in ElementTree.fromstring(xmp.strip()).iter():
+        for name, value in (*element.attrib.items(), (element.tag, (element.text or "").strip())):
+            for uri, prefix in prefixes.items():
+                name = name.replace(uri, prefix)
+            found[name] = value
+    return found
+
+
+FACE = (
+    '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:AppliedToDimensions {size}/>'
+    '<mwg-rs:RegionList><rdf:Bag><rdf:li><rdf:Description mwg-rs:Name="Ann" mwg-rs:Type="Face">'
+    "{area}</rdf:Description></rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>"
+)
+SIZE = 'stDim:w="240" stDim:h="160" stDim:unit="pixel"'
+AREA = (
+    '<mwg-rs:Area stArea:x="0.25" stArea:y="0.5" stArea:w="0.1" stArea:h="0.2" '
+    'stArea:unit="normalized"/>'
+)
+AREA_OF_ELEMENTS = (
+    '<mwg-rs:Area rdf:parseType="Resource"><stArea:x>0.25</stArea:x><stArea:y>0.5</stArea:y>'
+    "<stArea:w>0.1</stArea:w><stArea:h>0.2</stArea:h></mwg-rs:Area>"
+)
+MICROSOFT = (
+    '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li '
+    'MPReg:PersonDisplayName="Ann" MPReg:Rectangle="0.2, 0.4, 0.1, 0.2"/></rdf:Bag>'
+    "</MPRI:Regions></MP:RegionInfo>"
+)
+LEFT_OUT = [
+    ('GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="2036"', ""),
+    ('hdrgm:Version="1.0"', ""),
+    (
+        "",
+        '<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item '
+        'Item:Semantic="GainMap" Item:Length="7"/></rdf:li></rdf:Seq></Container:Directory>',
+    ),
+    ('xmpNote:HasExtendedXMP="0A" GDepth:Format="RangeInverse"', ""),
+    ("", "<xmp:Thumbnails><rdf:Alt><rdf:li/></rdf:Alt></xmp:Thumbnails>"),
+]
+
+
+@pytest.mark.parametrize(("attributes", "inner"), LEFT_OUT)
+def test_what_is_not_written_is_not_promised_and_the_rest_stays(attributes, inner):
+    after = upright_xmp(packet(attributes + ' xmp:Rating="4"', inner), 1, STORED)
+    found = properties(after)
+    gone = ("MotionPhoto", "MicroVideo", "Version", "Container", "Item", "Extended", "GDepth")
+    assert not [name for name in found if any(part in name for part in (*gone, "Thumbnails"))]
+    assert found["xmp:Rating"] == "4"
+    assert found["dc:source"] == 'an "album"'
+    assert after.startswith(b"<?xpacket begin")
+    assert after.endswith(b'<?xpacket end="w"?>')
+
+
+@pytest.mark.parametrize("area", [AREA, AREA_OF_ELEMENTS])
+def test_a_face_stays_on_the_face(area):
+    found = properties(upright_xmp(packet("", FACE.format(size=SIZE, area=area)), 6, UPRIGHT))
+    assert (found["stDim:w"], found["stDim:h"]) == ("160", "240")
+    named = {name: float(found[f"stArea:{name}"]) for name in "xywh"}
+    assert named == {"x": 0.5, "y": 0.25, "w": 0.2, "h": 0.1}
+    assert found["mwg-rs:Name"] == "Ann"
+
+
+def test_a_face_of_microsofts_schema_stays_on_the_face():
+    found = properties(upright_xmp(packet("", MICROSOFT), 6, UPRIGHT))
+    assert found["MPReg:Rectangle"] == "0.4, 0.2, 0.2, 0.1"
+
+
+def test_in_an_upright_picture_faces_stay_byte_for_byte():
+    xmp = packet("", FACE.format(size=SIZE, area=AREA) + MICROSOFT)
+    assert upright_xmp(xmp, 1, STORED) == xmp
+
+
+@pytest.mark.parametrize(
+    ("size", "area"),
+    [
+        ('stDim:w="100" stDim:h="100"', AREA),  # of a picture that was cropped since
+        (SIZE, AREA.replace("0.25", "left")),
+        (SIZE, AREA.replace("normalized", "pixel")),
+    ],
+)
+def test_faces_that_cannot_be_turned_are_left_out(size, area):
+    xmp = packet('xmp:Rating="4"', FACE.format(size=size, area=area))
+    found = properties(upright_xmp(xmp, 6, UPRIGHT))
+    assert not [name for name in found if name.startswith(("mwg-rs", "stArea", "stDim"))]
+    assert found["xmp:Rating"] == "4"
+
+
+def test_sizes_are_the_upright_pictures():
+    sizes = 'exif:PixelXDimension="240" exif:PixelYDimension="160"'
+    xmp = packet(sizes, "<tiff:ImageWidth>240</tiff:ImageWidth>")
+    found = properties(upright_xmp(xmp, 8, UPRIGHT))
+    assert (found["exif:PixelXDimension"], found["exif:PixelYDimension"]) == ("160", "240")
+    assert found["tiff:ImageWidth"] == "160"
+    assert upright_xmp(xmp, 1, STORED) == xmp
+
+
+def test_positions_of_other_schemas_are_left_out_of_a_turned_picture():
+    xmp = packet('exif:SubjectLocation="60" xmp:Rating="4"')
+    assert "exif:SubjectLocation" in properties(upright_xmp(xmp, 1, STORED))
+    found = properties(upright_xmp(xmp, 3, STORED))
+    assert "exif:SubjectLocation" not in found
+    assert found["xmp:Rating"] == "4"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"hdrgm hdr-gain-map", b"\xff\xfe<ImageWidth", b"<a ImageWidth='1'>", b"<a>" * 5],
+)
+def test_xmp_that_is_none_stays_as_it_is(broken):
+    assert upright_xmp(broken, 6, UPRIGHT) == broken
+
+
+def test_xmp_made_to_be_slow_or_deep_is_neither():
+    deep = b"<a>" * 20_000 + b"ImageWidth" + b"</a>" * 20_000
+    assert upright_xmp(deep, 6, UPRIGHT) == deep
+    entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(12))
+    bomb = f'<!DOCTYPE a [<!ENTITY e0 "ImageWidth">{entities}]><a>&e12;</a>'.encode()
+    assert upright_xmp(bomb, 6, UPRIGHT) == bomb
