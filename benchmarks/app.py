@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -38,10 +39,12 @@ def make_photo(height: int, width: int, seed: int) -> bytes:
     return file.getvalue()
 
 
-def request(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-    """Send a request to the server; return the response's status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request(method, path, body, {"X-Name": "photo.jpg"})
+def request(address: str, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    """Send a request to the server at a printed address; return the response's status and body."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
+    with_token = f"{path}{'&' if '?' in path else '?'}{parts.query}"
+    connection.request(method, with_token, body, {"X-Name": "photo.jpg"})
     response = connection.getresponse()
     content = response.read()
     connection.close()
@@ -54,10 +57,10 @@ def resident_megabytes(process: subprocess.Popen) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def upload(port: int, photo: bytes) -> str:
+def upload(address: str, photo: bytes) -> str:
     """Upload a photograph, again while the server is busy; return its key there."""
     while True:
-        status, content = request(port, "POST", "/api/photos", photo)
+        status, content = request(address, "POST", "/api/photos", photo)
         if status != 503:
             break
         time.sleep(1)
@@ -66,45 +69,45 @@ def upload(port: int, photo: bytes) -> str:
     return str(json.loads(content)["id"])
 
 
-def get_coloured(port: int, key: str, settings: str) -> Image.Image:
+def get_coloured(address: str, key: str, settings: str) -> Image.Image:
     """Return a photograph in colour as the page shows it; settings are of the URL's query."""
     path = f"/api/photos/{key}/coloured?side={VIEW_SIDE}&{settings}"
-    status, content = request(port, "GET", path)
+    status, content = request(address, "GET", path)
     if status != 200:
         raise SystemExit(f"{status}: {content!r}")
     return Image.open(io.BytesIO(content))
 
 
-def measure_one(port: int, photo: bytes) -> None:
+def measure_one(address: str, photo: bytes) -> None:
     """Print the latencies that a user with one photograph sees."""
     begun = time.perf_counter()
-    key = upload(port, photo)
-    get_coloured(port, key, "vividness=0.5").load()
+    key = upload(address, photo)
+    get_coloured(address, key, "vividness=0.5").load()
     print(f"12 megapixels in colour after {time.perf_counter() - begun:.2f} s")
     hints = ";".join(f"{400 * n},{300 * n},{n:02x}4080" for n in range(10))
     for what, settings in (("vividness", ""), ("vividness with 10 hints", f"&hints={hints}")):
         seconds = []
         for n in range(40):
             begun = time.perf_counter()
-            get_coloured(port, key, f"vividness={n / 40}{settings}").load()
+            get_coloured(address, key, f"vividness={n / 40}{settings}").load()
             seconds.append(time.perf_counter() - begun)
         median, worst = statistics.median(seconds), max(seconds[2:])
         print(f"a change of {what}: {1000 * median:.0f} ms, {1000 * worst:.0f} at most")
     begun = time.perf_counter()
-    request(port, "GET", f"/api/photos/{key}/download")
+    request(address, "GET", f"/api/photos/{key}/download")
     print(f"its download: {time.perf_counter() - begun:.2f} s")
 
 
 def measure_many(
-    port: int, process: subprocess.Popen, photos: list[bytes], uploads: int, clients: int
+    address: str, process: subprocess.Popen, photos: list[bytes], uploads: int, clients: int
 ) -> None:
     """Print the throughput and memory of many clients at once, and whether each answer is right."""
 
     def visit(number: int) -> bool:
         """Upload a photograph; return whether what is shown is that photograph."""
         photo = photos[number % len(photos)]
-        key = upload(port, photo)
-        shown = np.asarray(get_coloured(port, key, "vividness=0").convert("L")).astype(int)
+        key = upload(address, photo)
+        shown = np.asarray(get_coloured(address, key, "vividness=0").convert("L")).astype(int)
         with Image.open(io.BytesIO(photo)) as image:
             grey = np.asarray(image.resize(shown.shape[::-1])).astype(int)
         return bool(np.abs(shown - grey).mean() < 12)  # of another photograph it is 40
@@ -131,11 +134,11 @@ def main() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            port = int(process.stdout.readline().rsplit(":", 1)[1])
-            measure_one(port, make_photo(3000, 4000, 0))
+            address = process.stdout.readline().strip()
+            measure_one(address, make_photo(3000, 4000, 0))
             photos = [make_photo(900 + 60 * n, 1600 - 60 * n, n) for n in range(8)]
             photos += [make_photo(3000, 4000, 8 + n) for n in range(2)]
-            measure_many(port, process, photos, args.uploads, args.clients)
+            measure_many(address, process, photos, args.uploads, args.clients)
         finally:
             process.terminate()
 

@@ -1,6 +1,7 @@
 """app.py as a process: the address it serves, its errors, how it stops."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,6 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import pytest
 from support.scenes import ROOT
@@ -35,11 +38,28 @@ def test_it_prints_its_address_and_serves_the_page_there_and_nowhere_else(runnin
     assert address.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(address) as answer:
         assert b"<title>Image Colourizer</title>" in answer.read()
-    port = int(address.rsplit(":", 1)[1])
+    port = urlsplit(address).port
     if sys.platform == "linux":
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         local = {line.split()[1] for line in lines if line.split()[3] == "0A"}  # listening
         assert {name for name in local if name.endswith(f":{port:04X}")} == {f"0100007F:{port:04X}"}
+
+
+def test_without_the_token_of_its_address_nobody_is_answered(running):
+    _, address = running
+    with pytest.raises(HTTPError) as refused:
+        urllib.request.urlopen(address.split("?")[0])
+    assert refused.value.code == 403
+    assert "printed in its terminal" in refused.value.read().decode()
+
+
+def test_every_start_has_a_token_of_its_own(running, checkpoint_file):
+    process = start("--port", 0, "--checkpoint", checkpoint_file)
+    tokens = [urlsplit(line).query for line in (running[1], process.stdout.readline().strip())]
+    process.kill()
+    process.communicate()
+    assert all(re.fullmatch(r"token=[\w-]{43}", token) for token in tokens)
+    assert tokens[0] != tokens[1]
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -51,7 +71,8 @@ def test_a_signal_stops_it_and_no_file_is_left(checkpoint_file, tmp_path, signum
         del os.environ["TMPDIR"]
     address = process.stdout.readline().strip()
     body = (ROOT / "data" / "samples" / "coffee.jpg").read_bytes()
-    urllib.request.urlopen(urllib.request.Request(f"{address}/api/photos", body)).close()
+    place = address.replace("/?", "/api/photos?")
+    urllib.request.urlopen(urllib.request.Request(place, body)).close()
     process.send_signal(signum)
     _, err = process.communicate(timeout=10)
     assert process.returncode == code

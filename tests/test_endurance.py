@@ -175,7 +175,7 @@ def test_every_odd_image_is_shown_on_the_page_or_its_card_says_why(checkpoint_fi
     process = subprocess.Popen(
         [*command, str(checkpoint_file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    client = Client(int(process.stdout.readline().rsplit(":", 1)[1]))
+    client = Client.of_address(process.stdout.readline())
     answers: dict[int, int] = {}
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     for path in files:

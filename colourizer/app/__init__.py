@@ -1,7 +1,16 @@
 """The page in the browser.
 
-__main__     the command: loads the network, starts the server
-server       HTTP: routes, request parsing, same-origin checks, upload limit
-photo_store  the uploaded photographs: files, cached predictions, limits
-page.html    the page
+__main__         the command: loads the network, prints the address, starts the server
+server           routes, and the HTTP server that they are asked by
+access           who is answered: token, cookie, same-origin checks; security headers
+senders          slow senders and readers: time limits, how many are waited for
+handlers         what is done at each address
+request_parsing  settings, sizes, keys and lists that requests hold
+answers          JSON, downloads, errors in words
+work_queue       work in threads, and how much of it may wait
+photo_store      the uploaded photographs: files, cached predictions, limits
+decoding_weight  how much memory a photograph takes, before it is decoded
+shown_pictures   the pictures that the page shows of a photograph
+file_names       names that every system can unpack
+page.html        the page
 """

@@ -1,6 +1,7 @@
 """Command: colourize photographs and steer their colours on a page in the browser."""
 
 import argparse
+import secrets
 import socket
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from colourizer.runtime.process import count_cores, raise_open_file_limit
 
 HOST = "127.0.0.1"  # not reachable from other machines
 SPARE_FILES = 512  # open files besides the photographs: connections, and files being written
-SHUTDOWN_SECONDS = 2  # that pending responses have to end
 
 
 def port_number(text: str) -> int:
@@ -35,7 +35,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Show a page in the browser on which photographs are coloured. It works "
         "without internet; photographs stay on this machine, and are forgotten when the page is "
-        "closed. Prints the page's address.",
+        "closed. Prints the page's address, with a token that only you know: other users of this "
+        "machine cannot open the page.",
         epilog="exit codes: 2 it cannot begin, 130 or 143 stopped",
     )
     add = parser.add_argument
@@ -52,9 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
     try:
-        import uvicorn
-
-        from colourizer.app.server import make_app
+        from colourizer.app.server import make_app, make_server
     except ImportError as error:
         print_error(f"needs {error.name}", 'pip install -e ".[app]"')
         return 2
@@ -71,17 +70,13 @@ def main(argv: list[str] | None = None) -> int:
     raise_open_file_limit(MAX_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
-    config = uvicorn.Config(
-        make_app(PhotoStore(colourizer, colourizer.provenance)),
-        log_level="critical",
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    token = secrets.token_urlsafe(32)  # other users of this machine do not know it
+    server = make_server(make_app(PhotoStore(colourizer, colourizer.provenance), token))
     listener.listen()
-    print_result(f"http://{HOST}:{listener.getsockname()[1]}")
+    print_result(f"http://{HOST}:{listener.getsockname()[1]}/?token={token}")
     print_note("open that address in a browser; Ctrl-C stops")
     with Interrupt() as stop:  # uvicorn handles the signal first, then raises it again
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     return stop.exit_code
 
 

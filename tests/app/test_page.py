@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.page_client import serve
+from support.page_client import TOKEN, serve
 from support.scenes import SAMPLES, scene
 
 pytestmark = pytest.mark.browser
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    server = pytest.importorskip("colourizer.app.server")
+    pytest.importorskip("colourizer.app.server")
     from colourizer.app.photo_store import PhotoStore
     from colourizer.inference.colourizer import Colourizer
 
     colourizer = Colourizer.load()
-    with serve(server.make_app(PhotoStore(colourizer, colourizer.provenance))) as port:
+    with serve(PhotoStore(colourizer, colourizer.provenance)) as port:
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -48,7 +48,7 @@ def page(browser: Any, address: str, request: Any) -> Iterator[Any]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text))
     page.on("dialog", lambda dialog: dialog.accept())
-    page.goto(address)
+    page.goto(f"{address}?token={TOKEN}")
     page.wrong = wrong
     yield page
     assert [text for text in wrong if "422" not in text] == []
@@ -297,6 +297,13 @@ def test_the_browser_s_back_closes_the_editor_and_keeps_the_photographs(page):
     wait(page, "!document.getElementById('editor').open && history.state === null")
 
 
+def test_the_token_does_not_stay_in_the_address_and_the_page_can_be_loaded_again(page, address):
+    assert page.url == address
+    page.reload()
+    add(page, SAMPLES / "coffee.jpg")
+    assert page.evaluate("document.cookie") == ""  # no script can read it
+
+
 def test_when_the_program_is_gone_the_page_says_so_and_offers_to_try_again(page):
     add(page, SAMPLES / "coffee.jpg")
     edit(page, "coffee")
@@ -338,7 +345,7 @@ def test_leaving_the_page_removes_its_photographs_from_the_server(page):
 
 def status_of(url: str) -> int:
     try:
-        with urllib.request.urlopen(url) as answer:
+        with urllib.request.urlopen(f"{url}&token={TOKEN}") as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

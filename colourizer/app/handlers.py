@@ -1,0 +1,159 @@
+"""Request handlers: what is done at each address of the server."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from colourizer.app.answers import file_answer, json_answer
+from colourizer.app.photo_store import PhotoStore, StoredPhoto, temporary_file
+from colourizer.app.request_parsing import (
+    parse_key,
+    parse_list,
+    parse_settings,
+    parse_side,
+    parse_wishes,
+)
+from colourizer.app.senders import BodyReceiver, SenderLimits
+from colourizer.app.shown_pictures import VIEW_SIDE, PredictedPhoto
+from colourizer.app.work_queue import WorkQueue
+from colourizer.runtime.process import count_cores
+
+MAX_UPLOAD_BYTES = 256 << 20  # of a photograph's file
+MAX_JSON_BYTES = 1 << 20
+SWEEP_SECONDS = 60  # between two removals of expired photographs
+JPEG = "image/jpeg"
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """How much is done at the same time.
+
+    senders: how long others are waited for.
+    pending: requests in work or waiting for it, in each queue; others are told to try again.
+    """
+
+    senders: SenderLimits = field(default_factory=SenderLimits)
+    pending: int = 64
+
+
+class Handlers:
+    """Request handlers, one method for each route.
+
+    There are three queues, so that whoever looks at the page waits neither for uploads nor for
+    ZIPs: these two; coloured files, and predictions that are not cached; pictures.
+    """
+
+    def __init__(self, store: PhotoStore, limits: ServerLimits) -> None:
+        self.store = store
+        self._bodies = BodyReceiver(limits.senders)
+        self._uploads = WorkQueue("upload", count_cores(), limits.pending)
+        self._results = WorkQueue("result", count_cores(), limits.pending)
+        self._pictures = WorkQueue("picture", count_cores(), limits.pending)
+
+    async def upload(self, request: Request) -> Response:
+        """POST api/photos: add a photograph; answer its key, size and defaults."""
+        name = unquote(request.headers.get("x-name", ""), errors="replace")
+        self._uploads.refuse_if_full()
+        file = self.store.create_file()
+        try:
+            await self._bodies.receive(request, MAX_UPLOAD_BYTES, "file", file.write)
+            key, photo = await self._uploads.run(self.store.add, name, file)
+        except BaseException:
+            file.close()
+            raise
+        return json_answer({"id": key, **self._describe(photo)})
+
+    def _describe(self, photo: StoredPhoto) -> dict[str, object]:
+        """Return what the page has to know about a photograph."""
+        scale = min(1, VIEW_SIDE / max(photo.height, photo.width))
+        return {
+            "name": photo.name,
+            "width": photo.width,
+            "height": photo.height,
+            "view": [max(1, round(side * scale)) for side in (photo.width, photo.height)],
+            "knows": self.store.colourizer.has_likelihoods,
+            "vividness": self.store.colourizer.vividness,
+        }
+
+    async def get_photo(self, request: Request) -> Response:
+        """GET api/photos/ID/WHAT: a picture to be shown, or the coloured file."""
+        key, what = request.path_params["key"], request.path_params["what"]
+        settings = parse_settings(request.query_params, self.store.colourizer.vividness)
+        side = parse_side(request.query_params.get("side", str(VIEW_SIDE)))
+        draw = self._pictures.run
+        if what == "grey":
+            drawn = await draw((await self._predicted(key)).draw_grey, side)
+        elif what == "coloured":
+            drawn = await draw((await self._predicted(key)).draw_coloured, side, settings)
+        elif what == "confidence":
+            drawn = await draw((await self._predicted(key)).draw_confidence, side)
+        elif what == "download":
+            file = temporary_file()
+            try:
+                name = await self._results.run(self.store.write, key, settings, file)
+            except BaseException:
+                file.close()
+                raise
+            return file_answer(file, Path(name).name)
+        else:
+            raise HTTPException(404, "there is nothing here")
+        return Response(drawn, media_type=JPEG)
+
+    async def _predicted(self, key: str) -> PredictedPhoto:
+        """Return a photograph's prediction: at once if it is cached, else decoded again."""
+        if predicted := self.store.find_predicted(key):
+            return predicted
+        return await self._results.run(self.store.predict, key)
+
+    async def download_zip(self, request: Request) -> Response:
+        """POST api/zip: the coloured files of several photographs."""
+        items = await self._receive_list(request)
+        wanted = parse_wishes(items, self.store.colourizer.vividness)
+        file = temporary_file()
+        try:
+            failed = await self._uploads.run(self.store.write_zip, wanted, file)
+        except BaseException:
+            file.close()
+            raise
+        return file_answer(file, "colourized.zip", {"X-Failed": str(len(failed))})
+
+    async def touch(self, request: Request) -> Response:
+        """POST api/keep: a page that shows these photographs is still open."""
+        self.store.touch(map(parse_key, await self._receive_list(request)))
+        return Response(status_code=204)
+
+    async def remove(self, request: Request) -> Response:
+        """POST api/forget: remove photographs."""
+        keys = [parse_key(item) for item in await self._receive_list(request)]
+        await self._pictures.run(self.store.remove, keys)
+        return Response(status_code=204)
+
+    async def _receive_list(self, request: Request) -> list[object]:
+        content = bytearray()
+        await self._bodies.receive(request, MAX_JSON_BYTES, "request", content.extend)
+        return parse_list(bytes(content))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Remove expired photographs every SWEEP_SECONDS while the server runs."""
+
+        async def sweep() -> None:
+            while True:
+                await asyncio.sleep(SWEEP_SECONDS)
+                await asyncio.to_thread(self.store.remove_expired)
+
+        sweeper = asyncio.create_task(sweep())
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            for queue in (self._uploads, self._results, self._pictures):
+                queue.stop()

@@ -1,0 +1,97 @@
+"""What requests ask for: colour settings, sizes, keys, lists in JSON; all else is answered 400."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from colourizer.app.photo_store import MAX_PHOTOS
+from colourizer.app.shown_pictures import VIEW_SIDE, ColourSettings
+from colourizer.inference.hints import parse_hint
+from colourizer.inference.readout import MAX_VARIANTS
+
+MAX_HINTS = 100
+MAX_KEY_LENGTH = 64
+MIN_SIDE = 16  # pixels of a picture
+
+
+def parse_settings(fields: Mapping[str, Any], default_vividness: float) -> ColourSettings:
+    """Parse how a photograph is to be coloured.
+
+    Args:
+        fields: vividness, variant and hints, "X,Y,RRGGBB;..."; all may be left out.
+        default_vividness: the vividness if it is left out.
+
+    Raises:
+        HTTPException: 400, if one of them is invalid.
+    """
+    try:
+        vividness = float(fields.get("vividness", default_vividness))
+        variant = int(fields.get("variant", 0))
+        if not 0 <= vividness <= 1:
+            raise ValueError(f"vividness {vividness}: between 0 and 1")
+        if not 0 <= variant < MAX_VARIANTS:
+            raise ValueError(f"variant {variant}: from 0 to {MAX_VARIANTS - 1}")
+        hints = fields.get("hints", "")
+        if not isinstance(hints, str):
+            raise ValueError("hints: needs X,Y,RRGGBB;...")
+        texts = [text for text in hints.split(";") if text]
+        if len(texts) > MAX_HINTS:
+            raise ValueError(f"{len(texts)} hints: {MAX_HINTS} are the most")
+        return ColourSettings(vividness, variant, tuple(parse_hint(text) for text in texts))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def parse_side(text: str) -> int:
+    """Parse the longest side of a picture, in pixels, clamped to [MIN_SIDE, VIEW_SIDE].
+
+    Raises:
+        HTTPException: 400, if it is no number.
+    """
+    try:
+        return min(VIEW_SIDE, max(MIN_SIDE, int(text)))
+    except ValueError as error:
+        raise HTTPException(400, f"side: {error}") from error
+
+
+def parse_list(content: bytes) -> list[Any]:
+    """Parse a list of at most MAX_PHOTOS items in JSON.
+
+    Raises:
+        HTTPException: 400, if it is something else.
+    """
+    try:
+        items = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"not JSON ({error})") from error
+    if not isinstance(items, list) or len(items) > MAX_PHOTOS:
+        raise HTTPException(400, f"needs a list of at most {MAX_PHOTOS}")
+    return items
+
+
+def parse_key(item: Any) -> str:
+    """Return an item of a list in JSON as a photograph's key.
+
+    Raises:
+        HTTPException: 400, if it cannot be one.
+    """
+    if not (isinstance(item, str) and item.isascii() and 0 < len(item) <= MAX_KEY_LENGTH):
+        raise HTTPException(400, "needs photographs' ids, as their uploads were answered")
+    return item
+
+
+def parse_wishes(items: list[Any], default_vividness: float) -> dict[str, ColourSettings]:
+    """Return how each of several photographs is to be coloured; named twice, the last time counts.
+
+    Args:
+        items: {"id": a key, and the fields of `parse_settings`} for each.
+        default_vividness: the vividness of those that name none.
+
+    Raises:
+        HTTPException: 400, if an item is something else.
+    """
+    if not all(isinstance(item, dict) for item in items):
+        raise HTTPException(400, "needs a list of photographs")
+    return {parse_key(item.get("id")): parse_settings(item, default_vividness) for item in items}
