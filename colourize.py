@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from colourizer.inference.batch import (
+    COLOURIZED_BEFORE,
     EXISTS_ALREADY,
     ColourOptions,
     Outcome,
@@ -192,11 +193,27 @@ class UsageError(Exception):
             self.add_note(f"hint: {hint}")
 
 
-def find_jobs(options: Options) -> tuple[list[Job], int]:
-    """Find the photographs that the command line names, and plan their output files.
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks for.
 
-    Returns:
-        The jobs; and how many paths do not exist or may not be read, each of which is named.
+    jobs: one for each photograph.
+    failed: how many paths do not exist or may not be read; each has been reported.
+    left_out: how many files seem photographs but are not coloured, by the reason.
+    """
+
+    jobs: list[Job]
+    failed: int
+    left_out: Counter[str]
+
+    def print_left_out(self) -> None:
+        """Report them, a line for each reason."""
+        for reason, count in sorted(self.left_out.items()):
+            print_note(f"left out: {count} {'file' if count == 1 else 'files'} {reason}")
+
+
+def find_jobs(options: Options) -> Plan:
+    """Find the photographs that the command line names, and plan their output files.
 
     Raises:
         UsageError: there is nothing to do, or it makes no sense.
@@ -208,15 +225,16 @@ def find_jobs(options: Options) -> tuple[list[Job], int]:
             raise UsageError(
                 f"{output}: is where the photographs are", "name another folder with -o"
             )
-    found, wrong = find_all(paths, output)
-    for message in wrong:
+    found = find_all(paths, output)
+    for message in found.wrong:
         print_error(message)
-    if not found:
+    if not found.photos:
+        Plan([], 0, found.left_out).print_left_out()
         hint = "looked for " + " ".join(sorted(SUFFIXES))
-        raise UsageError("" if wrong else f"{paths[0]}: no photographs there", hint)
-    if options.hints and len(found) > 1:
-        raise UsageError(f"--hint: is for one photograph alone, and here are {len(found)}")
-    return plan_outputs(found, options.outputs), len(wrong)
+        raise UsageError("" if found.wrong else f"{paths[0]}: no photographs there", hint)
+    if options.hints and len(found.photos) > 1:
+        raise UsageError(f"--hint: is for one photograph alone, and here are {len(found.photos)}")
+    return Plan(plan_outputs(found.photos, options.outputs), len(found.wrong), found.left_out)
 
 
 def load_colourizer(options: Options) -> Colourizer:
@@ -278,13 +296,12 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
 
 
 def colourize_folder(
-    jobs: list[Job], failed: int, colourizer: Colourizer, options: Options, colours: ColourOptions
+    plan: Plan, colourizer: Colourizer, options: Options, colours: ColourOptions
 ) -> int:
     """Colour this process's share of all photographs, and report each outcome.
 
     Args:
-        jobs: of all processes.
-        failed: how many paths could not be found.
+        plan: of all processes.
         colourizer: the network.
         options: the command line.
         colours: how the photographs are coloured.
@@ -294,8 +311,8 @@ def colourize_folder(
     """
     outputs = options.outputs
     rank, world_size = rank_and_world_size()
-    mine = take_share(jobs, outputs.output, rank, world_size)
-    counts = Counter({"colourized": 0, "skipped": 0, "failed": failed})
+    mine = take_share(plan.jobs, outputs.output, rank, world_size)
+    counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
     begun = time.monotonic()
     with ExitStack() as stack:
         try:
@@ -312,16 +329,20 @@ def colourize_folder(
         if not stop.exit_code:
             wait_for_all_processes(world_size)
             if outputs.compare and rank == 0:
-                counts["failed"] += not make_contact_sheet(jobs)
+                counts["failed"] += not make_contact_sheet(plan.jobs)
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     who = f"process {rank + 1} of {world_size}: " if world_size > 1 else ""
     print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    plan.print_left_out()
     if disk_full:
         hint = "make room and run this again; it goes on there"
         print_error(f"{outputs.output}: the disk is full", hint)
     if counts[EXISTS_ALREADY]:
         where = f"there already in {outputs.output}"
         print_note(f"hint: skipped: {where}; --overwrite does them again")
+    if counts[COLOURIZED_BEFORE]:
+        what = f"{counts[COLOURIZED_BEFORE]} in colour already, as results of this program"
+        print_note(f"hint: skipped: {what}; name one itself to colourize it again")
     if not stop.exit_code:
         wait_for_all_processes(world_size)
     return stop.exit_code or (1 if counts["failed"] else 0)
@@ -348,12 +369,16 @@ def report_outcomes(
     disk_full = False
     for outcome in outcomes:
         counts[outcome.result] += 1
-        counts[EXISTS_ALREADY] += outcome.reason == EXISTS_ALREADY
+        counted = outcome.reason in (EXISTS_ALREADY, COLOURIZED_BEFORE)
+        if counted:  # one line for all of them
+            counts[outcome.reason] += 1
         disk_full |= outcome.disk_full
         if outcome.result == "failed":
             print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
-        elif outcome.result == "skipped" and outcome.reason != EXISTS_ALREADY:
+        elif outcome.result == "skipped" and not counted:
             print_note(f"skipped: {outcome.source}: {outcome.reason}")
+        if outcome.note:
+            print_note(f"note: {outcome.source}: {outcome.note}")
         if as_json:
             print_result(outcome.as_json())
         else:
@@ -376,11 +401,11 @@ def make_contact_sheet(jobs: list[Job]) -> bool:
     return True
 
 
-def dry_run(jobs: list[Job], failed: int, options: Options) -> int:
+def dry_run(plan: Plan, options: Options) -> int:
     """Print what would be written; return the exit code."""
-    counts = Counter(failed=failed)
+    counts = Counter(failed=plan.failed)
     lines = []
-    for job in jobs:
+    for job in plan.jobs:
         try:
             wanted = list_unfinished(job, options.outputs.overwrite)
         except PhotoError as error:
@@ -398,6 +423,7 @@ def dry_run(jobs: list[Job], failed: int, options: Options) -> int:
         print_result("\n".join(lines))
     done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
     print_note(f"{done}, {counts['failed']} failed")
+    plan.print_left_out()
     return 1 if counts["failed"] else 0
 
 
@@ -406,9 +432,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parse_args(argv)
     is_stream = options.paths == [None]
     try:
-        jobs, failed = ([], 0) if is_stream else find_jobs(options)
+        plan = Plan([], 0, Counter()) if is_stream else find_jobs(options)
         if options.dry_run:
-            return dry_run(jobs, failed, options)
+            return dry_run(plan, options)
         colourizer = load_colourizer(options)
         reference = read_reference(options.reference, colourizer) if options.reference else None
     except (UsageError, CheckpointError) as error:
@@ -419,7 +445,7 @@ def main(argv: list[str] | None = None) -> int:
     colours = ColourOptions(options.hints, reference, options.keep_luma, provenance)
     if is_stream:
         return colourize_stream(colourizer, options, colours)
-    return colourize_folder(jobs, failed, colourizer, options, colours)
+    return colourize_folder(plan, colourizer, options, colours)
 
 
 def run() -> None:

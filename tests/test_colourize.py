@@ -140,10 +140,72 @@ def test_names_that_are_no_text_or_too_long_are_no_trouble(tmp_path, run, checkp
     done = subprocess.run(
         [*command, "--checkpoint", checkpoint_file], cwd=ROOT, capture_output=True, check=False
     )
-    assert done.returncode == 1  # the longest has no room for ".png"
-    assert b"Traceback" not in done.stderr
-    assert b"4 colourized, 0 skipped, 1 failed" in done.stderr
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert done.returncode == 0
+    assert b"5 colourized, 0 skipped, 0 failed" in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_pictures_beside_a_photograph_of_a_long_name_get_a_shortened_one(tmp_path, run):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a", "n" * 250, "写" * 82, "写" * 81 + "x"):
+        scene(0).save(folder / f"{name}.jpg")
+    options = ("-o", out, "--compare", "--confidence", "--variants", 2)
+    code, printed, err = run(folder, *options)
+    assert code == 0, err
+    assert len(printed) == 4 * 5
+    assert (out / "a_compared.jpg").exists()
+    assert len(list(out.glob("写*_compared*.jpg"))) == 2
+    assert (out / "contact_sheet.jpg").exists()
+    code, printed, err = run(folder, *options)
+    assert (code, printed) == (0, [])
+    assert "0 colourized, 4 skipped" in err
+
+
+def test_a_picture_that_is_damaged_is_missing_on_the_contact_sheet_of_the_others(album, run):
+    out = album.parent / "out"
+    run(album, "-o", out, "--compare")
+    (out / "photo1_compared.jpg").write_bytes(b"cut")
+    (out / "contact_sheet.jpg").unlink()
+    assert run(album, "-o", out, "--compare")[0] == 0
+    assert (out / "contact_sheet.jpg").exists()
+
+
+def test_what_seems_a_photograph_and_is_left_out_is_counted(album, tmp_path, run):
+    (album / "scan.JP2").write_bytes(b"\0\0\0\x0cjP  ")
+    (album / "sub" / "a.tga").write_bytes(b"")
+    (album / "b.tga").write_bytes(b"")
+    (album / "._photo1.png").write_bytes(b"\0\5\x16\7")
+    (album / "README").write_text("of aunt Mary")
+    scene(0).save(album / "grandmother", "JPEG")
+    os.mkfifo(album / "pipe")
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 12)
+    lines = [line for line in err.splitlines() if line.startswith("left out")]
+    assert lines == [
+        "left out: 1 file named ._*, which macOS keeps beside photographs",
+        "left out: 1 file of a format that is not read (.jp2)",
+        "left out: 2 files of a format that is not read (.tga)",
+        "left out: 1 file without a suffix; name them on the command line",
+    ]
+    assert run(album / "grandmother", "-o", tmp_path / "out2")[0] == 0
+    for path in album.rglob("photo*.png"):
+        path.unlink()
+    code, _, err = run(album, "-o", tmp_path / "out3")
+    assert code == 2
+    assert "left out: 2 files" in err
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "tiff", "avif"])
+def test_results_that_lie_in_the_album_are_not_coloured_again(album, run, target):
+    options = ("--format", target, "--compare", "--confidence", "--variants", 2)
+    assert run(album, "-o", album / "first", *options)[0] == 0
+    code, out, err = run(album, "-o", album.parent / "second", "--format", target)
+    assert (code, len(out)) == (0, 12)
+    assert "12 colourized, 61 skipped" in err  # five files of each, and the contact sheet
+    assert "61 in colour already" in err
+    result = next(path for path in (album / "first").iterdir() if "photo1." in path.name)
+    assert run(result, "-o", album.parent / "third")[0] == 0
 
 
 def test_a_device_that_is_not_there_is_bad_usage(album, capsys):

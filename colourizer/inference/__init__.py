@@ -13,6 +13,7 @@ recombine      lightness + chroma -> pixels; calls fast/
 colour_file    a file -> a prepared photograph; that + chroma -> a coloured file
 output_plan    which photographs are coloured, and which files are written
 batch          a folder: many photographs at a time
+provenance     what coloured a photograph, in its metadata
 side_pictures  pictures of variants, confidence, comparison; contact sheet
 fast/          look-up tables
 """

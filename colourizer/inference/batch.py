@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import torch
 from PIL import ImageFile
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from colourizer.inference.colour_file import read_prepared, write_coloured
@@ -25,6 +26,7 @@ from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
 from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
+from colourizer.inference.provenance import is_colourized
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
     SIDE_JPEG_QUALITY,
@@ -54,6 +56,7 @@ MAX_FLUSHING_GROUPS = 4  # groups whose files are being flushed to disk, each in
 SPARE_FILES = 100  # open besides photographs
 SWITCH_SECONDS = 1e-4  # Python's: how long a thread may wait for the GIL after a computation
 EXISTS_ALREADY = "there already"
+COLOURIZED_BEFORE = "a result of this program"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Outcome:
     result: str  # colourized, skipped, failed, or stopped before its end
     files: list[Path] = field(default_factory=list)
     reason: str = ""
+    note: str = ""  # what is wrong with the file, though it was colourized
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
     disk_full: bool = False
@@ -90,7 +94,8 @@ class Outcome:
         """Return it as one line of JSON."""
         row: dict[str, Any] = {"source": str(self.source), "result": self.result}
         row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
-        return json.dumps(row | ({"reason": self.reason} if self.reason else {}))
+        said = {"reason": self.reason, "note": self.note}
+        return json.dumps(row | {name: text for name, text in said.items() if text})
 
 
 @dataclass
@@ -266,7 +271,11 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
             run.check()
             image, item.opened = item.opened, None
             source, target = item.job.source, run.outputs.target
-            read.append((item, read_prepared(source, target, run.colours.keep_luma, image)))
+            prepared = read_prepared(source, target, run.colours.keep_luma, image)
+            if is_colourized(prepared.photo.metadata) and not item.job.named:
+                item.outcome.reason = COLOURIZED_BEFORE
+                continue
+            read.append((item, prepared))
     begun = time.monotonic()
     try:
         colourings = predict_colourings([prepared for _, prepared in read], run)
@@ -349,16 +358,21 @@ def write_files(
 
             write(path, encode)
     run.check()
+    text = PngInfo()
+    if provenance:
+        text.add_text("Software", provenance)
     if job.sheet in wanted and job.sheet:
         sheet = draw_variants(photo, colourings, VARIANT_SIDE)
-        write(job.sheet, lambda file: save_image(sheet, file, "PNG"))
+        write(job.sheet, lambda file: save_image(sheet, file, "PNG", pnginfo=text))
     if job.confidence in wanted and job.confidence and confidence is not None:
         drawn = draw_confidence(confidence, *prepared.size)
-        write(job.confidence, lambda file: save_image(drawn, file, "PNG"))
+        write(job.confidence, lambda file: save_image(drawn, file, "PNG", pnginfo=text))
     if job.compared in wanted and job.compared:
         pair = draw_comparison(photo, colourings[0], COMPARED_SIDE)
-        write(job.compared, lambda file: save_image(pair, file, "JPEG", quality=SIDE_JPEG_QUALITY))
+        options = {"quality": SIDE_JPEG_QUALITY, "comment": provenance or ""}
+        write(job.compared, lambda file: save_image(pair, file, "JPEG", **options))
     item.outcome.result, item.outcome.reason = "colourized", ""
+    item.outcome.note = photo.note
 
 
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:

@@ -17,6 +17,7 @@ from colourizer.inference.batching import Batching
 from colourizer.inference.hints import Hint, feature_vectors
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
 from colourizer.inference.preprocess import network_input, reduced_lightness
+from colourizer.inference.provenance import describe_provenance
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample
@@ -24,7 +25,6 @@ from colourizer.network.checkpoint import (
     BUNDLED,
     Network,
     build_model,
-    fingerprint,
     load_checkpoint,
 )
 from colourizer.network.device import autocast, pick_device
@@ -83,10 +83,7 @@ class Colourizer:
     @cached_property
     def provenance(self) -> str:
         """The program and checkpoint that coloured a photograph, for its metadata."""
-        made_by = "colourized with Image Colourizer"
-        if not self.checkpoint:
-            return made_by
-        return f"{made_by} ({self.checkpoint.name}, sha256 {fingerprint(self.checkpoint)[:12]})"
+        return describe_provenance(self.checkpoint)
 
     def colourize(
         self,

@@ -6,9 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from colourizer.photos.errors import PhotoError
-from colourizer.photos.files import find_photos, is_photo_name, written_name
+from colourizer.photos.files import (
+    find_photos,
+    fit_name,
+    is_photo_name,
+    why_left_out,
+    written_name,
+)
 
 DEFAULT_OUTPUT = "colourized"
 CONTACT_SHEET = "contact_sheet.jpg"  # of --compare
@@ -35,13 +42,18 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True)  # there may be a million
 class Job:
-    """A photograph and the files that are made of it."""
+    """A photograph and the files that are made of it.
+
+    coloured: one, or one for each variant.
+    named: whether the command line names the photograph itself, not its folder.
+    """
 
     source: Path
-    coloured: list[Path]  # one, or one for each variant
+    coloured: list[Path]
     confidence: Path | None = None
     sheet: Path | None = None
     compared: Path | None = None
+    named: bool = False
 
     def targets(self) -> list[Path]:
         """Return all of the files."""
@@ -49,19 +61,38 @@ class Job:
         return [*self.coloured, *beside]
 
 
-def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+class FoundPhoto(NamedTuple):
+    """A photograph, its result's path below the output, and whether it was named itself."""
+
+    source: Path
+    below: Path
+    named: bool
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The files that a command line names.
+
+    photos: what is to be coloured.
+    wrong: a message for each path that does not exist or may not be read.
+    left_out: how many files seem to be photographs but are not, by what is said of them.
+    """
+
+    photos: list[FoundPhoto]
+    wrong: list[str]
+    left_out: Counter[str]
+
+
+def find_all(paths: list[Path], output: Path) -> FoundFiles:
     """Find the photographs that a command line names.
 
     Args:
         paths: photographs and folders.
         output: never searched for photographs.
-
-    Returns:
-        Each photograph and its result's path below the output; and a message for each path that
-        does not exist or may not be read.
     """
-    found: list[tuple[Path, Path]] = []
+    found: list[FoundPhoto] = []
     unreadable: list[OSError] = []
+    others: list[Path] = []
     wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
     # A missing folder counts as well: the others' names must not depend on it.
     folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p)) for p in paths)
@@ -69,30 +100,32 @@ def find_all(paths: list[Path], output: Path) -> tuple[list[tuple[Path, Path]], 
     for path in paths:
         if path.is_dir():
             root = Path(path.resolve().name if keep_names else "")
-            photos = find_photos(path, without=output, unreadable=unreadable)
-            found += [(photo, root / photo.relative_to(path)) for photo in photos]
+            for photo in find_photos(path, output, unreadable, others):
+                found.append(FoundPhoto(photo, root / photo.relative_to(path), named=False))
         elif path.exists():
-            found.append((path, Path(path.name)))
+            found.append(FoundPhoto(path, Path(path.name), named=True))
     wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
-    return found, wrong
+    left_out = Counter(why_left_out(path) for path in others)
+    del left_out[""]
+    return FoundFiles(found, wrong, left_out)
 
 
 def unused_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
     """Return a path, or the first of NAME_2, NAME_3 and so on that is not taken."""
     n, numbered = 2, path
     while is_taken(numbered):
-        numbered = path.with_stem(f"{path.stem}_{n}")
+        numbered = path.with_name(fit_name(path.stem, f"_{n}{path.suffix}"))
         n += 1
     return numbered
 
 
-def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list[Job]:
+def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
     """Assign every photograph its output files, before anything is written.
 
     No two photographs share a file, and no file is another photograph: the later one is numbered.
 
     Args:
-        found: photographs, and their results' paths below the output.
+        found: the photographs.
         options: which files are made of each.
     """
     output = options.output
@@ -101,9 +134,14 @@ def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list
         """Return a key by which paths are compared: on some file systems A.jpg is a.jpg."""
         return os.path.abspath(path).casefold()  # noqa: PTH100 - ten times faster
 
-    unique = {os.path.abspath(source): (source, below) for source, below in found}  # noqa: PTH100
+    unique: dict[str, FoundPhoto] = {}
+    for photo in found:  # one that is named may lie in a named folder, too
+        key = os.path.abspath(photo.source)  # noqa: PTH100
+        named = photo.named or (key in unique and unique[key].named)
+        unique[key] = photo._replace(named=named)
     sources = {key.casefold() for key in unique}
-    taken = {key_of(contact_sheet_path({output / place for place in {b.parent for _, b in found}}))}
+    places = {photo.below.parent for photo in found}
+    taken = {key_of(contact_sheet_path({output / place for place in places}))}
 
     def claim(path: Path, source: Path | None = None) -> Path:
         """Return an unused name, and mark it as taken; the source's own is refused later."""
@@ -117,27 +155,28 @@ def plan_outputs(found: list[tuple[Path, Path]], options: OutputOptions) -> list
         return name
 
     # First the coloured photographs, whose names do not depend on what else is wanted.
-    firsts = [
-        (source, claim(output / below.with_name(written_name(below, options.target)), source))
-        for source, below in unique.values()
-    ]
+    firsts = []
+    for photo in unique.values():
+        name = written_name(photo.below, options.target)
+        firsts.append(claim(output / photo.below.with_name(name), photo.source))
     if options.variants == 1 and not (options.confidence or options.compare):
-        return [Job(source, [first]) for source, first in firsts]
-    stems = Counter(key_of(first.with_suffix("")) for _, first in firsts)
+        pairs = zip(unique.values(), firsts, strict=True)
+        return [Job(photo.source, [first], named=photo.named) for photo, first in pairs]
+    stems = Counter(key_of(first.with_suffix("")) for first in firsts)
     jobs = []
-    for source, first in firsts:
+    for photo, first in zip(unique.values(), firsts, strict=True):
         shared = stems[key_of(first.with_suffix(""))] > 1  # cat.jpg and cat.png
         name = first.name if shared else first.stem
 
         def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
-            return claim(first.with_name(f"{name}_{what}")) if wanted else None
+            return claim(first.with_name(fit_name(name, f"_{what}"))) if wanted else None
 
-        variants = range(2, options.variants + 1)
-        others = [claim(first.with_stem(f"{first.stem}_variant{n}")) for n in variants]
+        variants = (f"_variant{n}{first.suffix}" for n in range(2, options.variants + 1))
+        others = [claim(first.with_name(fit_name(first.stem, ending))) for ending in variants]
         sheet = beside(others, f"{options.variants}_variants.png")
         sure = beside(options.confidence, "confidence.png")
         compared = beside(options.compare, "compared.jpg")
-        jobs.append(Job(source, [first, *others], sure, sheet, compared))
+        jobs.append(Job(photo.source, [first, *others], sure, sheet, compared, photo.named))
     return jobs
 
 

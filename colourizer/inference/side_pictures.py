@@ -1,5 +1,7 @@
 """Pictures beside a coloured photograph: variants, confidence, comparison, contact sheet."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from colourizer.inference.lightness import STRIP_PIXELS, to_grey
+from colourizer.inference.provenance import SHEET_COMMENT
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample_strips
 from colourizer.photos.errors import PhotoError
@@ -20,7 +23,6 @@ from colourizer.runtime.atomic_file import write_bytes
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
 SIDE_JPEG_QUALITY = 90  # of pictures beside the photographs
 SHEET_PHOTOS, SHEET_TILE = 48, 240  # of the contact sheet; its tiles' height in pixels
-SHEET_COMMENT = b"Image Colourizer's contact sheet"  # identifies a sheet of ours
 
 
 def thumbnail_pixels(photo: Photo, side: int) -> np.ndarray:
@@ -70,11 +72,12 @@ def write_contact_sheet(path: Path, compared: list[Path]) -> None:
             if sheet.info.get("comment") != SHEET_COMMENT:
                 raise PhotoError("is not ours and was left alone; move it, or name another -o")
     tiles = []
-    for pair in evenly_spaced([pair for pair in compared if pair.exists()], SHEET_PHOTOS):
+    there = [pair for pair in compared if os.path.exists(pair)]  # noqa: PTH110 - never raises
+    for pair in evenly_spaced(there, SHEET_PHOTOS):
         tile = Image.new("RGB", (2 * SHEET_TILE, SHEET_TILE))
-        with Image.open(pair) as picture:
+        with suppress(OSError), Image.open(pair) as picture:
             picture.thumbnail(tile.size)
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
-        tiles.append(tile)
+            tiles.append(tile)
     if tiles:
         write_bytes(path, to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT))

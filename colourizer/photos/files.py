@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,15 @@ FORMAT_OF = {
     ".mpo": "MPO",
 }
 SUFFIXES = frozenset(FORMAT_OF)
+# Suffixes of pictures that are not read: raw photographs, layers, and formats that few programs know.
+OTHER_SUFFIXES = frozenset(
+    ".jp2 .j2k .jpf .jpx .jxl .jxr .tga .pgm .ppm .pbm .pnm .pam .pcx .psd .psb .xcf .exr .hdr .fits "
+    ".dng .cr2 .cr3 .crw .nef .nrw .arw .raf .orf .rw2 .pef .srw .3fr .iiq .rwl .x3f .djvu".split()
+)
+# What files of the formats that are read begin with.
+STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+APPLE_DOUBLE = "._"  # begins the name of a file that macOS keeps beside a photograph
+MAX_NAME = 255  # bytes of a file's name, on nearly all file systems
 # What a coloured photograph is written as, by the format it was read from: 256 palette entries are
 # too few for colour; of an MPO only the first picture, a JPEG, is taken; HEIF needs a package.
 WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
@@ -31,8 +41,27 @@ def is_photo_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def why_left_out(path: Path) -> str:
+    """Return why a file in a folder is not coloured though it seems a photograph; else nothing."""
+    if path.name.startswith(APPLE_DOUBLE) and path.suffix.lower() in SUFFIXES:
+        return f"named {APPLE_DOUBLE}*, which macOS keeps beside photographs"
+    if path.suffix.lower() in OTHER_SUFFIXES and not path.name.startswith("."):
+        return f"of a format that is not read ({path.suffix.lower()})"
+    if not path.suffix and not path.name.startswith("."):
+        with suppress(OSError):
+            if path.is_file():  # a pipe would be waited for
+                with path.open("rb") as file:
+                    start = file.read(12)
+                if start.startswith(STARTS) or start[8:] == b"WEBP":
+                    return "without a suffix; name them on the command line"
+    return ""
+
+
 def find_photos(
-    folder: Path, without: Path | None = None, unreadable: list[OSError] | None = None
+    folder: Path,
+    without: Path | None = None,
+    unreadable: list[OSError] | None = None,
+    left_out: list[Path] | None = None,
 ) -> list[Path]:
     """List the photographs in a folder and all folders below it, by name, in a fixed order.
 
@@ -42,6 +71,7 @@ def find_photos(
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
         unreadable: list that errors of folders that cannot be read are appended to.
+        left_out: list that all other files are appended to.
     """
     note = None if unreadable is None else unreadable.append
     skipped = without.resolve() if without else None
@@ -49,7 +79,11 @@ def find_photos(
     for top, folders, names in os.walk(folder, onerror=note):
         visible = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
-        found += [Path(top) / name for name in sorted(names) if is_photo_name(Path(name))]
+        for path in (Path(top) / name for name in sorted(names)):
+            if is_photo_name(path):
+                found.append(path)
+            elif left_out is not None:
+                left_out.append(path)
     return found
 
 
@@ -57,6 +91,14 @@ def evenly_spaced(items: Sequence[T], most: int) -> list[T]:
     """Return at most `most` of the items, at equal distances from the first on."""
     n = min(most, len(items))
     return [items[i * len(items) // n] for i in range(n)]
+
+
+def fit_name(stem: str, ending: str) -> str:
+    """Return a file's name; of a stem that is too long as much as there is room for."""
+    room = MAX_NAME - len(os.fsencode(ending))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def written_format(file_format: str, target: str | None = None) -> str:
@@ -72,10 +114,14 @@ def written_format(file_format: str, target: str | None = None) -> str:
 def written_name(path: Path, target: str | None = None) -> str:
     """Return the name of a photograph's result: its own, plus a suffix where the format changes.
 
+    One that becomes too long is shortened.
+
     Args:
         path: the photograph.
         target: one of TARGETS; without, the photograph's own format.
     """
     own = FORMAT_OF.get(path.suffix.lower(), "")
     written = written_format(own, target)
-    return path.name if written == own else path.name + TARGETS[written.lower()]
+    if written == own:
+        return path.name
+    return fit_name(path.stem, path.suffix + TARGETS[written.lower()])

@@ -103,6 +103,29 @@ def after_app_segments(content: bytes) -> memoryview:
     return memoryview(content)[place:]
 
 
+def append_end_marker(content: bytes) -> bytes | None:
+    """Return a JPEG with the end marker that it lacks; None if it has one, or lacks scans, too.
+
+    Whether the last scan is whole can only be known by decoding it.
+    """
+    components: list[int] = []
+    low_bits: dict[tuple[int, int], int] = {}  # still missing, by component and coefficient
+    for marker, body in _iterate_segments(content) if content.startswith(START) else ():
+        if marker == EOI:
+            return None
+        if marker in FRAMES and not components and len(body) == 6 + 3 * body[5]:
+            components = [body[6 + 3 * n] for n in range(body[5])]
+            low_bits = {(of, k): 8 for of in components for k in range(64)}
+        elif marker == SOS:
+            n = body[0]
+            first, last, shifts = body[1 + 2 * n : 4 + 2 * n]
+            for of in body[1 : 1 + 2 * n : 2]:
+                low_bits |= {(of, k): shifts & 15 for k in range(first, last + 1)}
+    if not components or any(low_bits.values()):
+        return None
+    return content.removesuffix(END[:1]) + END
+
+
 def parse_grey_scans(content: bytes) -> GreyScans | None:
     """Return the scans of a JPEG that can be decoded; None if it is not grey, or of a rare kind."""
     header: bytes | None = None

@@ -19,6 +19,7 @@ class Photo:
     metadata: of its file.
     scans: entropy-coded scans of a grey JPEG, if they were asked for and pixels are what they
         decode to; None else, and of JPEGs of a rare kind.
+    note: what is wrong with the file, though all its pixels are there; empty if nothing is.
     """
 
     pixels: np.ndarray
@@ -26,3 +27,4 @@ class Photo:
     alpha: np.ndarray | None = None
     metadata: Metadata = field(default_factory=Metadata)
     scans: GreyScans | None = None
+    note: str = ""

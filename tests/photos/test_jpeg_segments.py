@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support.scenes import scene
 
+from colourizer.photos.errors import PhotoError
 from colourizer.photos.jpeg_segments import (
     DQT,
     DRI,
@@ -18,11 +19,13 @@ from colourizer.photos.jpeg_segments import (
     START,
     GreyScans,
     after_app_segments,
+    append_end_marker,
     join_scans,
     parse_grey_scans,
     write_app_segments,
 )
 from colourizer.photos.metadata import Metadata
+from colourizer.photos.read import read_photo, read_rgb
 
 KINDS = [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}]
 
@@ -195,3 +198,45 @@ def test_a_quantization_table_of_another_number_and_restarts_stay_the_lumas():
     with Image.open(io.BytesIO(joined)) as image:
         image.draft("L", None)
         assert np.array_equal(image, Image.open(io.BytesIO(content)))
+
+
+def scene_jpeg(mode: str = "RGB", **options: object) -> bytes:
+    file = io.BytesIO()
+    scene(0, 80, 112).convert(mode).save(file, "JPEG", quality=90, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 4}])
+def test_a_jpeg_that_lacks_only_its_end_marker_has_all_its_pixels(missing, mode, options):
+    content = scene_jpeg(mode, **options)
+    whole, cut = read_photo(io.BytesIO(content)), read_photo(io.BytesIO(content[:-missing]))
+    assert not whole.note
+    assert cut.note
+    assert np.array_equal(whole.pixels, cut.pixels)
+    rgb = read_rgb(io.BytesIO(content[:-missing]))
+    assert rgb.tobytes() == read_rgb(io.BytesIO(content)).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_pixels_is_refused(mode, progressive):
+    content = scene_jpeg(mode, progressive=progressive)
+    for missing in (12, len(content) // 3):
+        with pytest.raises(PhotoError, match="truncated"):
+            read_photo(io.BytesIO(content[:-missing]))
+
+
+def test_a_jpeg_that_ends_between_two_scans_is_refused():
+    content = scene_jpeg(progressive=True)
+    last_scan = content.rindex(b"\xff\xda")
+    tables = content.rindex(b"\xff\xc4", 0, last_scan)
+    assert append_end_marker(content[:tables]) is None
+    with pytest.raises(PhotoError, match="truncated"):
+        read_photo(io.BytesIO(content[:tables]))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"GIF89a", scene_jpeg()])
+def test_no_end_marker_is_put_where_none_is_missing(content):
+    assert append_end_marker(content) is None
