@@ -3,6 +3,7 @@
 import argparse
 import io
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -237,6 +238,24 @@ def find_jobs(options: Options) -> Plan:
     return Plan(plan_outputs(found.photos, options.outputs), len(found.wrong), found.left_out)
 
 
+def check_output(output: Path) -> None:
+    """Try whether files can be written to the output folder, or to where it would be made.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
+    hint = "name another folder with -o"
+    if not nearest.is_dir():
+        raise UsageError(f"-o {output}: {nearest} is a file, not a folder", hint)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"-o {output}: cannot be written to ({reason})", hint) from error
+
+
 def load_colourizer(options: Options) -> Colourizer:
     """Load the checkpoint.
 
@@ -435,6 +454,8 @@ def main(argv: list[str] | None = None) -> int:
         plan = Plan([], 0, Counter()) if is_stream else find_jobs(options)
         if options.dry_run:
             return dry_run(plan, options)
+        if not is_stream:
+            check_output(options.outputs.output)
         colourizer = load_colourizer(options)
         reference = read_reference(options.reference, colourizer) if options.reference else None
     except (UsageError, CheckpointError) as error:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -206,6 +207,26 @@ def test_results_that_lie_in_the_album_are_not_coloured_again(album, run, target
     assert "61 in colour already" in err
     result = next(path for path in (album / "first").iterdir() if "photo1." in path.name)
     assert run(result, "-o", album.parent / "third")[0] == 0
+
+
+def test_an_output_that_cannot_be_written_to_is_bad_usage_before_the_first(
+    album, tmp_path, run, monkeypatch
+):
+    file = tmp_path / "letter.txt"
+    file.write_text("dear aunt Mary")
+    for output in (file, file / "below"):
+        code, out, err = run(album, "-o", output)
+        assert (code, out) == (2, [])
+        assert err.startswith(f"error: -o {output}: {file} is a file, not a folder\nhint: ")
+        assert err.count("\n") == 2
+
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    code, out, err = run(album, "-o", tmp_path / "out")
+    assert (code, out) == (2, [])
+    assert err.startswith(f"error: -o {tmp_path / 'out'}: cannot be written to (permission denied)")
 
 
 def test_a_device_that_is_not_there_is_bad_usage(album, capsys):
