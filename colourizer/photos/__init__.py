@@ -16,6 +16,9 @@ upright_xmp    the same in XMP, without what is left out of the file
 icc            colour profiles of grey and CMYK -> sRGB
 jpeg_segments  a JPEG's app segments and scans
 png, tiff      written strip by strip
+tiff_pages     a TIFF's pictures, and which one is the photograph
+tiff_samples   its samples, of any depth, -> pixels and alpha
+tiff_image     a TIFF opened at its photograph
 strips         rows of pixels regrouped; deflate
 sixteen_bit    colours of 16 bits
 pixels         an image of any mode -> pixels and alpha

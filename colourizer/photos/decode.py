@@ -9,21 +9,25 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.exif import count_tiff_pages
 from colourizer.photos.icc import grey_to_srgb
-from colourizer.photos.jpeg_segments import GreyScans, parse_grey_scans
+from colourizer.photos.jpeg_segments import (
+    END,
+    GreyScans,
+    append_end_marker,
+    parse_grey_scans,
+)
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
-from colourizer.photos.pixels import avoid_mapping
 from colourizer.photos.png import SIGNATURE
-from colourizer.photos.sixteen_bit import join_bytes, select_byte, unpremultiply
+from colourizer.photos.sixteen_bit import join_bytes, select_byte
 from colourizer.photos.source import closeable_source, open_source, read_content
+from colourizer.photos.tiff_image import STARTS as TIFF_STARTS
+from colourizer.photos.tiff_image import TiffImage
 
 # A file that claims more pixels than Pillow accepts by itself is a bomb if they are more than
 # MAX_PIXELS_PER_BYTE for each of its bytes; scans, even of two colours, have less than a tenth.
 PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNIDENTIFIED = "not an image, or of a format that is not supported"
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
@@ -60,11 +64,16 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
 
 def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
     """Open a photograph; a PNG with a broken text or profile, without its metadata."""
+    with open_source(source) as file:
+        file.seek(0)
+        is_tiff = file.read(4) in TIFF_STARTS
+    if is_tiff:
+        return TiffImage(closeable_source(source))
     try:
         return Image.open(closeable_source(source), formats=FORMATS)
     except Image.DecompressionBombError:
         raise
-    except Exception as error:
+    except Exception:
         with open_source(source) as file:
             file.seek(0)
             start = file.read(32)
@@ -72,9 +81,6 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
                 return Image.open(closeable_source(source), formats=others)
             if start.startswith(SIGNATURE):
                 return Image.open(_strip_png(file), formats=FORMATS)
-        if isinstance(error, Image.UnidentifiedImageError) and start[:4] in TIFF_STARTS:
-            what = f"{UNIDENTIFIED} (a TIFF of a kind that Pillow does not know)"
-            raise PhotoError(what) from None
         raise
 
 
@@ -125,8 +131,9 @@ def _register_heif(start: bytes) -> tuple[str, ...]:
 def decode(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """Decode an opened image."""
     try:
-        avoid_mapping(image)
         image.load()
+    except PhotoError:
+        raise
     except Exception as error:
         raise PhotoError(f"cannot be decoded ({error})") from error
     return image
@@ -142,14 +149,13 @@ def apply_orientation(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
 
 
 def decode_16_bit(
-    source: Path | BinaryIO, image: ImageFile.ImageFile, premultiplied: bool
+    source: Path | BinaryIO, image: ImageFile.ImageFile
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return pixels and alpha of a file of 16-bit colours.
+    """Return pixels and alpha of a PNG of 16-bit colours.
 
     Args:
         source: the file, which is decoded once more.
         image: the same, decoded to the high bytes, see sixteen_bit.select_byte; it is closed.
-        premultiplied: whether its colours are multiplied by alpha.
 
     Returns:
         pixels as in Photo; alpha (H, W) uint16, or None.
@@ -162,13 +168,11 @@ def decode_16_bit(
         return apply_orientation(decode(opened))
 
     values = join_bytes(image, load_low)
-    if premultiplied:
-        unpremultiply(values)
     if values.shape[2] == 2:
         return grey_to_srgb(values[..., 0], profile), values[..., 1]
     if values.shape[2] == 4:
         return values[..., :3], values[..., 3]
-    if isinstance(transparent, tuple):  # PNG: the one colour that is transparent
+    if isinstance(transparent, tuple):  # the one colour that is transparent
         return values, (values != transparent).any(axis=2).astype(np.uint16) * 65535
     return values, None
 
@@ -205,28 +209,55 @@ def decode_jpeg_without_pillow(image: Any) -> np.ndarray | None:
     return grey_to_srgb(grey, image.info.get("icc_profile") or b"") if image.mode == "L" else grey
 
 
-def apply_orientation_to_pixels(pixels: np.ndarray, image: ImageFile.ImageFile) -> np.ndarray:
-    """Return pixels, (H, W) or (H, W, 3) uint8, turned upright as an opened image's EXIF says."""
+def lacks_end_marker(source: Path | BinaryIO) -> bool:
+    """Return whether a JPEG that can be decoded has no end marker."""
+    with open_source(source) as file:
+        file.seek(-len(END), io.SEEK_END)
+        if file.read() == END:
+            return False
+    return append_end_marker(read_content(source)) is not None
+
+
+def complete_jpeg(source: Path | BinaryIO) -> io.BytesIO | None:
+    """Return a JPEG that lacks only its end marker with it; None if it lacks anything else.
+
+    Browsers and djpeg show such a file, Pillow refuses it.
+    """
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # broken EXIF is no reason to give up a photograph that decodes
-        return pixels
-    if orientation not in range(2, 9):
-        return pixels
-    stored = Image.fromarray(pixels)
-    stored.getexif()[ExifTags.Base.Orientation] = orientation
-    return np.asarray(ImageOps.exif_transpose(stored))
+        content = append_end_marker(read_content(source))
+        if content is None:
+            return None
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            # Unlike Pillow's, this decoder refuses scans that end too early.
+            decode_jpeg(content, "CMYK" if image.mode == "CMYK" else "GRAY")
+    except Exception:  # damaged in other ways, of which the first attempt has told
+        return None
+    return io.BytesIO(content)
 
 
-def refuse_several_pictures(source: Path | BinaryIO, image: Image.Image) -> None:
+def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Return values, (H, W) or (H, W, 3), turned upright from an orientation of EXIF."""
+    if orientation == 1:
+        return values
+    if values.dtype == np.uint8:  # Pillow turns by a quarter several times as fast as NumPy
+        stored = Image.fromarray(values)
+        stored.getexif()[ExifTags.Base.Orientation] = orientation
+        return np.asarray(ImageOps.exif_transpose(stored))
+    if orientation > 4:
+        values = values.swapaxes(0, 1)
+    down = -1 if orientation in (3, 4, 7, 8) else 1
+    across = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(values[::down, ::across])
+
+
+def refuse_several_pictures(image: Image.Image) -> None:
     """Raise SeveralPicturesError if a file has more than one page or frame.
 
     Of an MPO the first picture is the photograph; the others are previews, depths, and the other
     eye's view.
     """
-    if image.format == "TIFF":
-        with open_source(source) as file:
-            pages = count_tiff_pages(file)
+    if isinstance(image, TiffImage):
+        pages = len(image.photographs)
         if pages > 1:
             raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
     elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:

@@ -206,23 +206,6 @@ def read_tags(file: BinaryIO) -> Directory:
     return first
 
 
-def count_tiff_pages(file: BinaryIO) -> int:
-    """Count the pages of a TIFF, without reduced copies and masks of a page."""
-    order, big, offset = read_header(file)
-    visited: set[int] = set()
-    pages = 0
-    while offset and offset not in visited and len(visited) < MAX_DIRECTORIES:
-        visited.add(offset)
-        wanted = frozenset((NEW_SUBFILE_TYPE,))
-        try:
-            directory, offset = read_directory(file, offset, order, big, wanted)
-        except (ValueError, struct.error, OSError):
-            break
-        kind = directory.numbers(NEW_SUBFILE_TYPE)
-        pages += not kind or not kind[0] & 0b101  # bit 0: reduced; bit 2: a mask
-    return pages
-
-
 def extract_exif(file: BinaryIO) -> bytes:
     """Return a TIFF file's tags as EXIF, less those that describe how its pixels are stored.
 

@@ -1,10 +1,20 @@
-"""ICC profiles: grey and CMYK values -> sRGB, as a file's own profile defines them."""
+"""Grey and CMYK values -> sRGB, as a file's own profile defines them; CIE Lab -> sRGB."""
 
 import struct
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageCms
+
+# XYZ of D50, whose white is (0.9642, 1, 0.8249) -> linear sRGB, by Bradford's adaptation to D65.
+D50_WHITE = np.array((0.9642, 1.0, 0.8249))
+D50_TO_SRGB = np.array(
+    (
+        (3.1338561, -1.6168667, -0.4906146),
+        (-0.9787684, 1.9161415, 0.0334540),
+        (0.0719453, -0.2289914, 1.4052427),
+    )
+)
 
 
 def profile_colour_space(profile: bytes) -> str:
@@ -71,3 +81,17 @@ def cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass
     return image.convert("RGB")
+
+
+def lab_to_srgb(lab: np.ndarray) -> np.ndarray:
+    """Return CIE L*a*b* of D50, (..., 3), L in [0, 100], as sRGB in [0, 1]."""
+    f = (lab[..., 0] + 16) / 116
+    f = np.stack((f + lab[..., 1] / 500, f, f - lab[..., 2] / 200), axis=-1)
+    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * D50_WHITE
+    linear = (xyz @ D50_TO_SRGB.T).clip(0, 1)
+    return encode_srgb(linear)
+
+
+def encode_srgb(linear: np.ndarray) -> np.ndarray:
+    """Return linear light in [0, 1] as sRGB in [0, 1] (IEC 61966-2-1)."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import ExifTags, Image
 
+from colourizer.photos.errors import PhotoError
 from colourizer.photos.icc import cmyk_to_srgb, grey_to_srgb
 
 STRIP_ROWS = 256  # copied from images to arrays at a time
@@ -63,16 +64,41 @@ def _copy(image: Image.Image, mode: str, shape: tuple[int, ...]) -> np.ndarray:
     return pixels
 
 
+def find_white(values: np.ndarray) -> float:
+    """Return which value is white, of samples of 32 bits or floating point.
+
+    Whole numbers mostly are 16-bit values, or of all their range; floating-point ones are in
+    [0, 1], [0, 255] or [0, 65535].
+
+    Raises:
+        PhotoError: it cannot be known.
+    """
+    largest, smallest = values.max(), values.min()
+    floating = values.dtype.kind == "f"
+    if not floating and smallest < 0:
+        raise PhotoError("has negative values, of which none is said to be black")
+    if floating and np.isnan(largest):
+        largest = np.nanmax(values) if not np.isnan(values).all() else 0
+    if floating and largest <= 2:  # a little above white is sharpening
+        return 1
+    if not floating and largest <= 65535:
+        return 65535
+    if not floating and values.dtype.kind == "u" and largest >= 2**31:
+        return 2**32 - 1
+    mean = np.nanmean(values, dtype=np.float64)
+    for white in (255, 65535):
+        if floating and largest <= white and mean >= white / 64:
+            return white
+    raise PhotoError(f"has values up to {largest:g}, of which none is said to be white")
+
+
 def _split_deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Return pixels and alpha, uint16, of a decoded grey image of more than 8 bits."""
     values = np.asarray(image)
     if image.mode in ("I", "F"):  # convert("L") would clip at 255
-        values = np.nan_to_num(values.astype(np.float64)).clip(min=0)
-        largest = values.max(initial=0)
-        full = next(top for top in (1, 255, 65535, max(largest, 65536)) if largest <= top)
-        if image.mode == "I":  # integers; 32-bit files mostly hold 16-bit values
-            full = max(full, 65535)
-        values = (values * (65535 / full)).round()
+        white = find_white(values)
+        values = np.nan_to_num(values.astype(np.float64)) * (65535 / white)
+        values = values.round().clip(0, 65535)
     values = values.astype(np.uint16)
     alpha = None
     if isinstance(image.info.get("transparency"), int):  # PNG: the one value that is transparent

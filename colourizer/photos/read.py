@@ -11,15 +11,17 @@ from PIL import Image, ImageFile
 
 from colourizer.photos.decode import (
     apply_orientation,
-    apply_orientation_to_pixels,
+    complete_jpeg,
     decode,
     decode_16_bit,
     decode_jpeg_without_pillow,
+    lacks_end_marker,
     open_image,
     read_grey_scans,
     refuse_several_pictures,
+    turn_upright,
 )
-from colourizer.photos.errors import PhotoError
+from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.icc import profile_colour_space
 from colourizer.photos.metadata import read_metadata
 from colourizer.photos.orientation import read_orientation, upright_size
@@ -27,7 +29,10 @@ from colourizer.photos.photo import Photo
 from colourizer.photos.pillow_limits import pillow_limits
 from colourizer.photos.pixels import reduce_neutral, split_alpha, to_8_bits
 from colourizer.photos.sixteen_bit import has_16_bit_colours, select_byte
+from colourizer.photos.tiff_image import TiffImage
 from colourizer.runtime.parallel import map_ordered
+
+NO_END_MARKER = "lacks its end marker; all its pixels are there"
 
 
 def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image.Image:
@@ -61,10 +66,20 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
     Raises:
         PhotoError: it cannot be read.
     """
-    opened = open_image(source)
-    if shortest_side:
-        opened.draft(None, (shortest_side, shortest_side))
-    decoded = apply_orientation(decode(opened))
+
+    def load(source: Path | BinaryIO) -> ImageFile.ImageFile:
+        opened = open_image(source)
+        if shortest_side:
+            opened.draft(None, (shortest_side, shortest_side))
+        return apply_orientation(decode(opened))
+
+    try:
+        decoded = load(source)
+    except PhotoError:
+        completed = complete_jpeg(source)
+        if completed is None:
+            raise
+        decoded = load(completed)
     if decoded.mode == "RGB" and not decoded.has_transparency_data:
         image = decoded.copy()
         image.info = {}  # Pillow would write some of it into any file
@@ -97,36 +112,44 @@ def read_photo(
     image = opened or open_image(source)
     try:
         return _read(source, image, with_scans)
-    except PhotoError:
+    except SeveralPicturesError:
         raise
     except Exception as error:  # Pillow's answers to damage, wherever it lies
+        if image.format in ("JPEG", "MPO") and (completed := complete_jpeg(source)):
+            photo = _read(completed, open_image(completed), with_scans)
+            return replace(photo, note=NO_END_MARKER)
+        if isinstance(error, PhotoError):
+            raise
         raise PhotoError(f"cannot be decoded ({error})") from error
 
 
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
-    refuse_several_pictures(source, image)
+    refuse_several_pictures(image)
     file_format = str(image.format)
     is_jpeg = file_format in ("JPEG", "MPO")
-    stored = decode_jpeg_without_pillow(image) if is_jpeg else None
+    stored, alpha = decode_jpeg_without_pillow(image) if is_jpeg else None, None
+    if isinstance(image, TiffImage) and image.layout:
+        stored, alpha = image.read_pixels()
     if stored is None:
         photo, turned = _read_by_pillow(source, image)
     else:
-        pixels = apply_orientation_to_pixels(stored, image)
-        turned = pixels is not stored
         orientation = read_orientation(image)
+        pixels, turned = turn_upright(stored, orientation), orientation != 1
+        alpha = None if alpha is None else turn_upright(alpha, orientation)
         metadata = read_metadata(source, image, orientation, upright_size(image, orientation))
-        photo = Photo(pixels, file_format, None, metadata)
+        photo = Photo(pixels, file_format, alpha, metadata)
+    photo = _simplify(photo)
     converted = profile_colour_space(image.info.get("icc_profile") or b"") == "GRAY"
     if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
         photo = replace(photo, scans=read_grey_scans(source))
+    if is_jpeg and lacks_end_marker(source):
+        photo = replace(photo, note=NO_END_MARKER)
     image.close()
     return photo
 
 
 def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tuple[Photo, bool]:
     """Read a photograph; return it, and whether it had to be turned upright."""
-    file_format = str(image.format)
-    premultiplied = "RGBa" in str(image.tile)
     if deep := has_16_bit_colours(image):
         select_byte(image, low=False)
     orientation = read_orientation(image)  # before decoding, which turns a TIFF
@@ -139,15 +162,21 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
     turned = image.im is not as_stored
     del as_stored  # as large as the photograph
     if deep:
-        pixels, alpha = decode_16_bit(source, image, premultiplied)
+        pixels, alpha = decode_16_bit(source, image)
     else:
         pixels, alpha = split_alpha(image)
-    if pixels.ndim == 3:
+    return Photo(pixels, str(image.format), alpha, metadata), turned
+
+
+def _simplify(photo: Photo) -> Photo:
+    """Return a photograph without colours that are all neutral, and alpha that is all opaque."""
+    pixels, alpha = photo.pixels, photo.alpha
+    if pixels.ndim == 3 and photo.format not in ("JPEG", "MPO"):  # whose colours are known
         # Lossy WebP rounds neutral colours to neighbours of grey.
-        pixels = reduce_neutral(pixels, tolerance=file_format == "WEBP")
+        pixels = reduce_neutral(pixels, tolerance=photo.format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         alpha = None
-    return Photo(pixels, file_format, alpha, metadata), turned
+    return replace(photo, pixels=pixels, alpha=alpha)
 
 
 def count_pixels(source: Path | BinaryIO) -> int:

@@ -1,44 +1,27 @@
-"""Colours of 16 bits, which Pillow decodes in two passes of 8."""
+"""PNG's colours of 16 bits, which Pillow decodes in two passes of 8."""
 
-import sys
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageFile
 
-from colourizer.photos.pixels import STRIP_ROWS, iterate_strips
+from colourizer.photos.pixels import iterate_strips
 
 # Pillow decodes 16-bit colours, but keeps the high byte of each value only. Asked for the opposite
-# byte order it keeps the low one: two decodings give all 16 bits, of every compression that Pillow
-# knows. Here each of its raw modes, with those that give the high and the low bytes.
-_NATIVE, _OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+# byte order it keeps the low one: two decodings give all 16 bits. Here each of its raw modes, with
+# those that give the high and the low bytes.
 GREY_AND_ALPHA = "grey and alpha"  # of both the high and the low bytes, as four channels
-RAW_MODES = {"LA;16B": ("RGBA", "RGBA")}
-for _kind in ("RGB", "RGBA", "RGBX"):
-    RAW_MODES[f"{_kind};16B"] = (f"{_kind};16B", f"{_kind};16L")
-    RAW_MODES[f"{_kind};16L"] = (f"{_kind};16L", f"{_kind};16B")
-    RAW_MODES[f"{_kind};16N"] = (f"{_kind};16{_NATIVE}", f"{_kind};16{_OTHER}")
-for _order in "BLN":  # premultiplied; Pillow would divide each half on its own
-    RAW_MODES[f"RGBa;16{_order}"] = RAW_MODES[f"RGBA;16{_order}"]
+RAW_MODES = {
+    "LA;16B": ("RGBA", "RGBA"),
+    "RGB;16B": ("RGB;16B", "RGB;16L"),
+    "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
+}
 
 
 def _byte_modes(image: ImageFile.ImageFile) -> list[tuple[str, str]] | None:
     """Return each tile's raw modes for high and low bytes; None if not all have 16-bit colours."""
-    tags = getattr(image, "tag_v2", {})
-    order = {b"II": ("L", "B"), b"MM": ("B", "L")}.get(getattr(tags, "prefix", b""), ("", ""))
-    deep_planes = tags.get(284) == 2 and set(tags.get(258, ())) == {16}
-    found = []
-    for tile in image.tile:
-        kind = tile.args[0] if isinstance(tile.args, tuple) else str(tile.args)
-        if deep_planes:  # each channel in a plane of its own
-            if tile.codec_name == "libtiff":  # which keeps the high bytes in any mode
-                return None
-            found.append((f"{kind};16{order[0]}", f"{kind};16{order[1]}"))
-        elif kind in RAW_MODES:
-            found.append(RAW_MODES[kind])
-        else:
-            return None
-    return found or None
+    kinds = [t.args[0] if isinstance(t.args, tuple) else str(t.args) for t in image.tile]
+    return [RAW_MODES[kind] for kind in kinds] if kinds and RAW_MODES.keys() >= set(kinds) else None
 
 
 def has_16_bit_colours(image: ImageFile.ImageFile) -> bool:
@@ -79,12 +62,3 @@ def join_bytes(high: Image.Image, load_low: Callable[[], Image.Image]) -> np.nda
         for y, image in iterate_strips(load_low()):
             values[y : y + image.height] |= np.asarray(image)
     return values
-
-
-def unpremultiply(values: np.ndarray) -> None:
-    """Divide premultiplied colours (H, W, 4) uint16 by their alpha, in place."""
-    for y in range(0, len(values), STRIP_ROWS):
-        strip = values[y : y + STRIP_ROWS].astype(np.float64)
-        alpha = np.maximum(strip[..., 3:], 1)
-        strip[..., :3] = (strip[..., :3] * 65535 / alpha).round().clip(0, 65535)
-        values[y : y + STRIP_ROWS] = strip

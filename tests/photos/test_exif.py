@@ -11,7 +11,6 @@ from support.scenes import scene
 
 from colourizer.photos.exif import (
     MAX_DIRECTORIES,
-    count_tiff_pages,
     extract_exif,
     read_tags,
     update_exif,
@@ -93,22 +92,7 @@ def test_a_tiff_gives_its_tags_but_not_how_it_is_stored(tmp_path):
     assert not {256, 257, 258, 259, 262, 277, 322, 324, 325} & set(found.tags)
 
 
-def test_pages_are_counted_but_not_their_small_copies(tmp_path):
-    page = Image.new("L", (9, 9))
-    page.save(tmp_path / "3.tif", save_all=True, append_images=[page, page])
-    with tifffile.TiffWriter(tmp_path / "1.tif") as tiff:
-        tiff.write(np.asarray(scene(0)), photometric="rgb")
-        tiff.write(np.asarray(scene(0, 24, 32)), photometric="rgb", subfiletype=1)
-    counts = {}
-    for name in ("3.tif", "1.tif"):
-        with (tmp_path / name).open("rb") as file:
-            counts[name] = count_tiff_pages(file)
-    assert counts == {"3.tif": 3, "1.tif": 1}
-
-
-def test_directories_in_a_ring_come_to_an_end():
-    ring = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<HHHIII", 1, 254, 4, 1, 0, 8)
-    assert count_tiff_pages(io.BytesIO(ring)) == 1
+def test_a_directory_of_too_many_tags_is_refused():
     endless = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", MAX_DIRECTORIES + 1)
     with pytest.raises(ValueError, match="too many"):
         read_tags(io.BytesIO(endless + bytes(10**6)))

@@ -1,0 +1,107 @@
+"""The pictures of a TIFF, and which of them is the photograph."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from colourizer.photos.exif import (
+    MAX_DIRECTORIES,
+    NEW_SUBFILE_TYPE,
+    ORIENTATION,
+    Directory,
+    read_directory,
+    read_header,
+)
+
+SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, SUB_DIRECTORIES = 255, 256, 257, 277, 330
+REDUCED, MASK = 0b1, 0b100  # bits of NewSubfileType
+OLD_REDUCED = 2  # of SubfileType
+WANTED = frozenset(
+    (NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, ORIENTATION, SUB_DIRECTORIES)
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A picture of a TIFF.
+
+    offset: of its directory.
+    size: (W, H), as stored.
+    samples: of each pixel.
+    kind: bits, as in NewSubfileType.
+    orientation: its own, or, of a subdirectory that has none, that of the directory above; 0 for
+        none.
+    is_sub: whether it hangs below another one.
+    """
+
+    offset: int
+    size: tuple[int, int]
+    samples: int
+    kind: int
+    orientation: int
+    is_sub: bool
+
+
+def find_photographs(file: BinaryIO) -> list[Page]:
+    """Return the pictures of a TIFF that may be the photograph, the largest first.
+
+    Left out are reduced copies, masks, and the infrared channel that film scanners add.
+
+    Raises:
+        ValueError: the file has no picture; struct.error and OSError mean the same.
+    """
+    pages = [page for page in _iterate_pages(file) if not page.kind & MASK]
+    full = [page for page in pages if not page.kind & REDUCED] or pages
+    if not full:
+        raise ValueError("no picture in it")
+    best = max(full, key=lambda page: page.size[0] * page.size[1])
+    return [best, *(page for page in full if page is not best and not _belongs_to(page, best))]
+
+
+def _belongs_to(page: Page, best: Page) -> bool:
+    """Return whether a picture is a copy or a channel of the largest one, if nothing says so."""
+    if page.size == best.size:  # infrared: grey, as large as the colours
+        return page.samples < 3 <= best.samples
+    if page.is_sub:
+        return True
+    (width, height), (full_width, full_height) = page.size, best.size
+    if 2 * width > full_width or 2 * height > full_height:
+        return False
+    # A small copy has the same shape, but for the rounding of its sides.
+    return abs(width * full_height - height * full_width) <= max(full_width, full_height)
+
+
+def _iterate_pages(file: BinaryIO) -> Iterator[Page]:
+    order, big, offset = read_header(file)
+    visited: set[int] = set()
+    while offset and offset not in visited and len(visited) < MAX_DIRECTORIES:
+        visited.add(offset)
+        try:
+            directory, following = read_directory(file, offset, order, big, WANTED)
+        except (ValueError, struct.error, OSError):
+            return
+        page = _describe(directory, offset)
+        yield page
+        offset = following
+        for below in directory.numbers(SUB_DIRECTORIES):
+            if below in visited or len(visited) >= MAX_DIRECTORIES:
+                continue
+            visited.add(below)
+            try:
+                sub, _ = read_directory(file, below, order, big, WANTED)
+            except (ValueError, struct.error, OSError):
+                continue
+            yield _describe(sub, below, above=page)
+
+
+def _describe(directory: Directory, offset: int, above: Page | None = None) -> Page:
+    def number(tag: int, default: int) -> int:
+        return (directory.numbers(tag) or (default,))[0]
+
+    kind = number(NEW_SUBFILE_TYPE, 0)
+    size = number(WIDTH, 0), number(HEIGHT, 0)
+    if number(SUBFILE_TYPE, 0) == OLD_REDUCED or not all(size):
+        kind |= REDUCED
+    orientation = number(ORIENTATION, above.orientation if above else 0)
+    return Page(offset, size, number(SAMPLES, 1), kind, orientation, above is not None)
