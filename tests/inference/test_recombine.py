@@ -10,7 +10,7 @@ from support.scenes import scene
 from colourizer.colour.space import lightness_to_grey, rgb_to_lab
 from colourizer.inference import recombine
 from colourizer.inference.fast import cells
-from colourizer.inference.fast.cells import CELLS, add_to_cells
+from colourizer.inference.fast.cells import CELLS, add_to_cells, cell_ranges
 from colourizer.inference.lightness import photo_lightness, to_grey
 from colourizer.inference.recombine import (
     recombine_rgb,
@@ -216,3 +216,42 @@ def test_looked_up_ycbcr_equals_its_plain_definition(size):
     for fast, plain in zip(ycbcr_planes(grey, ab), recombine_ycbcr(grey, ab), strict=True):
         assert fast.shape == plain.shape
         assert np.abs(fast.astype(int) - plain).mean() < 1  # grey levels
+
+
+FINE = {
+    "dither": lambda x, y: (x * 7 + y * 13) % 5 < 2,
+    "columns": lambda x, _: x % 2 == 0,
+    "checks": lambda x, y: (x + y) % 2 == 0,
+    "dots": lambda x, y: np.cos(x * 1.1) * np.cos(y * 1.1) > 0.2,
+    "lines": lambda _, y: y % 3 == 0,
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("pattern", FINE)
+@pytest.mark.parametrize(("dark", "bright"), [(0, 255), (20, 120), (60, 150)])
+def test_fine_black_and_white_keeps_its_lightness_as_in_any_jpeg(
+    monkeypatch, cell, pattern, dark, bright
+):
+    monkeypatch.setattr(cells, "CELLS", (cell,))
+    y, x = np.mgrid[:83, :101]
+    grey = np.where(FINE[pattern](x, y), bright, dark).astype(np.uint8)
+    ab = torch.tensor([60.0, 40.0]).view(1, 2, 1, 1) * torch.linspace(0.3, 1, 6)  # strong reds
+
+    def lightness_error(planes: tuple[np.ndarray, np.ndarray]) -> float:
+        difference = lab_of(as_rgb(*planes))[:1] - photo_lightness(grey)
+        return float(difference.abs().mean())
+
+    ordinary = lightness_error(recombine_ycbcr(grey, ab))
+    assert lightness_error(ycbcr_planes(grey, ab)) < ordinary + 0.6  # Lab units
+
+
+@pytest.mark.parametrize("cell", [2, 3, 8])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 24), (17, 25), (5, 3)])
+def test_the_range_of_a_cell_is_that_of_its_pixels(cell, height, width):
+    grey = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    found = cell_ranges(grey, cell)
+    for y, x in np.ndindex(found.shape):
+        pixels = grey[y * cell : (y + 1) * cell, x * cell : (x + 1) * cell]
+        assert found[y, x] == np.ptp(pixels)
+    assert found.shape == (-(-height // cell), -(-width // cell))

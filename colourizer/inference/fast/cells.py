@@ -17,6 +17,29 @@ def cell_size(height: int, width: int) -> int:
     return CELLS[-1]
 
 
+def cell_ranges(grey: np.ndarray, cell: int) -> np.ndarray:
+    """Return the difference of the brightest and the darkest pixel of each cell.
+
+    Args:
+        grey: (H, W) uint8.
+        cell: side of a cell in pixels.
+
+    Returns:
+        (H/cell, W/cell) uint8, rounded up.
+    """
+    height, width = grey.shape
+    whole = height // cell * cell  # rows; the last row of cells may be cut off
+    parts = [grey[:whole].reshape(-1, cell, width)]
+    parts += [grey[None, whole:]] if whole < height else []
+    columns = ((0, 0), (0, -width % cell))
+    high, low = (
+        torch.from_numpy(np.pad(np.concatenate(extremes), columns, mode="edge"))
+        for extremes in ([p.max(axis=1) for p in parts], [p.min(axis=1) for p in parts])
+    )
+    shape = len(high), -1, cell
+    return (high.view(shape).amax(dim=2) - low.view(shape).amin(dim=2)).numpy()
+
+
 def add_to_cells(grey: np.ndarray, added: np.ndarray, cell: int) -> np.ndarray:
     """Add one value to all pixels of each cell, saturating at 0 and 255.
 
