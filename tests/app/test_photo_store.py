@@ -1,7 +1,7 @@
 """photo_store.py: photographs expire, are bounded, come back as colourize.py writes them."""
 
 import io
-import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -173,7 +173,6 @@ def test_a_zip_holds_all_under_different_names_and_says_what_is_missing(store):
 
 def test_a_heavy_photograph_waits_for_those_before_it_and_is_not_overtaken(store):
     order: list[str] = []
-    started = threading.Event()
 
     def hold(name: str, weight: int) -> None:
         with store._hold_budget(weight):
@@ -182,9 +181,11 @@ def test_a_heavy_photograph_waits_for_those_before_it_and_is_not_overtaken(store
     with ThreadPoolExecutor(2) as pool:
         with store._hold_budget(1):
             heavy = pool.submit(hold, "heavy", photo_store.MAX_BYTES_IN_FLIGHT)
-            while not store._next.locked():
-                started.wait(0.001)
+            until = time.monotonic() + 10
+            while not store._next.locked() and time.monotonic() < until:
+                time.sleep(0.001)
             light = pool.submit(hold, "light", 1)
+            time.sleep(0.05)  # in which it would overtake
             assert not order
         heavy.result(10)
         light.result(10)
