@@ -27,7 +27,7 @@ from colourizer.app.photo_store import PhotoStore
 from colourizer.app.senders import SenderLimits
 from colourizer.inference.colourizer import Colourizer
 
-SAME_EACH_TIME = {"derandomize": True, "deadline": None, "database": None}
+SAME_EACH_TIME: dict[str, Any] = {"derandomize": True, "deadline": None, "database": None}
 MEMORY_MB = 400  # by which the process may grow
 HEAD_SECONDS = 0.1
 
@@ -148,7 +148,7 @@ def test_every_address_answers_whatever_is_asked(client, key, capfd):
         texts = {name: str(value)[:4000].encode(errors="replace") for name, value in fields.items()}
         body = body.replace(b"KEY", key.encode())
         answer = client.request(method, f"{place}?{urlencode(texts)}", body, headers)
-        check(*answer, method)
+        check(*answer, method=method)
 
     ask()
     assert capfd.readouterr().err == ""

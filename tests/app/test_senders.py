@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from support.page_client import Client, serve
@@ -21,9 +22,9 @@ from colourizer.inference.colourizer import Colourizer
 NEVER = 600.0  # seconds: longer than any test
 
 
-def limits(**changed: float) -> ServerLimits:
+def limits(**changed: Any) -> ServerLimits:
     """Limits of which only the changed ones can be reached within a test."""
-    never = {"head_seconds": NEVER, "body_seconds": NEVER, "read_seconds": NEVER}
+    never: dict[str, Any] = {"head_seconds": NEVER, "body_seconds": NEVER, "read_seconds": NEVER}
     return ServerLimits(SenderLimits(**never | {"patience_seconds": NEVER} | changed))
 
 
