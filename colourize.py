@@ -1,5 +1,8 @@
 """Command: put colour into black-and-white photographs."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import io
 import sys

@@ -1,5 +1,8 @@
 """Command: plot the curves of several training runs over each other."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 from pathlib import Path
 

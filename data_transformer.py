@@ -1,5 +1,8 @@
 """Command: resize photographs to 256x256, and add copies, rotated and at other scales."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import itertools
 import json

@@ -1,5 +1,8 @@
 """Command: download colour photographs to train on, from Bing or from open collections."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import importlib.util
 import sys

@@ -1,5 +1,8 @@
 """Command: measure checkpoints against the untouched grey photograph and the mean colour."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import itertools
 import json

@@ -1,5 +1,8 @@
 """Command: draw pages and contact sheets of photographs, to mark those that are not wanted."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import io
 import re

@@ -1,5 +1,8 @@
 """Command: print what is in a checkpoint, and export it small for sharing."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
 import argparse
 import json
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 cli          options, messages, progress, exit codes
 interrupt    Ctrl-C and SIGTERM
+early_interrupt  Ctrl-C while a command's imports last
 parallel     work in threads, in order; bounds on what is in memory
 process      cores, memory, open files, rank under torchrun
 atomic_file  atomic writes: files are complete or absent

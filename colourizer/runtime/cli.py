@@ -10,6 +10,8 @@ from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
+from colourizer.runtime import early_interrupt
+
 _failures: list[str] = []  # streams that could not be written to
 
 
@@ -109,6 +111,7 @@ def output_only_if(shown: bool) -> Iterator[None]:
 
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command's main and exit with its code; on Ctrl-C with 130, without a traceback."""
+    early_interrupt.restore()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # under pythonw, and in some services
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends

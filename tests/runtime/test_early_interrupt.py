@@ -1,0 +1,52 @@
+"""early_interrupt.py: Ctrl-C during a command's imports ends it in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from support.scenes import ROOT
+
+COMMANDS = sorted(path.name for path in ROOT.glob("*.py") if "run_command" in path.read_text())
+# Runs a command; the import of NumPy, or of what comes before it, is where Ctrl-C arrives.
+PROGRAM = """
+import runpy, sys
+class Finder:
+    def find_spec(name, path, target=None):
+        if name.partition(".")[0] in ("numpy", "torch", "PIL"):
+            {raised}
+sys.meta_path.insert(0, Finder)
+sys.path.insert(0, ".")
+runpy.run_path("{command}", run_name="__main__")
+"""
+SWALLOWED = "\n".join(
+    f"            {line}"
+    for line in (
+        "import os, signal",
+        "try: os.kill(os.getpid(), signal.SIGINT)",
+        "except KeyboardInterrupt: pass",
+        "raise ImportError('as NumPy does')",
+    )
+).strip()
+
+
+@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", SWALLOWED])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_during_the_imports_is_one_line(command, raised):
+    program = PROGRAM.format(command=command, raised=raised)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) == 9
+
+
+def test_other_errors_are_reported_as_ever():
+    program = "import colourizer.runtime.early_interrupt; 1 / 0"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
