@@ -13,7 +13,8 @@ photoshop      image resources, without the thumbnail
 orientation    where points of a stored picture lie upright
 upright_exif   sizes and positions in EXIF, of the upright picture
 upright_xmp    the same in XMP, without what is left out of the file
-icc            colour profiles of grey and CMYK -> sRGB
+icc            colour profiles: grey and CMYK -> sRGB; RGB ones made
+tone           what PNG and AVIF say of their values without a profile
 jpeg_segments  a JPEG's app segments and scans
 png, tiff      written strip by strip
 tiff_pages     a TIFF's pictures, and which one is the photograph

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image
 
 from colourizer.photos.exif import extract_exif
-from colourizer.photos.icc import profile_colour_space
+from colourizer.photos.icc import profile_colour_space, srgb_profile
 from colourizer.photos.orientation import turn_extent
 from colourizer.photos.photoshop import remove_thumbnails
 from colourizer.photos.source import open_source
@@ -31,6 +31,7 @@ class Metadata:
     texts: of a PNG, pairs of keyword and text.
     comment: of a JPEG.
     photoshop: of a JPEG, the contents of its APP13 segments, IPTC among them.
+    tone: of a PNG, its chunks that say in another way than a profile what its values mean.
     lossless: of a WebP, whether its pixels are compressed without loss.
     """
 
@@ -42,6 +43,7 @@ class Metadata:
     texts: tuple[tuple[str, str], ...] = ()
     comment: bytes = b""
     photoshop: tuple[bytes, ...] = ()
+    tone: bytes = b""
     lossless: bool = False
 
 
@@ -99,14 +101,16 @@ def _read_xmp(image: Image.Image) -> bytes:
 
 
 def _read_rgb_profile(image: Image.Image) -> bytes:
-    # A profile of grey, CMYK or Lab does not describe a colour photograph; its values were
-    # converted. One of RGB stays, and the values with it, as they are: greys lie on the axis that
+    # A profile of grey or CMYK does not describe a colour photograph; its values were converted to
+    # sRGB. One of RGB stays, and the values with it, as they are: greys lie on the axis that
     # all such profiles share, so lightness, which is all that is taken from them, is nearly right,
     # nothing is rounded, and an archive gets its own profile back. The price: with a wide profile
     # (Adobe RGB) our colours look stronger than they are in sRGB.
     profile = image.info.get("icc_profile") or b""
-    is_rgb = profile_colour_space(profile) == "RGB" and image.mode not in ("CMYK", "LAB")
-    return profile if is_rgb else b""
+    space = profile_colour_space(profile)
+    if space == "GRAY" or (space == "CMYK" and image.mode == "CMYK"):
+        return srgb_profile()
+    return profile if space == "RGB" and image.mode not in ("CMYK", "LAB") else b""
 
 
 def _read_dpi(image: Image.Image) -> tuple[float, float] | None:

@@ -30,7 +30,7 @@ def write_png(
         strips: (h, W, channels) uint8 or uint16, from top to bottom, of H rows together.
         shape: (H, W, channels); 3 channels, or 4 with alpha.
         bits: 8 or 16.
-        metadata: its profile, resolution, EXIF, texts and XMP are written.
+        metadata: its tone or profile, resolution, EXIF, texts and XMP are written.
     """
     height, width, channels = shape
     header = struct.pack(">2I5B", width, height, bits, COLOUR_TYPES[channels], 0, 0, 0)
@@ -49,7 +49,9 @@ def write_png(
 
 def _metadata_chunks(metadata: Metadata) -> bytes:
     chunks = []
-    if metadata.icc_profile:
+    if metadata.tone:
+        chunks.append(metadata.tone)
+    elif metadata.icc_profile:
         profile = b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
         chunks.append(_chunk(b"iCCP", profile))
     if metadata.dpi:

@@ -30,6 +30,7 @@ from colourizer.photos.pillow_limits import pillow_limits
 from colourizer.photos.pixels import reduce_neutral, split_alpha, to_8_bits
 from colourizer.photos.sixteen_bit import has_16_bit_colours, select_byte
 from colourizer.photos.tiff_image import TiffImage
+from colourizer.photos.tone import Tone, read_tone
 from colourizer.runtime.parallel import map_ordered
 
 NO_END_MARKER = "lacks its end marker; all its pixels are there"
@@ -80,12 +81,13 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
         if completed is None:
             raise
         decoded = load(completed)
-    if decoded.mode == "RGB" and not decoded.has_transparency_data:
+    tone = read_tone(source, decoded) or Tone()
+    if decoded.mode == "RGB" and not decoded.has_transparency_data and not tone.is_far_from_srgb:
         image = decoded.copy()
         image.info = {}  # Pillow would write some of it into any file
         return image
     pixels, alpha = split_alpha(decoded)
-    image = Image.fromarray(to_8_bits(pixels)).convert("RGB")
+    image = Image.fromarray(to_8_bits(tone.to_srgb(pixels))).convert("RGB")
     if alpha is None:
         return image
     white = Image.new("RGB", image.size, "white")
@@ -127,6 +129,7 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     refuse_several_pictures(image)
     file_format = str(image.format)
     is_jpeg = file_format in ("JPEG", "MPO")
+    tone = read_tone(source, image)
     stored, alpha = decode_jpeg_without_pillow(image) if is_jpeg else None, None
     if isinstance(image, TiffImage) and image.layout:
         stored, alpha = image.read_pixels()
@@ -139,6 +142,10 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
         metadata = read_metadata(source, image, orientation, upright_size(image, orientation))
         photo = Photo(pixels, file_format, alpha, metadata)
     photo = _simplify(photo)
+    if tone:
+        chunks = b"" if tone.is_far_from_srgb else tone.chunks
+        metadata = replace(photo.metadata, icc_profile=tone.profile(), tone=chunks)
+        photo = replace(photo, pixels=tone.to_srgb(photo.pixels), metadata=metadata)
     converted = profile_colour_space(image.info.get("icc_profile") or b"") == "GRAY"
     if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
         photo = replace(photo, scans=read_grey_scans(source))
