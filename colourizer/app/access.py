@@ -94,7 +94,7 @@ class AccessMiddleware:
 
     def _cookie(self, host: str) -> str:
         """Return the cookie for a Host header."""
-        port = re.sub(r".*?(\d*)$", r"\1", host)  # browsers send the cookies of all ports
+        port = host.removesuffix("]").rpartition(":")[2]  # browsers send the cookies of all ports
         return f"{COOKIE}{port}={self._token}; Path=/; HttpOnly; SameSite=Strict"
 
 

@@ -147,8 +147,9 @@ def test_every_address_answers_whatever_is_asked(client, key, capfd):
         fields = {"token": TOKEN, **query}
         texts = {name: str(value)[:4000].encode(errors="replace") for name, value in fields.items()}
         body = body.replace(b"KEY", key.encode())
-        answer = client.request(method, f"{place}?{urlencode(texts)}", body, headers)
-        check(*answer, method=method)
+        address = f"{place}?{urlencode(texts)}"
+        status, answer_headers, content = client.request(method, address, body, headers)
+        check(status, answer_headers, content, method)
 
     ask()
     assert capfd.readouterr().err == ""
