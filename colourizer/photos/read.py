@@ -159,9 +159,11 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
     """Read a photograph; return it, and whether it had to be turned upright."""
     if deep := has_16_bit_colours(image):
         select_byte(image, low=False)
-    orientation = read_orientation(image)  # before decoding, which turns a TIFF
+    if image.format != "TIFF":
+        decode(image)  # Pillow decodes a PNG to look for EXIF, and forgets that it is damaged
+    orientation = read_orientation(image)
     size = upright_size(image, orientation)
-    decode(image)
+    decode(image)  # which turns a TIFF
     # Before turning, which writes EXIF and XMP anew.
     metadata = read_metadata(source, image, orientation, size)
     as_stored = image.im

@@ -137,8 +137,8 @@ def _reason_to_refuse(layout: Layout) -> str:
         return f"with Lab of {bits} bits"
     rows, columns = layout.piece
     pieces = -(-layout.size[0] // rows) * -(-layout.size[1] // columns)
-    if len(layout.offsets) < pieces * (layout.samples if layout.planes else 1):
-        return "that lacks a part"
+    if len(layout.offsets) != pieces * (layout.samples if layout.planes else 1):
+        return "whose strips or tiles do not fit its size"
     return ""
 
 

@@ -1,5 +1,6 @@
 """read.py: what is read is what was there."""
 
+import io
 import struct
 import threading
 import zlib
@@ -223,3 +224,38 @@ def test_many_photos_are_read_in_order_by_threads_that_are_set_up_first(album):
     assert list(failed) == ["broken.png", "photo1.png"]
     assert failed["photo1.png"] == "MemoryError"
     assert all(isinstance(r, PhotoError) for p, r in results if p.name in failed)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("AVIF", {}),
+    ],
+)
+def test_a_file_that_lacks_pixels_is_refused_by_every_reader(file_format, options):
+    file = io.BytesIO()
+    scene(0, 80, 112).save(file, file_format, **options)
+    content = file.getvalue()
+    for part in (0.35, 0.6, 0.9):
+        cut = io.BytesIO(content[: int(part * len(content))])
+        for reader in (read_photo, read_rgb):
+            with pytest.raises(PhotoError):
+                reader(cut)
+
+
+def test_a_png_whose_pixels_are_damaged_is_refused():
+    file = io.BytesIO()
+    scene(0, 80, 112).save(file, "PNG")
+    content, middle = file.getvalue(), len(file.getvalue()) // 2
+    damaged = content[:middle] + bytes(8) + content[middle + 8 :]
+    for reader in (read_photo, read_rgb):
+        with pytest.raises(PhotoError):
+            reader(io.BytesIO(damaged))
