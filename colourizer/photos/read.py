@@ -33,6 +33,7 @@ from colourizer.photos.tiff_image import TiffImage
 from colourizer.photos.tone import Tone, read_tone
 from colourizer.runtime.parallel import map_ordered
 
+JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names
 NO_END_MARKER = "lacks its end marker; all its pixels are there"
 
 
@@ -67,20 +68,14 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
     Raises:
         PhotoError: it cannot be read.
     """
-
-    def load(source: Path | BinaryIO) -> ImageFile.ImageFile:
-        opened = open_image(source)
-        if shortest_side:
-            opened.draft(None, (shortest_side, shortest_side))
-        return apply_orientation(decode(opened))
-
+    opened = _open_reduced(source, shortest_side)
     try:
-        decoded = load(source)
+        decoded = apply_orientation(decode(opened))
     except PhotoError:
-        completed = complete_jpeg(source)
+        completed = complete_jpeg(source) if opened.format in JPEG_FORMATS else None
         if completed is None:
             raise
-        decoded = load(completed)
+        decoded = apply_orientation(decode(_open_reduced(completed, shortest_side)))
     tone = read_tone(source, decoded) or Tone()
     if decoded.mode == "RGB" and not decoded.has_transparency_data and not tone.is_far_from_srgb:
         image = decoded.copy()
@@ -92,6 +87,14 @@ def read_large_enough(source: Path | BinaryIO, shortest_side: int | None) -> Ima
         return image
     white = Image.new("RGB", image.size, "white")
     return Image.composite(image, white, Image.fromarray(to_8_bits(alpha)))
+
+
+def _open_reduced(source: Path | BinaryIO, shortest_side: int | None) -> ImageFile.ImageFile:
+    """Open a photograph; a JPEG decodes to no more than it takes for a shortest side."""
+    opened = open_image(source)
+    if shortest_side:
+        opened.draft(None, (shortest_side, shortest_side))
+    return opened
 
 
 @pillow_limits()
@@ -117,7 +120,7 @@ def read_photo(
     except SeveralPicturesError:
         raise
     except Exception as error:  # Pillow's answers to damage, wherever it lies
-        if image.format in ("JPEG", "MPO") and (completed := complete_jpeg(source)):
+        if image.format in JPEG_FORMATS and (completed := complete_jpeg(source)):
             photo = _read(completed, open_image(completed), with_scans)
             return replace(photo, note=NO_END_MARKER)
         if isinstance(error, PhotoError):
@@ -128,7 +131,7 @@ def read_photo(
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
     refuse_several_pictures(image)
     file_format = str(image.format)
-    is_jpeg = file_format in ("JPEG", "MPO")
+    is_jpeg = file_format in JPEG_FORMATS
     tone = read_tone(source, image)
     stored, alpha = decode_jpeg_without_pillow(image) if is_jpeg else None, None
     if isinstance(image, TiffImage) and image.layout:
@@ -180,7 +183,7 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
 def _simplify(photo: Photo) -> Photo:
     """Return a photograph without colours that are all neutral, and alpha that is all opaque."""
     pixels, alpha = photo.pixels, photo.alpha
-    if pixels.ndim == 3 and photo.format not in ("JPEG", "MPO"):  # whose colours are known
+    if pixels.ndim == 3 and photo.format not in JPEG_FORMATS:  # whose colours are known
         # Lossy WebP rounds neutral colours to neighbours of grey.
         pixels = reduce_neutral(pixels, tolerance=photo.format == "WEBP")
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
