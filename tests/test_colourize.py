@@ -179,7 +179,8 @@ def test_what_seems_a_photograph_and_is_left_out_is_counted(album, tmp_path, run
     (album / "._photo1.png").write_bytes(b"\0\5\x16\7")
     (album / "README").write_text("of aunt Mary")
     scene(0).save(album / "grandmother", "JPEG")
-    os.mkfifo(album / "pipe")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(album / "pipe")
     code, out, err = run(album, "-o", tmp_path / "out")
     assert (code, len(out)) == (0, 12)
     lines = [line for line in err.splitlines() if line.startswith("left out")]
