@@ -204,7 +204,8 @@ class PhotoStore:
                 prepared = read_prepared(source)
             write_coloured(file, prepared, ab, provenance=self._provenance)
         path = Path(photo.name)
-        return path.with_name(written_name(path)).as_posix()
+        name = written_name(path, file_format=prepared.photo.format)
+        return path.with_name(name).as_posix()
 
     def write_zip(self, wanted: dict[str, ColourSettings], file: BinaryIO) -> list[str]:
         """Write coloured photographs into a ZIP, each under a name of its own.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import (
+    find_format,
     find_photos,
     fit_name,
     is_photo_name,
@@ -157,7 +158,7 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
     # First the coloured photographs, whose names do not depend on what else is wanted.
     firsts = []
     for photo in unique.values():
-        name = written_name(photo.below, options.target)
+        name = written_name(photo.below, options.target, find_format(photo.source))
         firsts.append(claim(output / photo.below.with_name(name), photo.source))
     if options.variants == 1 and not (options.confidence or options.compare):
         pairs = zip(unique.values(), firsts, strict=True)

@@ -1,6 +1,7 @@
 """Opening and decoding photographs by Pillow and simplejpeg; refusing bombs."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,8 +29,10 @@ from colourizer.photos.tiff_image import TiffImage
 PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 # What Pillow may open. Never EPS: it would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+MAX_HEADER = 1 << 20  # bytes of a file in which it is looked for what kind it is of
 UNIDENTIFIED = "not an image, or of a format that is not supported"
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a JPEG's frame
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -76,12 +79,26 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except Exception:
         with open_source(source) as file:
             file.seek(0)
-            start = file.read(32)
+            start = file.read(MAX_HEADER)
             if others := _register_heif(start):
                 return Image.open(closeable_source(source), formats=others)
             if start.startswith(SIGNATURE):
                 return Image.open(_strip_png(file), formats=FORMATS)
+            if kind := name_unread_jpeg(start):
+                raise PhotoError(f"is a JPEG {kind}, which is not supported") from None
         raise
+
+
+def name_unread_jpeg(content: bytes) -> str:
+    """Return of which kind, that is not read, a JPEG's first bytes say that it is; "" for none."""
+    place = 2
+    while content[:2] == b"\xff\xd8" and content[place : place + 1] == b"\xff":
+        marker, size = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
+        if marker in FRAMES and len(frame := content[place + 4 : place + 9]) == 5:
+            bits, height = frame[0], int.from_bytes(frame[1:3], "big")
+            return f"of {bits} bits" if bits != 8 else "" if height else "without a height (DNL)"
+        place += 2 + size
+    return ""
 
 
 def _refuse_bomb(source: Path | BinaryIO, image: Image.Image) -> None:
@@ -253,8 +270,8 @@ def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:
 def refuse_several_pictures(image: Image.Image) -> None:
     """Raise SeveralPicturesError if a file has more than one page or frame.
 
-    Of an MPO the first picture is the photograph; the others are previews, depths, and the other
-    eye's view.
+    Of an MPO the first picture is the photograph, unless it is smaller than another; the others are
+    previews, depths, and the other eye's view.
     """
     if isinstance(image, TiffImage):
         pages = len(image.photographs)
@@ -263,5 +280,21 @@ def refuse_several_pictures(image: Image.Image) -> None:
     elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
         pictures = getattr(image, "n_frames", 1)
         raise SeveralPicturesError(f"has {pictures} pictures; only single photographs are coloured")
-    elif image.format != "MPO" and getattr(image, "is_animated", False):
+    elif image.format == "MPO":
+        _refuse_small_first(image)
+    elif getattr(image, "is_animated", False):
         raise SeveralPicturesError("is an animation; only single photographs are coloured")
+
+
+def _refuse_small_first(image: Image.Image) -> None:
+    first = image.width * image.height
+    try:
+        for n in range(1, getattr(image, "n_frames", 1)):
+            image.seek(n)
+            if image.width * image.height > first:
+                what = "its first picture is smaller than another; only single photographs are"
+                raise SeveralPicturesError(f"{what} coloured")
+    except (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error):
+        pass  # a broken preview is no reason to give up a photograph
+    finally:
+        image.seek(0)

@@ -20,13 +20,24 @@ FORMAT_OF = {
     ".mpo": "MPO",
 }
 SUFFIXES = frozenset(FORMAT_OF)
-# Suffixes of pictures that are not read: raw photographs, layers, and formats that few programs know.
+# Suffixes of pictures that are not read: raw photographs, layers, formats that few programs know.
 OTHER_SUFFIXES = frozenset(
-    ".jp2 .j2k .jpf .jpx .jxl .jxr .tga .pgm .ppm .pbm .pnm .pam .pcx .psd .psb .xcf .exr .hdr .fits "
-    ".dng .cr2 .cr3 .crw .nef .nrw .arw .raf .orf .rw2 .pef .srw .3fr .iiq .rwl .x3f .djvu".split()
+    (
+        *(".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".jxr", ".tga", ".pgm", ".ppm", ".pbm", ".pnm"),
+        *(".pam", ".pcx", ".psd", ".psb", ".xcf", ".exr", ".hdr", ".fits", ".dng", ".cr2", ".cr3"),
+        *(".crw", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq"),
+        *(".rwl", ".x3f", ".djvu"),
+    )
 )
 # What files of the formats that are read begin with.
-STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FORMAT_OF_START = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+}
+STARTS = tuple(start for start in FORMAT_OF_START if len(start) > 2)  # BM may begin a text
 APPLE_DOUBLE = "._"  # begins the name of a file that macOS keeps beside a photograph
 MAX_NAME = 255  # bytes of a file's name, on nearly all file systems
 # What a coloured photograph is written as, by the format it was read from: 256 palette entries are
@@ -34,6 +45,7 @@ MAX_NAME = 255  # bytes of a file's name, on nearly all file systems
 WRITTEN_AS = {"GIF": "PNG", "MPO": "JPEG", "HEIF": "JPEG"}
 # The formats that a user can ask for, and the suffix that a name gets where the format changes.
 TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
+SUFFIX_OF = {name.upper(): suffix for name, suffix in TARGETS.items()} | {"BMP": ".bmp"}
 
 
 def is_photo_name(path: Path) -> bool:
@@ -111,7 +123,27 @@ def written_format(file_format: str, target: str | None = None) -> str:
     return target.upper() if target else WRITTEN_AS.get(file_format, file_format)
 
 
-def written_name(path: Path, target: str | None = None) -> str:
+def find_format(path: Path) -> str:
+    """Return a photograph's format by its suffix; if a suffix will be added, by its first bytes.
+
+    The suffix that is added has to say what the result is, even if the photograph's own does not.
+    """
+    named = FORMAT_OF.get(path.suffix.lower(), "")
+    if named not in WRITTEN_AS:
+        return named
+    start = b""
+    with suppress(OSError):
+        if path.is_file():  # a pipe would be waited for
+            with path.open("rb") as file:
+                start = file.read(12)
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        return "WEBP"
+    if start[4:] == b"ftypavif":
+        return "AVIF"
+    return next((true for first, true in FORMAT_OF_START.items() if start.startswith(first)), named)
+
+
+def written_name(path: Path, target: str | None = None, file_format: str = "") -> str:
     """Return the name of a photograph's result: its own, plus a suffix where the format changes.
 
     One that becomes too long is shortened.
@@ -119,9 +151,10 @@ def written_name(path: Path, target: str | None = None) -> str:
     Args:
         path: the photograph.
         target: one of TARGETS; without, the photograph's own format.
+        file_format: what the photograph is, by Pillow's name; without, what its suffix says.
     """
     own = FORMAT_OF.get(path.suffix.lower(), "")
-    written = written_format(own, target)
-    if written == own:
+    if written_format(own, target) == own:
         return path.name
-    return fit_name(path.stem, path.suffix + TARGETS[written.lower()])
+    written = written_format(file_format or own, target)
+    return fit_name(path.stem, path.suffix + SUFFIX_OF[written])

@@ -284,6 +284,41 @@ def test_of_an_mpo_the_first_picture_is_taken(tmp_path):
         assert image.format == "JPEG"
 
 
+def test_of_an_mpo_whose_first_picture_is_the_smaller_one_none_is_taken(tmp_path):
+    small = scene(0, 24, 32)
+    small.save(tmp_path / "a.mpo", format="MPO", save_all=True, append_images=[scene(0)])
+    with pytest.raises(SeveralPicturesError, match="smaller than another"):
+        read_photo(tmp_path / "a.mpo")
+    scene(0).save(tmp_path / "b.mpo", format="MPO", save_all=True, append_images=[small, small])
+    assert read_photo(tmp_path / "b.mpo").pixels.shape == (48, 64, 3)
+    broken = (tmp_path / "b.mpo").read_bytes()
+    second = broken.rindex(b"\xff\xd8")
+    (tmp_path / "b.mpo").write_bytes(broken[:second] + bytes(100))
+    assert read_photo(tmp_path / "b.mpo").pixels.shape == (48, 64, 3)
+
+
+def test_of_a_motion_photograph_the_still_is_taken(tmp_path):
+    scene(0).save(tmp_path / "a.jpg", quality=95)
+    still = read_photo(tmp_path / "a.jpg").pixels
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(3000)
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + film)
+    assert np.array_equal(read_photo(tmp_path / "a.jpg").pixels, still)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "words"), [(4, b"\x0c", "of 12 bits"), (5, b"\0\0", "without a height")]
+)
+def test_a_jpeg_of_a_rare_kind_is_refused_in_words(tmp_path, at, value, words):
+    scene(0).save(tmp_path / "a.jpg")
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    place = content.index(b"\xff\xc0") + at
+    content[place : place + len(value)] = value
+    (tmp_path / "a.jpg").write_bytes(content)
+    for read in (read_photo, read_rgb):
+        with pytest.raises(PhotoError, match=words):
+            read(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif", "tif"])
 def test_several_pages_or_frames_are_refused_with_the_reason(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"

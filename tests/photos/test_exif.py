@@ -3,11 +3,9 @@
 import io
 import struct
 
-import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image
-from support.scenes import scene
 
 from colourizer.photos.exif import (
     MAX_DIRECTORIES,

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from support.scenes import scene
 
-from colourizer.photos.files import FORMAT_OF, find_photos, written_name
+from colourizer.photos.files import FORMAT_OF, find_format, find_photos, written_name
+from colourizer.photos.read import read_photo
+from colourizer.photos.write import write_photo
 
 
 def test_photos_are_found_in_subfolders_in_order_but_not_in_the_output(album):
@@ -44,3 +48,22 @@ def test_hidden_folders_are_left_alone(album):
     (album / ".thumbnails").mkdir()
     scene(0).save(album / ".thumbnails" / "a.png")
     assert len(find_photos(album)) == 12
+
+
+@pytest.mark.parametrize("suffix", ["gif", "heic", "mpo"])
+@pytest.mark.parametrize("really", ["GIF", "JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP"])
+def test_a_suffix_that_is_added_says_what_the_file_is(tmp_path, suffix, really):
+    path = tmp_path / f"aunt.{suffix}"
+    scene(0).convert("L").save(path, really)
+    photo = read_photo(path)
+    name = written_name(path, file_format=find_format(path))
+    assert name.startswith(f"aunt.{suffix}.")
+    write_photo(tmp_path / name, np.asarray(scene(0)), like=photo)
+    with Image.open(tmp_path / name) as image:
+        assert image.format == FORMAT_OF[Path(name).suffix]
+    assert written_name(path, "jpeg", find_format(path)) == f"aunt.{suffix}.jpg"
+
+
+def test_a_name_that_stays_is_not_looked_into(tmp_path):
+    assert find_format(tmp_path / "nowhere.jpg") == "JPEG"
+    assert find_format(tmp_path / "nowhere.heic") == "HEIF"

@@ -16,8 +16,8 @@ QUICK_STEP = 61  # every so many files are tried each time; a prime, so that all
 # for Lab adapts D50 to D65 in another way.
 ROUNDING, CMYK_ROUNDING, JPEG_ROUNDING, ADAPTATION = 0.51, 2, 4, 6
 REASONS = (
-    "big-endian", "signed samples", "negative values", "floating-point colours", "palette", "24 bits",
-    "of a kind that is not supported",
+    "big-endian", "signed samples", "negative values", "floating-point colours", "palette",
+    "24 bits", "of a kind that is not supported",
 )  # fmt: skip
 
 
