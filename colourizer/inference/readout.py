@@ -71,7 +71,7 @@ def confidence(sqrt_probability: Tensor, centres: Tensor) -> Tensor:
     return (-(standard_deviation(sqrt_probability, centres) / UNCERTAIN).square() / 2).exp()
 
 
-def class_weights(shares: Tensor, strength: float) -> Tensor:
+def class_weights(shares: Tensor, strength: float | Tensor) -> Tensor:
     """Return factors for likelihoods that rebalance rare, vivid colours.
 
     Photographs are grey nearly everywhere, so the likeliest colour is too. Dividing likelihoods by
@@ -89,7 +89,7 @@ def class_weights(shares: Tensor, strength: float) -> Tensor:
     return common**-strength
 
 
-def variant_weights(centres: Tensor, variant: int) -> Tensor:
+def variant_weights(centres: Tensor, variant: int | Tensor) -> Tensor:
     """Return factors for likelihoods that make another plausible colouring.
 
     They prefer one direction in the ab plane. Where only one colour is likely nothing changes;
@@ -102,22 +102,20 @@ def variant_weights(centres: Tensor, variant: int) -> Tensor:
     Returns:
         factors (K,).
     """
-    if variant == 0:
-        return torch.ones_like(centres[:, 0])
     # The first is warm (a = b), as sunlight; each next one lies a golden angle further, so that any
     # number of them is spread well around the circle of hues.
-    angle = torch.tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
+    angle = torch.as_tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
     direction = torch.stack((angle.cos(), angle.sin())).to(centres)
-    return (TILT * (centres @ direction)).exp()
+    return (TILT * (variant != 0) * (centres @ direction)).exp()
 
 
 def read_ab(
     sqrt_probability: Tensor,
     centres: Tensor,
     shares: Tensor,
-    vividness: float,
+    vividness: float | Tensor,
     confidence: Tensor,
-    variant: int = 0,
+    variant: int | Tensor = 0,
 ) -> Tensor:
     """Return chroma: the annealed mean, made more vivid where the network is confident.
 
@@ -125,7 +123,8 @@ def read_ab(
         sqrt_probability: (B, H, W, K), from `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
         shares: (K,), the frequency of each bin's colours.
-        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get.
+        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get. It and the
+            variant are tensors () in the graph that onnx_graph.py makes.
         confidence: (B, 1, H, W) in (0, 1].
         variant: which of several plausible colourings, as for `variant_weights`.
 

@@ -1,0 +1,144 @@
+"""The ONNX graph from a grey picture to its colours: levels, network and readout in one."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
+from colourizer.inference.prediction import has_likelihoods
+from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
+from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
+from colourizer.network.checkpoint import Network
+from Model_CNN import STRIDE, DecoderStep, Model_CNN
+
+# ONNX Runtime, its build for browsers and OpenVINO run it, and PyTorch exports to it directly.
+OPSET = 18
+INPUTS = ("grey", "vividness", "variant")
+OUTPUTS = ("ab", "confidence")  # networks without likelihoods have the first only
+EXAMPLE_SIZE = (2 * STRIDE, 3 * STRIDE)  # pixels, of the picture that is traced
+
+
+class GreyToColours(nn.Module):
+    """From 8-bit greys to colours, in operations that ONNX has; see `forward`."""
+
+    lightness_of: Tensor
+    between: Tensor
+
+    def __init__(self, model: Network) -> None:
+        """Take a network in eval mode."""
+        super().__init__()
+        self.model = model
+        self.has_likelihoods = has_likelihoods(model)
+        greys = torch.arange(256) / 255
+        self.register_buffer("lightness_of", grey_to_lightness(greys))  # (256,)
+        # (255,), the lightness halfway between neighbouring greys
+        self.register_buffer("between", grey_to_lightness(greys[:-1] + 0.5 / 255))
+
+    def forward(self, grey: Tensor, vividness: Tensor, variant: Tensor) -> tuple[Tensor, ...]:
+        """Predict colours.
+
+        Args:
+            grey: (1, H, W) uint8; H and W are multiples of STRIDE.
+            vividness: () float32 in [0, 1].
+            variant: () int32, 0 and more.
+
+        Returns:
+            ab (1, 2, H/4, W/4) in Lab units and confidence (1, 1, H/4, W/4) in (0, 1]. Without
+            likelihoods ab alone, which is the same for all vividness and variants.
+        """
+        lightness = self.stretch_levels(grey).index_select(0, grey.flatten().int())
+        output = self.model(lightness.view(1, *grey.shape))
+        if not self.has_likelihoods:
+            return (self.model.ab_of(output),)
+        assert isinstance(self.model, Model_CNN)
+        centres, shares = self.model.bin_centres, self.model.bin_shares
+        probability = sqrt_softmax(output)
+        sure = confidence(probability, centres)
+        return read_ab(probability, centres, shares, vividness, sure, variant), sure
+
+    def stretch_levels(self, grey: Tensor) -> Tensor:
+        """Return the lightness (256,) of all greys as `network_input` makes it for a picture.
+
+        Args:
+            grey: (1, H, W) uint8.
+        """
+        levels = grey.flatten().float()
+        last = grey.shape[1] * grey.shape[2] - 1
+        left_out = (2 * last + (per := round(1 / LEVELS_SHARE))) // (2 * per)  # rounded
+        ends = [levels.topk(left_out + 1, largest=largest).values[-1] for largest in (False, True)]
+        black, white = self.lightness_of.index_select(0, torch.stack(ends).int()).unbind()
+        new_black, new_white = black.clamp_max(BLACK), white.clamp_min(WHITE)
+        stretched = (self.lightness_of - black) * ((new_white - new_black) / (white - black))
+        stretched = (stretched + new_black).clamp(0.0, MAX_LIGHTNESS)
+        is_kept = (white - black < MIN_RANGE) | ((black <= BLACK) & (white >= WHITE))
+        stretched = torch.where(is_kept, self.lightness_of, stretched)
+        nearest = (stretched[:, None] > self.between).sum(dim=1)
+        return self.lightness_of.index_select(0, nearest)
+
+
+def drop_known_colours(model: Model_CNN) -> Model_CNN:
+    """Return the same network without the input for known colours: as if none were known."""
+    plain = Model_CNN(replace(model.config, known_colours=False))
+    weights = model.state_dict()
+    for n, step in enumerate(plain.steps):
+        assert isinstance(step, DecoderStep)
+        name = f"steps.{n}.mix.0.0.weight"
+        channels = plain.state_dict()[name].shape[1]  # known colours are the last of them
+        weights[name] = weights[name][:, :channels]
+    plain.load_state_dict(weights)
+    return plain.eval()
+
+
+def export_graph(model: Network) -> Any:
+    """Return a network as an onnx.ModelProto, with weights in full precision.
+
+    Args:
+        model: in eval mode, as `build_model` returns it.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+    """
+    if isinstance(model, Model_CNN) and model.config.known_colours:
+        model = drop_known_colours(model)
+    height, width = torch.export.Dim("rows"), torch.export.Dim("columns")
+    grey = torch.arange(EXAMPLE_SIZE[0] * EXAMPLE_SIZE[1]) % 256
+    program = torch.onnx.export(
+        GreyToColours(model).eval(),
+        (
+            grey.byte().view(1, *EXAMPLE_SIZE),
+            torch.tensor(0.5),
+            torch.tensor(1, dtype=torch.int32),
+        ),
+        dynamic_shapes={
+            "grey": {1: STRIDE * height, 2: STRIDE * width},
+            "vividness": {},
+            "variant": {},
+        },
+        input_names=INPUTS,
+        output_names=OUTPUTS if has_likelihoods(model) else OUTPUTS[:1],
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    exported = program.model_proto
+    _remove_notes(exported)
+    for value in (*exported.graph.input[:1], *exported.graph.output):
+        of_grey = value.name == "grey"
+        rows, columns = value.type.tensor_type.shape.dim[-2:]
+        if rows.dim_param:
+            rows.dim_param, columns.dim_param = (
+                ("height", "width") if of_grey else ("height/4", "width/4")
+            )
+    return exported
+
+
+def _remove_notes(exported: Any) -> None:
+    """Remove the exporter's notes, which hold paths of this machine, and the shapes inside."""
+    graph = exported.graph
+    del graph.value_info[:], exported.metadata_props[:], graph.metadata_props[:]
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
