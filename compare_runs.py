@@ -4,13 +4,17 @@ from colourizer.runtime import early_interrupt  # noqa: F401 - first: the import
 
 # isort: split
 import argparse
+import math
 from pathlib import Path
 
-from colourizer.runtime.cli import print_error, print_result, run_command
+from colourizer.runtime.cli import print_error, print_note, print_result, run_command
 from colourizer.training.plots import Log, draw_comparison, find_best
 from colourizer.training.run_folder import LOG, read_log
 
 AXES = ("images", "epoch", "seconds")
+PICTURE = "comparison.png"
+# Lab units. Computed on another device, the error of the same grey photographs differs by less.
+SAME_ERROR = 0.01
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,13 +25,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="folders that train.py wrote")
-    add("-o", "--output", type=Path, default=Path("comparison.png"), metavar="FILE.png",
-        help="the picture (default: %(default)s)")  # fmt: skip
+    add("-o", "--output", type=Path, metavar="FILE.png",
+        help=f"the picture (default: {PICTURE} beside the first run)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace the picture if it is there already")
     add("--by", choices=AXES, default=AXES[0],
         help="what the curves are drawn over: how many images were seen, epochs, or seconds "
         "(default: %(default)s)")  # fmt: skip
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    first = args.runs[0] if args.runs[0].name.strip(".") else args.runs[0].resolve()
+    args.output = args.output or first.parent / PICTURE
+    return args
 
 
 def name_runs(runs: list[Path]) -> list[str]:
@@ -47,6 +54,19 @@ def describe(name: str, log: Log) -> str:
         f"{name}: best ab error {best['ab_error']:.2f} (grey {best['grey_ab_error']:.2f}) after "
         f"epoch {best['epoch']}, {best['images']} images, {best['seconds']} s"
     )
+
+
+def note_other_photographs(logs: dict[str, Log]) -> None:
+    """Print which runs were judged on other photographs than the first: grey errors tell."""
+    errors = {name: log[-1].get("grey_ab_error", math.nan) for name, log in logs.items()}
+    (first, error), *others = errors.items()
+    differ = [name for name, other in others if abs(other - error) > SAME_ERROR]
+    if differ:
+        print_note(
+            f"note: {first} was judged on other photographs than {', '.join(differ)}: their errors "
+            "cannot be compared",
+            "hint: train.py --validation FOLDER judges all runs on the same photographs",
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -72,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     for name, log in logs.items():
         print_result(describe(name, log))
+    note_other_photographs(logs)
     print_result(args.output)
     return 0 if len(logs) == len(args.runs) else 1
 

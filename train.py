@@ -1,9 +1,13 @@
 """Command: train the network on colour photographs; writes checkpoints, a log and progress.png."""
 
+from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
+
+# isort: split
+import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -12,9 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colourizer.colour.metrics import colourfulness
+from colourizer.inference.calibration import DefaultReadout, restore_colourfulness
 from colourizer.network.checkpoint import CheckpointError, Network, model_content, save_checkpoint
 from colourizer.network.device import autocast, pick_device
 from colourizer.network.pretrained import WeightsError
+from colourizer.photos.files import evenly_spaced
 from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
 from colourizer.runtime.cli import (
     output_only_if,
@@ -29,15 +36,27 @@ from colourizer.runtime.process import keep_freed_memory
 from colourizer.training.batches import EpochConfig
 from colourizer.training.crops import CropBatch, network_input_and_target
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
-from colourizer.training.distributed import ProcessGroup, join_process_group, parallelize
+from colourizer.training.distributed import (
+    ProcessGroup,
+    is_lost_process,
+    join_process_group,
+    parallelize,
+)
 from colourizer.training.known_colours import choose_known
 from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
-from colourizer.training.report import add_to_log, print_diverged, print_end, write_report
+from colourizer.training.report import (
+    add_to_log,
+    print_diverged,
+    print_end,
+    print_nothing_left,
+    write_report,
+)
 from colourizer.training.run_folder import BEST, TENSORBOARD, holds_run, save_last, write_settings
 from colourizer.training.schedule import (
     DurationEstimate,
     Schedule,
+    ValidationTimes,
     format_duration,
     learning_rate,
 )
@@ -51,12 +70,35 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 CROP_MARGIN = 1.25  # photographs are kept larger than their crops, by this factor
-# Between two validations at least; an epoch of few photographs has fewer.
+# An epoch that ends so many steps after the last validation, or more, ends with one.
 REPORT_STEPS = 50
 LOADER_PROCESSES = 8  # beside a GPU; on the CPU the network needs every core itself
+CALIBRATION_PHOTOS = 20
 DIVERGED = 1  # exit code
 # Held while last.pt is written; reentrant, since a signal may be handled within.
 SAVING = RLock()
+
+
+@dataclass
+class Run:
+    """What the functions of a run share.
+
+    options: the command line's.
+    data: the photographs.
+    state: of a new run or a resumed one.
+    schedule: how long it is.
+    group: the processes that train together.
+    interrupt: is asked after every step.
+    writer: for TensorBoard, if that was asked for.
+    """
+
+    options: TrainOptions
+    data: TrainingSet
+    state: TrainState
+    schedule: Schedule
+    group: ProcessGroup
+    interrupt: Interrupt
+    writer: "SummaryWriter | None"
 
 
 def train_step(
@@ -100,76 +142,97 @@ def known_colours(ab: Tensor, share: float, seed: int) -> Tensor | None:
     return choose_known(small, share, torch.Generator().manual_seed(seed))
 
 
-def train(
-    options: TrainOptions,
-    data: TrainingSet,
-    state: TrainState,
-    group: ProcessGroup,
-    interrupt: Interrupt,
-    writer: "SummaryWriter | None",
-) -> int:
-    """Train until the schedule's end; return the exit code.
+def step_in_group(run: Run, network: Callable[..., Tensor], batch: CropBatch, crops: int) -> float:
+    """Take a step with all processes; if the loss has become NaN or infinite, print so.
 
     Args:
-        options: the command line's.
-        data: the photographs.
-        state: of a new run or a resumed one.
-        group: the processes that train together.
-        interrupt: is asked after every step.
-        writer: for TensorBoard, if that was asked for.
+        run: its state is changed.
+        network: as for `train_step`.
+        batch: this process's part of the batch.
+        crops: of the whole batch.
+
+    Returns:
+        The mean loss over the whole batch.
     """
+    options, state = run.options, run.state
+    rate = learning_rate(options.learning_rate, run.schedule.done(state.step, state.seconds))
+    weight = len(batch.rgb) * run.group.world_size / crops
+    loss = train_step(state, network, batch.to(run.group.device), options, rate, weight)
+    (loss_sum,) = run.group.all_reduce_sum(loss * len(batch.rgb))
+    if not math.isfinite(loss):
+        paths = run.data.train_paths
+        print_diverged(options.run, [paths[index] for index in batch.photo_index])
+    return loss_sum / crops
+
+
+def train(run: Run) -> int:
+    """Train until the schedule's end; return the exit code."""
+    options, state, schedule, group = run.options, run.state, run.schedule, run.group
     network: Callable[..., Tensor] = parallelize(state.model, group)
     if options.compile:
         network = torch.compile(network)
-    schedule = make_schedule(options, data, group)
     estimate = DurationEstimate(schedule)
+    # The last validation of a resumed run, or the first step.
+    validations = ValidationTimes(
+        schedule, state.step - len(state.losses), state.seconds - state.busy
+    )
     started = saved_at = time.monotonic()
     started -= state.seconds
+
+    def validate_now() -> int:
+        before = state.seconds
+        code = validate_and_report(run)
+        (state.seconds,) = group.all_reduce_max(time.monotonic() - started)
+        validations.end(state.step, before, state.seconds)
+        return code
+
     if not state.resumed:
-        begin(options, data, state, group, writer)
+        begin(run)
+        (state.seconds,) = group.all_reduce_max(time.monotonic() - started)
     # A resumed run has losses if it was stopped before the validation that ends their epoch.
     while state.losses or not schedule.is_over(state.epoch, state.seconds):
-        size = crop_size(options, schedule, state)
-        bar = batches_with_progress(options, data, state, group, size)
+        size = crop_size(run)
+        bar = batches_with_progress(run, size)
         state.model.train()
         step_started = time.monotonic()
         for batch in bar:
-            crops = min(options.batch_size, len(data.train) - state.batch * options.batch_size)
-            weight = len(batch.rgb) * group.world_size / crops
-            rate = learning_rate(options.learning_rate, schedule.done(state.step, state.seconds))
-            moved = batch.to(group.device)
-            loss = train_step(state, network, moved, options, rate, weight)
-            (loss_sum,) = group.all_reduce_sum(loss * len(batch.rgb))
-            if not math.isfinite(loss_sum):
+            if validations.is_due(state.step, state.seconds):
+                if code := validate_now():
+                    bar.close()
+                    return code
+                step_started = saved_at = time.monotonic()
+            crops = min(options.batch_size, len(run.data.train) - state.batch * options.batch_size)
+            loss = step_in_group(run, network, batch, crops)
+            if not math.isfinite(loss):
                 bar.close()
-                if not math.isfinite(loss):
-                    print_diverged(options.run, [data.train_paths[i] for i in batch.photo_index])
                 return DIVERGED
             now = time.monotonic()
-            state.add_step(loss_sum / crops, crops, now - step_started)
+            state.add_step(loss, crops, now - step_started)
             step_started = now
-            state.seconds, code = group.all_reduce_max(now - started, interrupt.exit_code)
-            if (text := estimate.after_step(now)) and group.is_main:
+            state.seconds, asked = group.all_reduce_max(now - started, run.interrupt.exit_code)
+            text = estimate.after_step(state.seconds - validations.spent)
+            if text and group.is_main:
                 print_result(text)
-            bar.set_postfix_str(describe_step(options, schedule, state))
+            bar.set_postfix_str(describe_step(run))
             out_of_time = schedule.is_out_of_time(state.seconds)
-            if out_of_time or code or crop_size(options, schedule, state) != size:
+            if out_of_time or asked or crop_size(run) != size:
                 bar.close()
-                if code and not out_of_time:
-                    return stop(options, state, group, code)
+                if asked and not out_of_time:
+                    return stop(run, asked)
                 break
             if now - saved_at > 60 * options.save_minutes:
-                save(options, state, group)
+                save(run)
                 saved_at = time.monotonic()
 
         if state.batch < schedule.steps and not schedule.is_out_of_time(state.seconds):
             continue  # the same epoch, with crops of --final-size
         is_last = schedule.is_over(state.epoch + 1, state.seconds)
-        if not state.losses or (len(state.losses) < REPORT_STEPS and not is_last):
+        is_due = len(state.losses) >= REPORT_STEPS and validations.is_affordable(state.seconds)
+        if not state.losses or not (is_due or is_last):
             state.end_epoch()
             continue
         step_seconds = state.busy / len(state.losses)
-        if code := validate_and_report(options, data, state, group, interrupt, writer):
+        if code := validate_now():
             return code
         saved_at = time.monotonic()
         if group.is_main and not is_last and (text := estimate.correct(step_seconds)):
@@ -187,122 +250,137 @@ def make_schedule(options: TrainOptions, data: TrainingSet, group: ProcessGroup)
     return Schedule(options.epochs or math.inf, steps, seconds)
 
 
-def crop_size(options: TrainOptions, schedule: Schedule, state: TrainState) -> int:
+def crop_size(run: Run) -> int:
     """Return the side of the next crops, in pixels."""
-    is_final = options.final_size and schedule.is_final_part(state.step, state.seconds)
+    options, state = run.options, run.state
+    is_final = options.final_size and run.schedule.is_final_part(state.step, state.seconds)
     return options.final_size if options.final_size and is_final else options.size
 
 
-def batches_with_progress(
-    options: TrainOptions, data: TrainingSet, state: TrainState, group: ProcessGroup, size: int
-) -> Any:
+def batches_with_progress(run: Run, size: int) -> Any:
     """Return the batches that are left of the epoch, as a progress bar (tqdm)."""
+    options, state, group = run.options, run.state, run.group
     epoch = EpochConfig(
         options.batch_size, options.seed, state.epoch, state.batch, group.rank, group.world_size
     )
     workers = LOADER_PROCESSES if group.device.type == "cuda" else 0
-    loader = data.batches(size, options.aged, epoch, workers)
+    loader = run.data.batches(size, options.aged, epoch, workers)
     title = f"epoch {state.epoch + 1}" + (f"/{options.epochs}" if options.epochs else "")
     return progress(loader, title, unit="batch", shown=group.is_main)
 
 
-def describe_step(options: TrainOptions, schedule: Schedule, state: TrainState) -> str:
+def describe_step(run: Run) -> str:
     """Return the last loss, the speed and the time left, in words."""
-    rate = len(state.losses) * options.batch_size / state.busy
-    left = (1 / schedule.done(state.step, state.seconds) - 1) * state.seconds
+    state = run.state
+    rate = len(state.losses) * run.options.batch_size / state.busy
+    left = (1 / run.schedule.done(state.step, state.seconds) - 1) * state.seconds
     return f"loss {state.losses[-1]:.3f}, {rate:.0f} images/s, {format_duration(left)} left"
 
 
-def save(options: TrainOptions, state: TrainState, group: ProcessGroup) -> None:
+def save(run: Run) -> None:
     """Write last.pt."""
-    if group.is_main:
+    if run.group.is_main:
         with SAVING:
-            save_last(options.run, state.state_dict())
+            save_last(run.options.run, run.state.state_dict())
 
 
-def stop(options: TrainOptions, state: TrainState, group: ProcessGroup, code: float) -> int:
+def stop(run: Run, code: float) -> int:
     """Save what --resume goes on from; return the exit code."""
-    save(options, state, group)
-    if group.is_main:
-        print_note(f"stopped in epoch {state.epoch + 1}, saved")
-        print_note(f"hint: python train.py --resume {options.run} goes on with it")
+    save(run)
+    if run.group.is_main:
+        print_note(f"stopped in epoch {run.state.epoch + 1}, saved")
+        print_note(f"hint: python train.py --resume {run.options.run} goes on with it")
     return int(code)
 
 
-def validate_and_report(
-    options: TrainOptions,
-    data: TrainingSet,
-    state: TrainState,
-    group: ProcessGroup,
-    interrupt: Interrupt,
-    writer: "SummaryWriter | None",
-) -> int:
-    """End an epoch with a validation, its report and a save; arguments as for `train`.
+def validate_and_report(run: Run) -> int:
+    """Validate, report and save.
 
     Returns:
         0, or the exit code of a run that ends here.
     """
+    state, group, interrupt = run.state, run.group, run.interrupt
     validation = None
     if group.is_main:
-        arguments = (state.ema, data.validation, group.device, options.loss)
+        judged = network_to_judge(run)
+        arguments = (judged, run.data.validation, group.device, run.options.loss)
         validation = validate(*arguments, lambda: interrupt.exit_code)
     # Only the main process validates; the others learn the result here.
     diverged = validation is not None and not math.isfinite(validation.figures["ab_error"])
     code, any_diverged = group.all_reduce_max(interrupt.exit_code, diverged)
     if any_diverged:
-        print_diverged(options.run, [])
+        print_diverged(run.options.run, [])
         return DIVERGED
     if code:
-        return stop(options, state, group, code)  # --resume begins with the validation
-    state.end_epoch()
+        return stop(run, code)  # --resume begins with the validation
+    epoch = state.epoch + state.batch / run.schedule.steps
+    if state.batch == run.schedule.steps:
+        state.end_epoch()
     if validation:
-        if isinstance(state.ema, Model_CNN):
+        if isinstance(state.ema, Model_CNN) and isinstance(judged, Model_CNN):
             likelihoods = likelihoods_beat_shares(validation.figures)
-            state.ema.config = replace(state.ema.config, likelihoods=likelihoods)
+            state.ema.config = judged.config = replace(state.ema.config, likelihoods=likelihoods)
         figures = {
+            "epoch": int(epoch) if epoch.is_integer() else round(epoch, 4),
             "loss": round(sum(state.losses) / len(state.losses), 5),
-            "images_per_s": round(len(state.losses) * options.batch_size / state.busy, 1),
+            "images_per_s": round(len(state.losses) * run.options.batch_size / state.busy, 1),
             "learning_rate": state.optimizer.param_groups[0]["lr"],
         }
-        report(options, data, state, figures, validation, writer)
+        report(run, judged, figures, validation)
     state.losses, state.busy = [], 0.0
-    save(options, state, group)
+    save(run)
     return 0
 
 
-def report(
-    options: TrainOptions,
-    data: TrainingSet,
-    state: TrainState,
-    figures: dict[str, Any],
-    validation: Validation,
-    writer: "SummaryWriter | None",
-) -> None:
+def report(run: Run, judged: Network, figures: dict[str, Any], validation: Validation) -> None:
     """Write best.pt if the network is the best so far, the log and the pictures.
 
-    Arguments as for `train`; figures are of the training since the last validation, which is given.
+    Args:
+        run: the run.
+        judged: the network that was validated.
+        figures: of the training since the last validation.
+        validation: of now.
     """
+    options, state = run.options, run.state
     if add_to_log(state, figures, validation):
-        scores = {"photographs": data.count_by_folder(), "scores": state.log[-1]}
+        scores = {"photographs": run.data.count_by_folder(), "scores": state.log[-1]}
         about = {"options": options.without_paths()} | scores
-        save_checkpoint(options.run / BEST, model_content(state.ema, half=True) | {"about": about})
-    write_report(options.run, state, validation, writer)
+        save_checkpoint(options.run / BEST, model_content(judged, half=True) | {"about": about})
+    write_report(options.run, state, validation, run.writer)
 
 
-def begin(
-    options: TrainOptions,
-    data: TrainingSet,
-    state: TrainState,
-    group: ProcessGroup,
-    writer: "SummaryWriter | None",
-) -> None:
+def begin(run: Run) -> None:
     """Save a new run, and report how good the checkpoint is that it starts from."""
-    if options.start_from and group.is_main:
-        arguments = (state.ema, data.validation, group.device, options.loss)
+    state, device = run.state, run.group.device
+    if run.options.start_from and run.group.is_main:
+        if isinstance(state.ema, Model_CNN) and state.ema.config.likelihoods:
+            photos = calibration_photos(run)
+            before = DefaultReadout(state.ema, photos, device).colourfulness()
+            small = F.avg_pool2d(photos / 255, 4)
+            true = sum(map(colourfulness, small)) / len(small)
+            state.colourfulness = min(before, true)
+        arguments = (state.ema, run.data.validation, device, run.options.loss)
         if validation := validate(*arguments, lambda: False):
-            unknown = {"loss": None, "images_per_s": None, "learning_rate": None}
-            report(options, data, state, unknown, validation, writer)
-    save(options, state, group)
+            unknown = {"epoch": 0, "loss": None, "images_per_s": None, "learning_rate": None}
+            report(run, state.ema, unknown, validation)
+    save(run)
+
+
+def calibration_photos(run: Run) -> Tensor:
+    """Return those of the photographs that are held out on which colourfulness is kept."""
+    validation = run.data.validation
+    return validation[evenly_spaced(range(len(validation)), CALIBRATION_PHOTOS)]
+
+
+def network_to_judge(run: Run) -> Network:
+    """Return the averaged network; in fine-tuning, as colourful as what it started from."""
+    state = run.state
+    if not state.colourfulness or not isinstance(state.ema, Model_CNN):
+        return state.ema
+    judged = copy.deepcopy(state.ema)
+    photos = calibration_photos(run)
+    restore_colourfulness(judged, photos, run.group.device, state.colourfulness)
+    return judged
 
 
 def read_data(options: TrainOptions, group: ProcessGroup) -> TrainingSet:
@@ -313,7 +391,7 @@ def read_data(options: TrainOptions, group: ProcessGroup) -> TrainingSet:
     cache = Path(options.cache) if options.cache else None
     folders = [Path(folder) for folder in options.photos]
     with group.local_main_process_first(), output_only_if(group.is_main):
-        return read_training_set(folders, validation, side, cache)
+        return read_training_set(folders, validation, side, cache, options.drawn_by)
 
 
 def print_data(options: TrainOptions, data: TrainingSet) -> None:
@@ -324,24 +402,41 @@ def print_data(options: TrainOptions, data: TrainingSet) -> None:
     print_result(f"{counts}; left out: {left_out}{reused}")
 
 
+def find_slip(options: TrainOptions) -> tuple[str, str] | None:
+    """Return a slip in the options, in words, and a hint; None if there is none."""
+    for folder in [*options.photos, *([options.validation] if options.validation else [])]:
+        if not Path(folder).is_dir():
+            return f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS"
+    if not options.resume and holds_run(options.run):
+        hint = f"--resume {options.run} goes on with it, -o DIR begins another"
+        return f"{options.run}: holds a run already; nothing was overwritten", hint
+    if options.tensorboard and (problem := why_unavailable()):
+        return f"--tensorboard: {problem}", "pip install tensorboard"
+    return None
+
+
 def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
     """Prepare and train, as one of the group's processes; return the exit code."""
     run = options.run
+    if slip := find_slip(options):
+        group.print_error(*slip)
+        return 2
     try:
         with group.local_main_process_first(), output_only_if(group.is_main):
             model, saved = build_network(options)
         data = read_data(options, group)
     except (CheckpointError, WeightsError, ShardsError) as error:
-        print_error(error)
+        group.print_error(error)
         return 2
     except OSError as error:  # a rejected.txt that may not be read
-        print_error(f"{error.filename}: {error.strerror}")
+        group.print_error(f"{error.filename}: {error.strerror}")
         return 1
     if group.is_main:
         print_data(options, data)
     least = max(2, group.world_size)
     if len(data.train) < least or not len(data.validation):
-        print_error(f"too few photographs: it takes {least} to train on and 1 to validate on")
+        what = f"too few photographs: it takes {least} to train on and 1 to validate on"
+        group.print_error(what)
         return 1
     try:
         return start(options, data, model, saved, group)
@@ -350,6 +445,11 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
         return 1
     except OSError as error:  # a full disk, a folder that may not be written to
         print_error(f"{run}: {error.strerror or error}")
+        return 1
+    except RuntimeError as error:
+        if group.world_size == 1 or not is_lost_process(error):
+            raise
+        print_note("note: another process has ended, so this one ends too")
         return 1
 
 
@@ -382,6 +482,11 @@ def start(
             print_error(f"{run}: was trained on other photographs than are there now", hint)
             return 2
         state.load_state_dict(saved)
+    schedule = make_schedule(options, data, group)
+    if state.resumed and not state.losses and schedule.is_over(state.epoch, state.seconds):
+        if group.is_main:
+            print_nothing_left(options, state, schedule)
+        return 0
     if group.is_main:
         remove_leftovers([run])  # of saves that a kill has cut short
         counts = {"photographs": len(data.train), "torch": torch.__version__}
@@ -396,7 +501,7 @@ def start(
     log = options.tensorboard and group.is_main
     writer = open_writer(run / TENSORBOARD) if log else None
     with Interrupt(PATIENCE, give_up) as interrupt:
-        code = train(options, data, state, group, interrupt, writer)
+        code = train(Run(options, data, state, schedule, group, interrupt, writer))
     if writer:
         writer.close()
     return code
@@ -405,18 +510,6 @@ def start(
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parse_args(argv)
-    run = options.run
-    for folder in [*options.photos, *([options.validation] if options.validation else [])]:
-        if not Path(folder).is_dir():
-            print_error(f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS")
-            return 2
-    if not options.resume and holds_run(run):
-        hint = f"--resume {run} goes on with it, -o DIR begins another"
-        print_error(f"{run}: holds a run already; nothing was overwritten", hint)
-        return 2
-    if options.tensorboard and (problem := why_unavailable()):
-        print_error(f"--tensorboard: {problem}", "pip install tensorboard")
-        return 2
     with join_process_group(pick_device(options.device)) as group:
         return run_in_group(options, group)
 

@@ -9,12 +9,12 @@ from PIL import Image
 import compare_runs
 
 
-def make_run(folder: Path, errors: list[float]) -> Path:
+def make_run(folder: Path, errors: list[float], grey: float = 18.0) -> Path:
     folder.mkdir(parents=True)
     rows = [
         {
             "epoch": n, "images": 100 * n, "seconds": 10 * n, "loss": 1 / n, "validation_loss": 1,
-            "ab_error": error, "grey_ab_error": 18.0, "rgb_psnr": 23, "grey_rgb_psnr": 22,
+            "ab_error": error, "grey_ab_error": grey, "rgb_psnr": 23, "grey_rgb_psnr": 22,
             "colourfulness_ratio": 0.5, "learning_rate": 1e-3, "images_per_s": 10,
         }
         for n, error in enumerate(errors, start=1)
@@ -53,6 +53,26 @@ def test_a_run_without_a_log_is_named_and_the_others_drawn(tmp_path, capsys):
     assert "one: best" in captured.out
     assert run(tmp_path / "two", "-o", tmp_path / "d.png") == 2
     assert not (tmp_path / "d.png").exists()
+
+
+def test_the_picture_lies_beside_the_first_run(tmp_path, capsys, monkeypatch):
+    one, two = make_run(tmp_path / "runs" / "one", [17]), make_run(tmp_path / "else" / "two", [16])
+    assert run(one, two) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "runs" / "comparison.png")
+    assert (tmp_path / "runs" / "comparison.png").exists()
+    monkeypatch.chdir(two)
+    assert run(".", one) == 0
+    assert (tmp_path / "else" / "comparison.png").exists()
+
+
+def test_it_is_said_which_runs_were_judged_on_other_photographs(tmp_path, capsys):
+    runs = [make_run(tmp_path / name, [17], grey) for name, grey in (("a", 18), ("b", 17.9))]
+    runs.append(make_run(tmp_path / "c", [17], 18.003))  # as on a GPU
+    assert run(*runs) == 0
+    error = capsys.readouterr().err
+    assert "note: a was judged on other photographs than b: their errors" in error
+    assert run(runs[0], runs[2], "--overwrite") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_picture_is_never_overwritten_unasked(tmp_path, capsys):

@@ -28,16 +28,18 @@ from colourizer.training.data import read_training_set
 from colourizer.training.losses import training_loss
 from Model_CNN import Model_CNN
 
-SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--no-cache"]
+SMALL = ["--size", "32", "--batch-size", "5", "--device", "cpu", "--no-cache"]
 CLASSIC = [*SMALL, "--model", "classic"]  # the smallest network, where any will do
 SMALL += ["--recipe", "scratch"]
 
 
 @pytest.fixture(autouse=True)
-def no_picture(request, monkeypatch) -> None:
-    """Do not draw progress.png, which takes longer than the training, but where it is asked for."""
+def short_reports(request, monkeypatch) -> None:
+    """Leave out what takes longer than the training, but where it is asked for."""
     if "picture" not in request.node.name:
         monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
+    if "looks" not in request.node.name:
+        monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
 
 
 def run_train(*args: object) -> int:
@@ -70,14 +72,15 @@ def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, caps
     assert best["about"]["options"]["epochs"] == 2
     assert isinstance(build_model(best, run), Model_CNN)
     captured = capsys.readouterr()
-    assert "8 photographs to train on, 4 held out" in captured.out
+    assert "10 photographs to train on, 2 held out" in captured.out
     assert f"--checkpoint {run / 'best.pt'}" in captured.out
     assert captured.err == ""
 
 
 def test_the_network_learns_what_it_sees(album, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "REPORT_STEPS", 30)
-    run_train(album, "-o", tmp_path / "run", "--epochs", 48, "--learning-rate", 2e-3, *SMALL)
+    options = [*SMALL, "--batch-size", 4, "--epochs", 48, "--learning-rate", 2e-3]
+    run_train(album, "-o", tmp_path / "run", *options)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.8 * log[0]["loss"]
     assert log[-1]["ab_error"] < 0.9 * log[-1]["grey_ab_error"]
@@ -89,6 +92,26 @@ def test_the_originals_network_is_trained_by_name(album, tmp_path):
     )
     content = load_checkpoint(tmp_path / "run" / "best.pt")
     assert isinstance(build_model(content, tmp_path), ClassicCNN)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5])
+def test_a_run_resumed_between_looks_has_the_log_of_an_unbroken_one(
+    album, tmp_path, monkeypatch, steps
+):
+    options = [album, "--epochs", 3, *CLASSIC]
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 2)
+    run_train(*options, "-o", tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Interrupt", stops_after(steps))
+        assert run_train(*options, "-o", tmp_path / "stopped") == 130
+    assert run_train("--resume", tmp_path / "stopped") == 0
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("unbroken", "stopped")
+    ]
+    figures = [[(row["epoch"], row["loss"], row["ab_error"]) for row in log] for log in logs]
+    assert figures[0] == figures[1]
+    assert [row["epoch"] for row in logs[0]] == [1.5, 3]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +283,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spoils_nothing(
     printed = capsys.readouterr().err
     assert "the loss is no number any more" in printed
     named = printed.split("the photographs of that step:\n")[1].splitlines()
-    assert len(named) == 4
+    assert len(named) == 5
     assert all(Path(name).parent.name in ("album", "sub") and Path(name).exists() for name in named)
     assert load_checkpoint(tmp_path / "run" / "last.pt")["state"]["step"] == 2
     assert all(value.isfinite().all() for value in weights(tmp_path / "run" / "last.pt").values())
@@ -277,6 +300,18 @@ def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
     run_train(album, "-o", tmp_path / "run", "--epochs", 30, *CLASSIC)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in log] == [25, 30]  # two steps each: 50, and the last
+
+
+@pytest.mark.parametrize(("epochs", "looks"), [(30, 12), (1, 2)])
+def test_any_run_has_twelve_looks_or_one_after_each_step(album, tmp_path, epochs, looks):
+    """Two steps an epoch: so of 60 steps after every five, within epochs too."""
+    run_train(album, "-o", tmp_path / "run", "--epochs", epochs, *CLASSIC)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == [(n + 1) * epochs / looks for n in range(looks)]
+    strip = load_checkpoint(tmp_path / "run" / "last.pt")["state"]["strip"]
+    assert [epoch for epoch, _ in strip] == [
+        log[n - 1]["epoch"] for n in (1, 2, 4, 8) if n <= looks
+    ]
 
 
 def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
@@ -303,7 +338,7 @@ def test_a_run_that_starts_from_a_checkpoint_says_how_good_that_was(
     assert capsys.readouterr().out.splitlines()[1].startswith("before: ab error ")
     strip = load_checkpoint(run / "last.pt")["state"]["strip"]
     assert [epoch for epoch, _ in strip] == [0, 1]
-    assert all(pictures.shape == (4, 3, 128, 128) for _, pictures in strip)
+    assert all(pictures.shape == (2, 3, 128, 128) for _, pictures in strip)
 
 
 def test_what_got_worse_than_it_was_is_not_kept(
@@ -506,6 +541,51 @@ def test_a_new_length_of_a_resumed_run_comes_instead_of_the_old_one(album, tmp_p
     longer = train.parse_args(["--resume", str(run), "--epochs", "7"])
     assert (longer.epochs, longer.minutes) == (7, None)
     assert train.parse_args(["--resume", str(run)]).minutes == 0.02
+
+
+@pytest.mark.parametrize(
+    ("length", "hint"),
+    [(["--epochs", 2], "--epochs 4 goes on for another 2 epochs"),
+     (["--minutes", 0.01], "--minutes 0.0[0-9]+ goes on for another 0.01 min")],
+)  # fmt: skip
+def test_a_finished_run_says_what_goes_on(album, tmp_path, capsys, length, hint):
+    run = tmp_path / "run"
+    run_train(album, "-o", run, *length, *CLASSIC)
+    before = (run / "last.pt").read_bytes()
+    capsys.readouterr()
+    assert run_train("--resume", run) == 0
+    captured = capsys.readouterr()
+    assert "done" not in captured.out
+    assert f"note: {run}: nothing was done; " in captured.err
+    assert "is the total, with those before" in captured.err
+    command = re.search(f"hint: python train.py --resume {run} ({hint})", captured.err)
+    assert command, captured.err
+    assert (run / "last.pt").read_bytes() == before
+    assert run_train("--resume", run, *command[1].split()[:2]) == 0
+    assert load_checkpoint(run / "last.pt")["state"]["step"] > 4 or length[0] == "--minutes"
+    assert "done: " in capsys.readouterr().out
+
+
+def test_folders_of_photographs_of_the_same_name_are_split_as_others_are(album, tmp_path, capsys):
+    for number, path in enumerate(sorted(album.rglob("*.png"))):
+        (tmp_path / "albums" / str(number)).mkdir(parents=True)
+        path.rename(tmp_path / "albums" / str(number) / "same.png")
+    assert run_train(tmp_path / "albums", "-o", tmp_path / "run", "--epochs", 1, *CLASSIC) == 0
+    assert "10 photographs to train on, 2 held out" in capsys.readouterr().out
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_its_split(album, tmp_path, capsys):
+    """Photographs were held out by name; settings.json did not say how."""
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("colourizer.training.options.BY_PATH", "name")
+        run_train(album, "-o", run, "--epochs", 1, *CLASSIC)
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["options"].pop("drawn_by") == "name"
+    (run / "settings.json").write_text(json.dumps(settings))
+    assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
+    assert run_train("--resume", run, "--epochs", 2) == 0
+    assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
 
 
 def test_a_run_that_was_stopped_when_its_time_was_over_is_looked_at_when_it_goes_on(

@@ -5,6 +5,7 @@ preprocess     a photograph -> the network's input
 block_means    means over square blocks of pixels
 prediction     the network's output for a photograph, from which colours are read
 readout        likelihoods of the bins -> chroma, confidence, variants
+calibration    colourfulness kept in fine-tuning: the bias of the bins
 onnx_graph     levels, network and readout as one ONNX graph
 hints          known colours propagated by Gaussian-process regression
 batching       dynamic batching over threads, on a GPU

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as transform
 
 from colourizer.colour.bins import soft_bins
 from colourizer.colour.space import rgb_to_lab
-from colourizer.curation.derived_copies import find_originals, original_of
+from colourizer.curation.derived_copies import find_originals, is_copy, original_of
 from colourizer.curation.duplicates import find_duplicates
 from colourizer.curation.screening import reason_to_reject
 from colourizer.network.device import use_one_thread
@@ -35,7 +35,13 @@ from colourizer.training.batches import (
 from colourizer.training.crops import CropBatch
 from colourizer.training.photo_cache import CachedPhotos, DecodedPhoto, PhotoCache
 from colourizer.training.shards import Shards, ShardsError, find_shards, list_members, load_reader
-from colourizer.training.split import MAX_VALIDATION, choose_photos, split
+from colourizer.training.split import (
+    BY_PATH,
+    MAX_VALIDATION,
+    choose_photos,
+    name_photos,
+    split,
+)
 
 VALIDATION_SIDE = 256  # pixels; fixed, so that figures of runs at other sizes can be compared
 MIN_SIDE = 32  # pixels
@@ -156,7 +162,11 @@ class _ValidationSet:
 
 
 def read_training_set(
-    folders: list[Path], validation: Path | None, side: int, cache: Path | None = None
+    folders: list[Path],
+    validation: Path | None,
+    side: int,
+    cache: Path | None = None,
+    drawn_by: str = BY_PATH,
 ) -> TrainingSet:
     """Read the photographs of a run; near-grey, broken and duplicate ones are left out.
 
@@ -165,6 +175,7 @@ def read_training_set(
         validation: where to look for photographs to validate on; None holds some out.
         side: pixels to which the shortest side of larger photographs is reduced.
         cache: a folder that keeps decoded photographs; None keeps them in memory.
+        drawn_by: what decides which are held out, as for `split.split`.
 
     Raises:
         ShardsError: a folder has shards, and they cannot be used.
@@ -172,8 +183,8 @@ def read_training_set(
     if shards := [shard for folder in folders for shard in find_shards(folder)]:
         if any(find_photos(folder) for folder in folders):
             raise ShardsError(f"{shards[0].parent}: shards, and photographs beside them; part them")
-        return list_sharded_set(shards, validation, side)
-    train_paths, validation_paths, rejected = choose_photos(folders, validation)
+        return list_sharded_set(shards, validation, side, drawn_by)
+    train_paths, validation_paths, rejected = choose_photos(folders, validation, drawn_by)
     screening = _Screening(rejected)
     # Whoever names a folder to validate on gets the near-grey photographs of it too.
     keep_grey = validation is not None
@@ -189,7 +200,7 @@ def read_training_set(
         # None that was held out is usable: hold out the last one, and the copies made from it.
         last = originals[-1]
         held_out.add(last, train_cache.files.look_up(dict(kept)[last].pixels))
-        kept = [(path, photo) for path, photo in kept if original_of(path) != original_of(last)]
+        kept = _without(kept, [last])
     return TrainingSet(
         CachedPhotos([photo.pixels for _, photo in kept], train_cache.files),
         [path for path, _ in kept],
@@ -228,17 +239,32 @@ def _drop_duplicates(
     among, known = set(originals), len(validation_hashes)
     compared = [(path, photo) for path, photo in read if path in among]
     found = find_duplicates([*validation_hashes, *(photo.dhash for _, photo in compared)])
-    duplicates = {original_of(compared[index - known][0]) for index in found if index >= known}
-    return [(path, photo) for path, photo in read if original_of(path) not in duplicates]
+    duplicates = [compared[index - known][0] for index in found if index >= known]
+    return _without(read, duplicates)
 
 
-def list_sharded_set(shards: list[Path], validation: Path | None, side: int) -> TrainingSet:
+def _without(
+    read: list[tuple[Path, DecodedPhoto]], dropped: list[Path]
+) -> list[tuple[Path, DecodedPhoto]]:
+    """Return the photographs less the dropped ones and the copies that were made from these."""
+    paths, originals = set(dropped), {original_of(path) for path in dropped}
+
+    def is_dropped(path: Path) -> bool:
+        return path in paths or (is_copy(path) and original_of(path) in originals)
+
+    return [(path, photo) for path, photo in read if not is_dropped(path)]
+
+
+def list_sharded_set(
+    shards: list[Path], validation: Path | None, side: int, drawn_by: str
+) -> TrainingSet:
     """Find the photographs of a run in shards, which are trained on without screening.
 
     Args:
         shards: the tar files.
         validation: as for `read_training_set`.
         side: as for `read_training_set`.
+        drawn_by: as for `read_training_set`.
 
     Raises:
         ShardsError: the shards cannot be used.
@@ -249,7 +275,10 @@ def list_sharded_set(shards: list[Path], validation: Path | None, side: int) -> 
         held_out = read_training_set([], validation, side)
         train = Shards(list(members.values()), side)
         return replace(held_out, train=train, train_paths=list(members))
-    train_paths, candidates = split(list(members)) if members else ([], [])
+    folders: dict[Path, list[Path]] = {}
+    for path, member in members.items():
+        folders.setdefault(member.shard.parent, []).append(path)
+    train_paths, candidates = split(name_photos(folders), drawn_by) if members else ([], [])
     validation_set, rejected = _ValidationSet(), Counter[str]()
     photos = Shards([members[path] for path in candidates], VALIDATION_SIDE)
     for index, path in enumerate(progress(candidates, "reading")):

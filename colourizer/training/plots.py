@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.runtime.atomic_file import write_atomically
@@ -21,6 +23,7 @@ WIDTH, CURVES_HEIGHT, TITLE_HEIGHT = 12.0, 4.6, 0.75  # inches
 MAX_TILE = 1.7  # inches, of a photograph
 MAX_COLUMNS = 12  # of pictures; as many blocks of them as fit are put beside each other
 DPI = 100
+GAP = 2  # pixels around each picture of a photograph
 MAX_MARKERS = 30  # rows of a log: with more of them the curves have no markers
 TEXT, BASELINE, GRID = "#333333", "#8a8a8a", "#e4e4e4"
 HUES = ("#c2410c", "#0f766e", "#4338ca", "#a16207", "#be185d", "#1d4ed8", "#4d7c0f", "#6b21a8")
@@ -52,9 +55,9 @@ def _number(row: dict[str, Any], name: str) -> float:
     return math.nan if value is None else value
 
 
-def _epoch_name(epoch: int) -> str:
-    """Return an epoch's name; epoch 0 is the checkpoint that was started from."""
-    return f"epoch {epoch}" if epoch else "before"
+def _epoch_name(epoch: float) -> str:
+    """Return a moment's name; epoch 0 is the checkpoint that was started from."""
+    return f"epoch {epoch:.4g}" if epoch else "before"
 
 
 def _style(axes: "Axes", name: str, logs: Sequence[Log], x: str) -> None:
@@ -120,26 +123,27 @@ def draw_curves(figure: "FigureBase", logs: dict[str, Log], x: str) -> None:
         axes.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True)
 
 
-def _draw_strip(figure: "FigureBase", columns: list[tuple[str, Tensor]], blocks: int) -> None:
+def _draw_strip(figure: "FigureBase", columns: list[tuple[str, Tensor]], rows: int) -> None:
     """Draw pictures, a row for each photograph, in blocks of rows beside each other.
 
     Args:
         figure: to draw on.
         columns: titles and pictures, (P, 3, H, W) uint8.
-        blocks: how many.
+        rows: of a block.
     """
-    photos = len(columns[0][1])
-    rows = -(-photos // blocks)
-    panels = figure.subplots(rows, blocks * len(columns), squeeze=False)
-    for axes in panels.flat:
+    pictures = torch.stack([column for _, column in columns], dim=1)  # (P, C, 3, H, W)
+    pictures = F.pad(pictures, (GAP, GAP, GAP, GAP), value=255)
+    blocks, width = pictures.split(rows), pictures.shape[-1]
+    panels = figure.subplots(1, len(blocks), squeeze=False)[0]
+    # A block is one image: matplotlib takes long for each panel.
+    for axes, block in zip(panels, blocks, strict=True):
+        empty = torch.full((rows - len(block), *block.shape[1:]), 255, dtype=torch.uint8)
+        grid = torch.cat((block, empty)).permute(0, 3, 1, 4, 2)  # (rows, H, C, W, 3)
+        axes.imshow(grid.reshape(rows * grid.shape[1], -1, 3).numpy())
         axes.set_axis_off()
-    for column, (title, pictures) in enumerate(columns):
-        for photo, picture in enumerate(pictures):
-            block, row = divmod(photo, rows)
-            axes = panels[row, block * len(columns) + column]
-            axes.imshow(picture.movedim(0, -1).numpy())
-            if row == 0:
-                axes.set_title(title, fontsize=9, color=TEXT)
+        for column, (title, _) in enumerate(columns):
+            at = ((column + 0.5) * width, -GAP)
+            axes.text(*at, title, ha="center", va="bottom", fontsize=9, color=TEXT)
 
 
 def _write(figure: "Figure", path: Path) -> None:
@@ -156,7 +160,7 @@ def _new_figure(height: float) -> "Figure":
 
 
 def draw_progress(
-    path: Path, log: Log, strip: list[tuple[int, Tensor]], validation: Validation
+    path: Path, log: Log, strip: list[tuple[float, Tensor]], validation: Validation
 ) -> None:
     """Draw progress.png: figures above, photographs that are held out below, epoch after epoch.
 
@@ -177,6 +181,7 @@ def draw_progress(
     photos = len(validation.grey)
     blocks = min(photos, max(1, MAX_COLUMNS // len(columns)))
     rows = -(-photos // blocks)
+    blocks = -(-photos // rows)
     tile = min(WIDTH / (blocks * len(columns)), MAX_TILE)
     heights = [TITLE_HEIGHT, CURVES_HEIGHT, rows * tile + 0.3]
     figure = _new_figure(sum(heights))
@@ -191,7 +196,7 @@ def draw_progress(
         fontsize=10, color=TEXT,
     )  # fmt: skip
     draw_curves(curves, {"": log}, "epoch")
-    _draw_strip(pictures, columns, blocks)
+    _draw_strip(pictures, columns, rows)
     _write(figure, path)
 
 

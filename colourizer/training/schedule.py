@@ -1,4 +1,4 @@
-"""The schedule of a training run: its length, the learning rate, and estimates of its duration."""
+"""The schedule of a training run: length, learning rate, validations, estimates of duration."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,9 @@ WARM_UP = 0.03  # share of the run in which the learning rate rises
 # The steps between which is measured how long a step takes; the first ones take longer.
 MEASURED_FROM, MEASURED_TO = 1, 4
 MISJUDGED = 0.25  # relative error from which an estimate is corrected
+# A run is validated at least so many times, evenly spread over it; but where its length is in
+# minutes, validations take no more than this share of them.
+MIN_VALIDATIONS, VALIDATION_TIME = 12, 0.2
 
 
 def learning_rate(peak: float, done: float) -> float:
@@ -80,6 +83,44 @@ class Schedule:
                 f"{format_duration(self.seconds)} are about {self.seconds / epoch:.1f} epochs"
             )
         return f"an epoch takes about {format_duration(epoch)}, {all_of_it}"
+
+
+@dataclass
+class ValidationTimes:
+    """When a run is validated.
+
+    schedule: the run's.
+    step, seconds: of the run, when the last validation began.
+    cost: how many seconds it took.
+    spent: how many all of them took since the process began.
+    """
+
+    schedule: Schedule
+    step: int
+    seconds: float
+    cost: float = 0.0
+    spent: float = 0.0
+
+    def is_due(self, step: int, seconds: float) -> bool:
+        """Return whether it is time for the next of MIN_VALIDATIONS.
+
+        Args:
+            step: of the run, now.
+            seconds: of the run, now.
+        """
+        done = self.schedule.done(step, seconds) - self.schedule.done(self.step, self.seconds)
+        # Rounding: a twelfth of a number of steps may be reached a hair before 1 / 12.
+        return done > 1 / MIN_VALIDATIONS - 1e-9 and self.is_affordable(seconds)
+
+    def is_affordable(self, seconds: float) -> bool:
+        """Return whether a validation now takes no more than VALIDATION_TIME of the run's time."""
+        is_limited = math.isfinite(self.schedule.seconds)
+        return not is_limited or self.cost <= VALIDATION_TIME * (seconds - self.seconds)
+
+    def end(self, step: int, started: float, ended: float) -> None:
+        """Note a validation: at which step, and the run's seconds before and after it."""
+        self.step, self.seconds, self.cost = step, started, ended - started
+        self.spent += self.cost
 
 
 @dataclass

@@ -24,7 +24,7 @@ EMA_DECAY = 0.999  # per step
 # What last.pt has under "state", by the names of the fields below.
 PROGRESS = (
     "epoch", "batch", "step", "images", "seconds", "losses", "busy", "log", "strip", "best_look",
-    "photographs",
+    "photographs", "colourfulness",
 )  # fmt: skip
 
 
@@ -45,6 +45,8 @@ class TrainState:
     log: the rows of log.jsonl.
     strip: pictures of some validations, for progress.png: [epoch, (P, 3, H, W) uint8] each.
     best_look: the same of the best validation.
+    colourfulness: the least that is kept in fine-tuning, of photographs that are held out, at the
+        default vividness; 0 keeps none.
     resumed: whether it was loaded from last.pt.
     """
 
@@ -62,6 +64,7 @@ class TrainState:
     log: list[dict[str, Any]] = field(default_factory=list)
     strip: list[Any] = field(default_factory=list)
     best_look: list[Any] = field(default_factory=list)
+    colourfulness: float = 0.0
     resumed: bool = False
 
     def add_step(self, loss: float, crops: int, seconds: float) -> None:

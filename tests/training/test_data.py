@@ -10,7 +10,7 @@ from colourizer.curation.derived_copies import ROTATED, SCALED, original_of
 from colourizer.curation.rejected_list import write_rejected
 from colourizer.training import photo_cache
 from colourizer.training.data import bin_shares, read_training_set
-from colourizer.training.split import split
+from colourizer.training.split import name_photos, split
 
 
 def test_grey_tiny_and_broken_photos_are_left_out_and_counted(album):
@@ -87,8 +87,19 @@ def test_photographs_of_the_same_name_in_other_folders_are_others(album):
     data = read_training_set([album], album / "sub", side=256)
     assert data.rejected == {"copies of others": 1}
     assert len(data.train) == 10 - 1 + 12
-    train, held_out = split(sorted(album.rglob("*.png")))
+    train, held_out = split(name_photos({album: sorted(album.rglob("*.png"))}))
     assert {*train, *held_out} == {*album.rglob("*.png")}
+
+
+def test_a_copy_leaves_what_has_its_name_in_another_folder(tmp_path):
+    for year in range(2010, 2022):
+        (tmp_path / str(year) / "holiday").mkdir(parents=True)
+        scene(year).save(tmp_path / str(year) / "holiday" / "1.png")
+    (tmp_path / "again" / "holiday").mkdir(parents=True)
+    scene(2015).save(tmp_path / "again" / "holiday" / "1.png")
+    data = read_training_set([tmp_path], None, side=256)
+    assert len(data.train) + len(data.validation) == 12
+    assert data.rejected == {"copies of others": 1}
 
 
 def test_rotated_copies_that_data_transformer_made_are_kept(album):
@@ -135,7 +146,7 @@ def test_who_is_held_out_because_all_others_are_of_no_use_leaves_no_copy(tmp_pat
             paths.append(tmp_path / name)
             paths[-1].parent.mkdir(exist_ok=True)
             scene(i).save(paths[-1])
-    for path in split(paths)[1]:
+    for path in split(name_photos({tmp_path: paths}))[1]:
         path.write_text("broken")
     data = read_training_set([tmp_path], None, side=256)
     (held_out,) = data.validation_paths

@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from colourizer.training.schedule import DurationEstimate, Schedule, format_duration, learning_rate
+from colourizer.training.schedule import (
+    MIN_VALIDATIONS,
+    DurationEstimate,
+    Schedule,
+    ValidationTimes,
+    format_duration,
+    learning_rate,
+)
 
 
 def test_the_rate_rises_then_falls_to_a_hundredth():
@@ -47,3 +54,28 @@ def test_an_estimate_is_made_after_some_steps_and_corrected_only_if_it_was_wrong
     assert estimate.correct(2.4) == ""
     assert estimate.correct(4.0) == "measured anew: an epoch takes about 40 s, 3 epochs 2 min"
     assert estimate.correct(4.1) == ""
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(3, 4), (7, 11), (1, 100), (90, 1), (13, 1)])
+def test_validations_are_spread_evenly_over_a_run(epochs, steps):
+    times = ValidationTimes(Schedule(epochs, steps, math.inf), 0, 0.0)
+    validated = []
+    for step in range(epochs * steps + 1):
+        if times.is_due(step, 0.0):
+            validated.append(step)
+            times.end(step, 0.0, 1000.0)  # takes long, which counts in minutes only
+    gaps = {b - a for a, b in zip([0, *validated], validated, strict=False)}
+    assert gaps == {math.ceil(epochs * steps / MIN_VALIDATIONS)}
+
+
+def test_in_a_run_of_minutes_validations_take_a_fifth_of_the_time_at_most():
+    for cost, count in ((0.1, 12), (1.0, 12), (4.0, 3), (50.0, 1)):
+        times, now, validated = ValidationTimes(Schedule(math.inf, 10, 60.0), 0, 0.0), 0.0, 0
+        while now < 60:
+            now += 0.05
+            if times.is_due(0, now):
+                validated += 1
+                times.end(0, now, now + cost)
+                now += cost
+        assert abs(validated - count) <= 1, cost
+        assert times.spent == pytest.approx(validated * cost)

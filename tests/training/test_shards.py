@@ -111,8 +111,8 @@ def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
                     file.seek(member.start)
                     file.write(b"broken")
     data = read_training_set([shards], None, 48)
-    batches = [batch.rgb for batch in data.batches(32, 0, EpochConfig(4, 0, 0), workers=0)]
-    assert [len(rgb) for rgb in batches] == [4, 4]
+    batches = [batch.rgb for batch in data.batches(32, 0, EpochConfig(5, 0, 0), workers=0)]
+    assert [len(rgb) for rgb in batches] == [5, 5]
     shares = bin_shares(data.train, torch.tensor([[0.0, 0.0], [40.0, 40.0]]))
     assert shares.sum().item() == pytest.approx(1)
 
@@ -120,9 +120,10 @@ def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
 def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
     shards, tmp_path, monkeypatch, capsys
 ):
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
     options = [str(shards), *SMALL, "-o"]
     assert train.main([*options, str(tmp_path / "unbroken")]) == 0
-    assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
+    assert "10 photographs to train on, 2 held out" in capsys.readouterr().out
 
     run = tmp_path / "stopped"
     with monkeypatch.context() as patch:

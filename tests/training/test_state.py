@@ -10,7 +10,7 @@ from colourizer.training.state import TrainState, new_state, update_ema
 # Runs of every version have these in last.pt.
 ON_DISK = {
     "epoch", "batch", "step", "images", "seconds", "losses", "busy", "log", "strip", "best_look",
-    "photographs",
+    "photographs", "colourfulness",
 }  # fmt: skip
 
 
