@@ -7,6 +7,7 @@ prediction     the network's output for a photograph, from which colours are rea
 readout        likelihoods of the bins -> chroma, confidence, variants
 calibration    colourfulness kept in fine-tuning: the bias of the bins
 onnx_graph     levels, network and readout as one ONNX graph
+coherence      chroma averaged over places that are alike
 hints          known colours propagated by Gaussian-process regression
 batching       dynamic batching over threads, on a GPU
 lightness      a photograph's own lightness and grey levels

@@ -1,6 +1,6 @@
 """Dynamic batching: the inputs of many threads are computed in batches, on a GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock
 
@@ -14,17 +14,20 @@ class Batching:
     No call waits for a batch to fill: those that came during one batch make up the next.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor], batch_size: int) -> None:
-        """Take a network and the largest batch size, which is halved if memory runs out."""
+    def __init__(self, network: Callable[[Tensor], Sequence[Tensor]], batch_size: int) -> None:
+        """Take a network and the largest batch size, which is halved if memory runs out.
+
+        The network returns one or more outputs (B, ...) for inputs (B, ...).
+        """
         self.network = network
         self.batch_size = batch_size
-        self._waiting: list[tuple[Tensor, Future[Tensor]]] = []
+        self._waiting: list[tuple[Tensor, Future[Sequence[Tensor]]]] = []
         self._waiting_lock = Lock()
         self._batch_lock = Lock()  # held while a batch is computed
 
-    def __call__(self, one: Tensor) -> Tensor:
-        """Return the network's output (1, ...) for one input (1, ...)."""
-        mine: Future[Tensor] = Future()
+    def __call__(self, one: Tensor) -> Sequence[Tensor]:
+        """Return the network's outputs (1, ...) for one input (1, ...)."""
+        mine: Future[Sequence[Tensor]] = Future()
         with self._waiting_lock:
             self._waiting.append((one, mine))
         while not mine.done():
@@ -41,7 +44,7 @@ class Batching:
             self._waiting = [item for item in self._waiting if id(item[1]) not in taken]
         try:
             inputs = torch.cat([one for one, _ in batch])
-            outputs = self.network(inputs).split(1)
+            outputs = zip(*(output.split(1) for output in self.network(inputs)), strict=True)
             if inputs.is_cuda:  # until then others may join the next batch
                 torch.cuda.synchronize(inputs.device)
         except BaseException as error:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.batching import Batching
+from colourizer.inference.coherence import affinity
 from colourizer.inference.hints import Hint, feature_vectors
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
 from colourizer.inference.preprocess import network_input, reduced_lightness
@@ -54,7 +55,7 @@ class Colourizer:
         self.checkpoint = checkpoint
         # On a GPU, batches are made of all threads' photographs; on the CPU, of each thread's own.
         on_gpu = device.type == "cuda"
-        self._network = Batching(self.model, GPU_BATCH_SIZE) if on_gpu else self.model
+        self._network = Batching(self._run, GPU_BATCH_SIZE) if on_gpu else self._run
         self.batch_size = CPU_BATCH_SIZE if device.type == "cpu" else 1
         # Metal commands from two threads at a time can crash the process (pytorch#197805).
         self._turn = Lock() if device.type == "mps" else nullcontext()
@@ -195,7 +196,7 @@ class Colourizer:
         Args:
             photographs: the lightness of each, (1, H, W) in [0, 100], its own or that of
                 `reduced_lightness`; those of one working size are computed in batches.
-            with_features: keep the decoder's features, too, which hints and references need.
+            with_features: keep feature vectors, too, which hints and references need.
         """
         with self._turn:
             inputs = [network_input(lightness) for lightness in photographs]
@@ -214,21 +215,20 @@ class Colourizer:
         predictions = []
         with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
             for batch in lightness.split(self.batch_size):
-                if not with_features:
-                    outputs, features = self._network(batch), None
-                else:
-                    outputs, maps = self.model.forward_with_features(batch)
-                    features = [
-                        feature_vectors([each[n : n + 1] for each in maps], size)
-                        for n in range(len(batch))
-                    ]
+                outputs, *maps = self._network(batch)
                 if self.device.type == "mps":  # readout needs no lock
-                    outputs = outputs.cpu()
+                    outputs, *maps = (each.cpu() for each in (outputs, *maps))
                 for n, output in enumerate(outputs.split(1)):
-                    predictions.append(
-                        Prediction(self.model, output, features[n] if features else None)
-                    )
+                    features = [each[n : n + 1] for each in maps]
+                    alike = affinity(features) if self.has_likelihoods else None
+                    vectors = feature_vectors(features, size) if with_features else None
+                    predictions.append(Prediction(self.model, output, alike, vectors))
         return predictions
+
+    def _run(self, lightness: Tensor) -> tuple[Tensor, ...]:
+        """Return the network's output and the decoder's features for lightness (B, 1, h, w)."""
+        output, features = self.model.forward_with_features(lightness)
+        return output, *features
 
     def predict_ab(self, lightness: Tensor) -> Tensor:
         """Predict a photograph's chroma at its full resolution.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
+from colourizer.inference.coherence import average_alike
 from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.network.checkpoint import Network
@@ -24,11 +25,13 @@ class Prediction:
     """A network's output for one photograph.
 
     output: logits (1, K, h, w), or of a ClassicCNN rgb (1, 3, h, w).
+    affinity: from `coherence.affinity`; None without likelihoods.
     features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
     """
 
     model: Network
     output: Tensor
+    affinity: Tensor | None = None
     features: Tensor | None = None
 
     @cached_property
@@ -91,7 +94,8 @@ class Prediction:
             return model.ab_of(output.float()).cpu()
         centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
         probability, sure = self._sqrt_probability, self._confidence
-        return read_ab(probability, centres, shares, vividness, sure, variant).cpu()
+        ab = read_ab(probability, centres, shares, vividness, sure, variant)
+        return (ab if self.affinity is None else average_alike(ab, self.affinity)).cpu()
 
 
 @dataclass(frozen=True)

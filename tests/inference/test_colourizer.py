@@ -186,13 +186,13 @@ def test_an_empty_picture_stays_as_it_is():
 
 def test_the_network_sees_8_bit_greys_as_in_training(colourizer, monkeypatch):
     seen = []
-    forward = colourizer.model.forward
+    forward = colourizer.model.forward_with_features
 
     def watched(lightness):
         seen.append(lightness)
         return forward(lightness)
 
-    monkeypatch.setattr(colourizer.model, "forward", watched)
+    monkeypatch.setattr(colourizer.model, "forward_with_features", watched)
     colourizer.colourize(np.asarray(scene(4, 100, 150).convert("L")))
     levels = lightness_to_grey(seen[0]) * 255
     assert (levels - levels.round()).abs().max() < 1e-2

@@ -1,0 +1,57 @@
+"""Chroma that is coherent over a thing: averaged over places whose decoder features are alike.
+
+Each place decides for itself, so a wall may get patches of another colour. Here it gets what places
+like it have on average, as in non-local means (Buades, Coll, Morel: CVPR 2005) with the decoder's
+features for patches. Edges stay, since only what varies slowly is replaced.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# What follows was chosen on validation photographs (docs/experiments.md).
+FEATURE_WEIGHTS = (1.1, 2.0)  # of the features at strides 8 and 4 in the squared distance
+SHARPNESS = 4.0  # of the softmax over negative squared distances
+
+
+def affinity(features: Sequence[Tensor]) -> Tensor:
+    """Return how alike places are, as weights that sum to 1 for each of them.
+
+    Args:
+        features: the decoder's, (1, C, 2h, 2w) at stride 8 and (1, C', 4h, 4w) at stride 4.
+
+    Returns:
+        weights (4hw, hw): of the means over 2x2 places at stride 8, for each of those places.
+    """
+    coarse, fine = features
+    parts = (coarse.float(), _halve(fine.float()))
+    vectors = torch.cat(
+        [F.normalize(p, dim=1) * w**0.5 for p, w in zip(parts, FEATURE_WEIGHTS, strict=True)], dim=1
+    )
+    keys = _halve(vectors)[0].flatten(1)  # (C + C', hw)
+    with torch.autocast(keys.device.type, enabled=False):  # bf16 is too coarse
+        # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all keys.
+        scores = 2 * vectors[0].flatten(1).T @ keys - keys.square().sum(dim=0)
+    return torch.softmax(SHARPNESS * scores, dim=1)
+
+
+def average_alike(ab: Tensor, weights: Tensor) -> Tensor:
+    """Average chroma over places that are alike.
+
+    Args:
+        ab: (1, 2, 4h, 4w) in Lab units.
+        weights: from `affinity`.
+
+    Returns:
+        ab as given, less its means at stride 8, plus their averages.
+    """
+    own = _halve(ab)  # at stride 8
+    average = (_halve(own)[0].flatten(1) @ weights.T).view(own.shape)
+    return ab + F.interpolate(average - own, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _halve(planes: Tensor) -> Tensor:
+    """Return the means over 2x2 places."""
+    return F.avg_pool2d(planes, 2)
