@@ -68,9 +68,7 @@ class TiffImage(TiffImageFile):
         self._frame_pos[0] = found[0].offset
         self._seek(0)
         self.filename = ""  # mapped into memory, what lies on its side would come out as stripes
-        orientation = found[0].orientation
-        if orientation and ExifTags.Base.Orientation not in self.getexif():
-            self.getexif()[ExifTags.Base.Orientation] = orientation
+        self.getexif()[ExifTags.Base.Orientation] = found[0].orientation
 
     def _setup(self) -> None:
         if not self.photographs:  # the first picture, which need not be the photograph
@@ -78,8 +76,7 @@ class TiffImage(TiffImageFile):
             return
         assert self.fp is not None
         page = self.photographs[0]
-        if page.orientation:
-            self.tag_v2[ExifTags.Base.Orientation] = page.orientation
+        self.tag_v2[ExifTags.Base.Orientation] = page.orientation
         file = cast(BinaryIO, self.fp)
         order, big, _ = read_header(file)
         directory, _ = read_directory(file, page.offset, order, big)

@@ -30,8 +30,7 @@ class Page:
     size: (W, H), as stored.
     samples: of each pixel.
     kind: bits, as in NewSubfileType.
-    orientation: its own, or, of a subdirectory that has none, that of the directory above; 0 for
-        none.
+    orientation: its own, or, of a subdirectory that has none, that of the directory above; 1 to 8.
     is_sub: whether it hangs below another one.
     """
 
@@ -103,5 +102,6 @@ def _describe(directory: Directory, offset: int, above: Page | None = None) -> P
     size = number(WIDTH, 0), number(HEIGHT, 0)
     if number(SUBFILE_TYPE, 0) == OLD_REDUCED or not all(size):
         kind |= REDUCED
-    orientation = number(ORIENTATION, above.orientation if above else 0)
+    orientation = number(ORIENTATION, above.orientation if above else 1)
+    orientation = orientation if orientation in range(1, 9) else 1
     return Page(offset, size, number(SAMPLES, 1), kind, orientation, above is not None)

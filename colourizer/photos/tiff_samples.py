@@ -22,6 +22,7 @@ COMPRESSIONS = {RAW, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD}  # of byte
 UNSPECIFIED, PREMULTIPLIED, ALPHA = 0, 1, 2  # what an extra sample is
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3  # predictors
 KINDS = {1: "u", 2: "i", 3: "f"}  # of sample formats
+MAX_SAMPLES, MAX_TILE = 32, 1 << 16  # of a pixel; columns beyond the picture
 BAND_BYTES = 1 << 24  # decoded at a time
 WHOLE_DEPTHS = (8, 16, 32, 64)
 REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], 1)
@@ -85,6 +86,8 @@ def read_layout(directory: Directory) -> Layout:
     piece = rows, number(322) if tiled else size[1]
     if not (all(size) and all(piece)):
         raise PhotoError("is a TIFF without a size")
+    if samples > MAX_SAMPLES or piece[1] > size[1] + MAX_TILE:
+        raise PhotoError("is a TIFF whose rows are longer than is safe to decode")
     if photometric not in COLOURS or len(depths) > 1 or len(kinds) > 1:
         raise PhotoError("is a TIFF with colours of a kind that is not supported")
     colours = COLOURS[photometric]

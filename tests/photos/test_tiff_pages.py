@@ -74,6 +74,7 @@ CHAINS = {
     "a reduced copy before it": [picture(SMALL, kind=1), picture(FULL)],
     "a reduced copy of the old kind before it": [picture(SMALL, old_kind=2), picture(FULL)],
     "copies before and after": [picture(SMALL, kind=1), picture(FULL), picture(SMALL, kind=1)],
+    "a copy of nearly its size before it": [picture(FULL[:40, :50], kind=1), picture(FULL)],
     "a copy that does not say so": [picture(SMALL), picture(FULL)],
     "a mask": [picture(FULL), picture(GREY, kind=4)],
     "a mask before it": [picture(GREY, kind=4), picture(FULL)],
@@ -174,3 +175,14 @@ def test_pages_that_pillow_writes_are_counted(tmp_path):
     page.save(tmp_path / "3.tif", save_all=True, append_images=[page, page])
     with (tmp_path / "3.tif").open("rb") as file:
         assert len(find_photographs(file)) == 3
+
+
+@pytest.mark.parametrize("kind", [LONG, SHORT])
+@pytest.mark.parametrize("orientation", [0, 6, 9, 200])
+def test_an_orientation_that_there_is_not_turns_nothing(kind, orientation):
+    fields, pieces, places = picture(GREY)
+    fields[274] = (kind, [orientation])
+    content = io.BytesIO(assemble([(fields, pieces, places)]))
+    expected = np.rot90(GREY, -1) if orientation == 6 else GREY
+    assert np.array_equal(read_photo(content).pixels, expected)
+    assert np.array_equal(np.asarray(read_rgb(content))[..., 0], expected)
