@@ -25,6 +25,7 @@ from colourizer.runtime.cli import print_error, print_result, run_command
 from Model_CNN import STRIDE
 
 MAX_BYTES = 13_000_000
+VERSION = "1"  # of the inputs, outputs and metadata; rises when programs that use them must change
 LICENCE = "MIT (the code); checkpoints/README.md says what the weights were trained on"
 HOW_TO_PREPARE = (
     f"Reduce the photograph's lightness, as 8-bit greys of the sRGB curve, to about "
@@ -67,11 +68,13 @@ def export(checkpoint: Path, max_bytes: int = MAX_BYTES) -> Any:
     model = build_model(load_checkpoint(checkpoint), checkpoint)
     exported = export_graph(model)
     in_8_bits = shrink_weights(exported, max_bytes)
-    exported.producer_name, exported.producer_version = "Image Colourizer", "2"
+    exported.producer_name, exported.producer_version = "Image Colourizer", VERSION
+    exported.model_version = int(VERSION)
     exported.doc_string = "Colours for a grey photograph"
     helper.set_model_props(
         exported,
         {
+            "version": VERSION,
             "checkpoint_sha256": fingerprint(checkpoint),
             "licence": LICENCE,
             "how_to_prepare": HOW_TO_PREPARE,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
+from colourizer.inference.coherence import affinity, average_alike
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
@@ -31,10 +32,10 @@ class GreyToColours(nn.Module):
         super().__init__()
         self.model = model
         self.has_likelihoods = has_likelihoods(model)
-        greys = torch.arange(256) / 255
-        self.register_buffer("lightness_of", grey_to_lightness(greys))  # (256,)
+        greys = torch.arange(256, dtype=torch.float64) / 255
+        self.register_buffer("lightness_of", grey_to_lightness(greys).float())  # (256,)
         # (255,), the lightness halfway between neighbouring greys
-        self.register_buffer("between", grey_to_lightness(greys[:-1] + 0.5 / 255))
+        self.register_buffer("between", grey_to_lightness(greys[:-1] + 0.5 / 255).float())
 
     def forward(self, grey: Tensor, vividness: Tensor, variant: Tensor) -> tuple[Tensor, ...]:
         """Predict colours.
@@ -49,14 +50,15 @@ class GreyToColours(nn.Module):
             likelihoods ab alone, which is the same for all vividness and variants.
         """
         lightness = self.stretch_levels(grey).index_select(0, grey.flatten().int())
-        output = self.model(lightness.view(1, *grey.shape))
+        output, features = self.model.forward_with_features(lightness.view(1, *grey.shape))
         if not self.has_likelihoods:
             return (self.model.ab_of(output),)
         assert isinstance(self.model, Model_CNN)
         centres, shares = self.model.bin_centres, self.model.bin_shares
         probability = sqrt_softmax(output)
         sure = confidence(probability, centres)
-        return read_ab(probability, centres, shares, vividness, sure, variant), sure
+        ab = read_ab(probability, centres, shares, vividness, sure, variant)
+        return average_alike(ab, affinity(features)), sure
 
     def stretch_levels(self, grey: Tensor) -> Tensor:
         """Return the lightness (256,) of all greys as `network_input` makes it for a picture.

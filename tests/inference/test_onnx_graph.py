@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from colourizer.colour.space import grey_to_lightness
+from colourizer.inference.coherence import affinity
 from colourizer.inference.onnx_graph import GreyToColours, drop_known_colours
 from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import network_input
@@ -53,7 +54,8 @@ def test_levels_of_few_outliers_are_ignored_as_for_colourizing():
 def test_colours_and_confidence_are_those_of_a_prediction():
     model, grey = random_network(), random_greys(60, 180)
     graph = GreyToColours(model)
-    prediction = Prediction(model, model(network_input(grey_to_lightness(grey / 255))))
+    output, features = model.forward_with_features(network_input(grey_to_lightness(grey / 255)))
+    prediction = Prediction(model, output, affinity(features))
     for vividness, variant in ((0.0, 0), (0.5, 3), (1.0, 23)):
         scalars = torch.tensor(vividness), torch.tensor(variant, dtype=torch.int32)
         ab, sure = graph(grey, *scalars)
