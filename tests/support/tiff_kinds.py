@@ -1,4 +1,4 @@
-"""TIFFs of every kind, written by tifffile, and the upright picture that each one shows."""
+"""TIFFs of every kind, and the upright picture that each one shows by tifffile's reading."""
 
 import io
 import lzma
@@ -374,6 +374,8 @@ def shown(path: Path, samples: Samples, storage: Storage) -> tuple[np.ndarray, n
         rgb (H, W, 3) and alpha (H, W), in [0, 1], upright.
     """
     try:
+        if storage.compression == "jpeg":  # with imagecodecs tifffile returns YCbCr as RGB
+            raise NotImplementedError
         values = tifffile.imread(path)
         if storage.planes and samples.count > 1:
             values = np.moveaxis(values, 0, -1)
