@@ -191,19 +191,6 @@ def _simplify(photo: Photo) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha)
 
 
-def count_pixels(source: Path | BinaryIO) -> int:
-    """Return how many pixels a photograph has, without decoding it.
-
-    Args:
-        source: a file's path, or an open file that can be read from any place.
-
-    Raises:
-        PhotoError: it cannot be read.
-    """
-    with open_image(source) as image:
-        return image.width * image.height
-
-
 def map_photos(
     paths: Iterable[Path],
     function: Callable[[Path], Any],
