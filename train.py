@@ -346,7 +346,8 @@ def report(run: Run, judged: Network, figures: dict[str, Any], validation: Valid
         scores = {"photographs": run.data.count_by_folder(), "scores": state.log[-1]}
         about = {"options": options.without_paths()} | scores
         save_checkpoint(options.run / BEST, model_content(judged, half=True) | {"about": about})
-    write_report(options.run, state, validation, run.writer)
+    is_last = run.schedule.is_over(state.epoch, state.seconds)
+    write_report(options.run, state, validation, run.writer, is_last)
 
 
 def begin(run: Run) -> None:

@@ -16,10 +16,11 @@ from PIL import Image
 from support.scenes import ROOT, scene, stops_after
 
 import train
+from colourizer.inference.calibration import DefaultReadout
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.preprocess import network_input
 from colourizer.network import checkpoint
-from colourizer.network.checkpoint import build_model, load_checkpoint
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.device import autocast
 from colourizer.runtime import atomic_file
@@ -361,6 +362,31 @@ def test_what_got_worse_than_it_was_is_not_kept(
     started, best = weights(checkpoint_file), weights(run / "best.pt")
     assert same(best, started)
     assert not torch.equal(weights(run / "last.pt")["head.weight"].half(), best["head.weight"])
+
+
+def test_fine_tuning_does_not_fade_the_colours(tmp_path, monkeypatch):
+    """At the default vividness, on what is held out, even if the last look becomes best.pt."""
+    validate, errors = train.validate, iter([9.0, 8.0, 7.0])
+
+    def better_each_time(*args):
+        validation = validate(*args)
+        validation.figures["ab_error"] = next(errors)
+        return validation
+
+    monkeypatch.setattr(train, "validate", better_each_time)
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 2)
+    samples, run = ROOT / "data" / "samples_in_colour", tmp_path / "run"
+    options = ["--size", 64, "--epochs", 4, "--batch-size", 3, "--device", "cpu", "--no-cache"]
+    assert run_train(samples, "-o", run, *options) == 0
+    photos = read_training_set([samples], None, 256).validation
+    cpu = torch.device("cpu")
+    before, after = (
+        DefaultReadout(build_model(load_checkpoint(path), path).eval(), photos, cpu).colourfulness()
+        for path in (BUNDLED, run / "best.pt")
+    )
+    assert not same(weights(BUNDLED), weights(run / "best.pt"))
+    assert after > 0.97 * before
+    assert load_checkpoint(run / "best.pt")["model_config"]["likelihoods"]
 
 
 def test_a_checkpoint_knows_how_common_the_colours_of_its_photographs_were(album, tmp_path):

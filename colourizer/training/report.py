@@ -16,6 +16,8 @@ from colourizer.training.validation import Validation
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+PICTURE_SECONDS = 15  # between two drawings of progress.png, each of which takes about one
+
 
 def describe(row: dict[str, Any]) -> str:
     """Return a row of the log in words; that of epoch 0 is from before training."""
@@ -94,7 +96,11 @@ def add_to_log(state: TrainState, figures: dict[str, Any], validation: Validatio
 
 
 def write_report(
-    run: Path, state: TrainState, validation: Validation, writer: "SummaryWriter | None"
+    run: Path,
+    state: TrainState,
+    validation: Validation,
+    writer: "SummaryWriter | None",
+    is_last: bool,
 ) -> None:
     """Write log.jsonl, progress.png and TensorBoard's log, and print the last row.
 
@@ -103,9 +109,12 @@ def write_report(
         state: the run's, after `add_to_log`.
         validation: the last one.
         writer: for TensorBoard, if that was asked for.
+        is_last: whether the run is over; else a picture that was just drawn is not drawn again.
     """
     write_log(run, state.log)
-    draw_progress(run / PICTURE, state.log, [*state.strip, *state.best_look], validation)
+    if is_last or state.seconds - state.drawn >= PICTURE_SECONDS:
+        draw_progress(run / PICTURE, state.log, [*state.strip, *state.best_look], validation)
+        state.drawn = state.seconds
     if writer:
         write_row(writer, state.log[-1], validation)
     print_result(describe(state.log[-1]))

@@ -1,6 +1,7 @@
 """The state of a training run: networks, optimizer and progress, as stored in last.pt."""
 
 import copy
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class TrainState:
     colourfulness: the least that is kept in fine-tuning, of photographs that are held out, at the
         default vividness; 0 keeps none.
     resumed: whether it was loaded from last.pt.
+    drawn: the run's seconds when this process last drew progress.png.
     """
 
     model: Network
@@ -66,6 +68,7 @@ class TrainState:
     best_look: list[Any] = field(default_factory=list)
     colourfulness: float = 0.0
     resumed: bool = False
+    drawn: float = -math.inf
 
     def add_step(self, loss: float, crops: int, seconds: float) -> None:
         """Count a step.

@@ -14,6 +14,7 @@ import train
 from colourizer.network import device
 from colourizer.runtime.process import rank_and_world_size
 from colourizer.training.distributed import SyncedBatchNorm, join_process_group, sync_batch_norm
+from colourizer.training.shards import ShardsError
 from colourizer.training.validation import Validation
 
 STEPS = 20
@@ -35,7 +36,8 @@ def work(rank: int, count: int, port: int, folder: Path, task: str) -> None:
     }  # fmt: skip
     with (folder / f"printed_{rank}").open("w") as printed:
         os.dup2(printed.fileno(), 1)
-        {"norm": norm_together, "train": train_together}[task](folder)
+        os.dup2(printed.fileno(), 2)
+        TASKS[task](folder)
 
 
 def together(folder: Path, task: str) -> None:
@@ -117,6 +119,49 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert "photographs to train on" in printed[0]
     assert "done: " in printed[0]
     assert printed[1] == ""
+
+
+def fail_together(folder: Path) -> None:
+    """Start from a broken checkpoint."""
+    options = ["--start-from", str(folder / "broken.pt"), "--device", "cpu", "--no-cache"]
+    assert train.main([str(folder / "album"), *options, "-o", str(folder / "run")]) == 2
+
+
+def lose_one(folder: Path) -> None:
+    """Let the second process fail where the first does not."""
+    rank, read = int(os.environ["RANK"]), train.read_data
+    options = ["--model", "classic", "--size", "32", "--device", "cpu", "--no-cache"]
+
+    def read_or_fail(*args):
+        data = read(*args)
+        if rank == 1:
+            raise ShardsError("gone")
+        return data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "read_data", read_or_fail)
+        code = train.main([str(folder / "album"), *options, "-o", str(folder / "run")])
+    assert code == (1 if rank == 0 else 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "lines"),
+    [("fail", (["error: ", "hint: "], [])), ("lose", (["note: another process has ended"], []))],
+)
+def test_what_fails_is_said_once_and_without_a_traceback(tmp_path, task, lines):
+    (tmp_path / "album").mkdir()
+    for n in range(8):
+        scene(n).save(tmp_path / "album" / f"photo{n}.png")
+    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
+    together(tmp_path, task)
+    for rank, expected in enumerate(lines):
+        printed = (tmp_path / f"printed_{rank}").read_text().splitlines()
+        said = [line for line in printed if "photographs to train on" not in line]
+        said = [line for line in said if "ProcessGroup" not in line and "socket" not in line]
+        assert [line[: len(start)] for line, start in zip(said, expected, strict=True)] == expected
+
+
+TASKS = {"norm": norm_together, "train": train_together, "fail": fail_together, "lose": lose_one}
 
 
 def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):
