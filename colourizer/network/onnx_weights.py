@@ -32,12 +32,14 @@ def shrink_weights(model: Any, max_bytes: int) -> list[str]:
     large.sort(key=lambda name: (-weights[name].size, name))
     size = model.ByteSize() - sum(2 * weights[name].size for name in large)
     size += 300 * len(large)  # the operators that widen them
-    in_8_bits = []
+    in_8_bits: list[str] = []
     while size > max_bytes:
         if len(in_8_bits) == len(large):
             raise ValueError(f"has {size / 1e6:.1f} MB at least, {max_bytes / 1e6:.1f} are allowed")
-        in_8_bits.append(large[len(in_8_bits)])
-        size -= weights[in_8_bits[-1]].size
+        name = large[len(in_8_bits)]
+        in_8_bits.append(name)
+        scales = weights[name].shape[_output_axis(model, name)]
+        size += 4 * scales + 300 - weights[name].size
     kept = [tensor for tensor in model.graph.initializer if tensor.name not in large]
     nodes = []
     for name in large:

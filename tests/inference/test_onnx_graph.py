@@ -20,10 +20,10 @@ def random_greys(low: int, high: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(low, high + 1, (1, *SIZE), generator=generator, dtype=torch.uint8)
 
 
-def random_network(**config: object) -> Model_CNN:
+def random_network(config: ModelConfig | None = None) -> Model_CNN:
     """Return a network whose every part matters to its output."""
     torch.manual_seed(0)
-    model = Model_CNN(ModelConfig(**config)).eval()
+    model = Model_CNN(config).eval()
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -65,7 +65,7 @@ def test_colours_and_confidence_are_those_of_a_prediction():
 
 @torch.inference_mode()
 def test_a_network_without_likelihoods_gives_ab_alone():
-    model, grey = random_network(likelihoods=False), random_greys(60, 180)
+    model, grey = random_network(ModelConfig(likelihoods=False)), random_greys(60, 180)
     outputs = GreyToColours(model)(grey, torch.tensor(1.0), torch.tensor(0, dtype=torch.int32))
     output = model(network_input(grey_to_lightness(grey / 255)))
     assert len(outputs) == 1
