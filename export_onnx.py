@@ -80,8 +80,8 @@ def export(checkpoint: Path, max_bytes: int = MAX_BYTES) -> Any:
             "how_to_prepare": HOW_TO_PREPARE,
             "working_pixels": str(WORKING_PIXELS),
             "multiple": str(STRIDE),
-            "vividness": f"0 to 1; default {DEFAULT_VIVIDNESS}" if has_likelihoods(model) else "",
-            "variant": f"0 to {MAX_VARIANTS - 1}" if has_likelihoods(model) else "",
+            "default_vividness": str(DEFAULT_VIVIDNESS),
+            "variants": str(MAX_VARIANTS if has_likelihoods(model) else 1),
             "weights": f"half precision; 8 bits in {len(in_8_bits)} layers",
         },
     )

@@ -12,6 +12,9 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from colourizer import Colourizer
+from colourizer.inference.preprocess import WORKING_PIXELS
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+from Model_CNN import STRIDE
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 ROOT = Path(__file__).parent.parent
@@ -81,6 +84,13 @@ def test_the_python_example_gives_the_colours_of_colourize(photos, tmp_path):
     script = PYTHON / "colour_folder.py"
     assert len(script.read_text().splitlines()) <= 150
     check([sys.executable, script], photos, tmp_path / "out")
+
+
+def test_the_node_example_has_the_constants_of_colourize():
+    script = (NODE / "colour_folder.js").read_text()
+    assert f"const DEFAULT_VIVIDNESS = {DEFAULT_VIVIDNESS};" in script
+    assert f"const MULTIPLE = {STRIDE};" in script
+    assert WORKING_PIXELS == 256 * 256 and "const WORKING_PIXELS = 256 * 256;" in script
 
 
 def test_the_node_example_gives_the_colours_of_colourize(photos, tmp_path):

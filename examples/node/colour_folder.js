@@ -15,8 +15,9 @@ const SAVE_OPTIONS = {
   tiff: { compression: "deflate" },
 };
 const SUFFIXES = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
-const WORKING_PIXELS = 256 * 256; // these two stand in the model's metadata, too,
+const WORKING_PIXELS = 256 * 256; // these three stand in the model's metadata, too,
 const MULTIPLE = 32; // which onnxruntime-node does not show
+const DEFAULT_VIVIDNESS = 0.6;
 
 // sRGB (IEC 61966-2-1), of all 8-bit values, and the other way of 65536 steps of linear light.
 const LINEAR = Float32Array.from({ length: 256 }, (_, n) => {
@@ -149,7 +150,7 @@ async function colourFile(source, target, session, vividness) {
   await coloured.toFormat(format, SAVE_OPTIONS[format]).toFile(target);
 }
 
-const [photos, out, vividness = "0.5"] = process.argv.slice(2);
+const [photos, out, vividness = DEFAULT_VIVIDNESS] = process.argv.slice(2);
 if (!photos || !out) {
   console.error("usage: node colour_folder.js PHOTOS COLOURED [VIVIDNESS]");
   process.exit(2);

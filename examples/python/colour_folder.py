@@ -85,9 +85,10 @@ def working_size(height: int, width: int, pixels: int, multiple: int) -> tuple[i
     return round(rows / multiple) * multiple, round(rows / aspect / multiple) * multiple
 
 
-def colour(grey: np.ndarray, session: Session, vividness: float) -> Image.Image:
+def colour(grey: np.ndarray, session: Session, vividness: float | None) -> Image.Image:
     """Return a photograph in colour, of greys (H, W) uint8."""
     facts = session.get_modelmeta().custom_metadata_map
+    vividness = float(facts["default_vividness"]) if vividness is None else vividness
     height, width = grey.shape
     size = working_size(height, width, int(facts["working_pixels"]), int(facts["multiple"]))
     small = Image.fromarray(grey).resize(size[::-1], Image.Resampling.BILINEAR)
@@ -104,7 +105,7 @@ def colour(grey: np.ndarray, session: Session, vividness: float) -> Image.Image:
     return Image.fromarray(np.concatenate(rgb))
 
 
-def colour_file(source: Path, target: Path, session: Session, vividness: float) -> None:
+def colour_file(source: Path, target: Path, session: Session, vividness: float | None) -> None:
     """Colour one file: upright, in its own size and format, with EXIF, XMP, profile and dpi."""
     with Image.open(source) as opened:
         file_format = opened.format
@@ -129,7 +130,7 @@ def main() -> int:
     add = parser.add_argument
     add("photos", type=Path)
     add("coloured", type=Path)
-    add("--vividness", type=float, default=0.5, help="0 to 1 (default: 0.5)")
+    add("--vividness", type=float, help="0 to 1 (default: that of colourize.py)")
     add("--model", type=Path, default=MODEL, help="what export_onnx.py wrote")
     args = parser.parse_args()
     session, failed = Session(args.model, providers=["CPUExecutionProvider"]), 0
