@@ -22,9 +22,13 @@ from colourizer.network.fast.quantized_decoder import (
     quantize,
     quantize_decoder,
 )
-from colourizer.network.prepare import cast_to_bf16, fold_batch_norm
+from colourizer.network.prepare import (
+    cast_to_bf16,
+    fold_batch_norm,
+    prepare_for_inference,
+)
 from colourizer.photos.read import read_photo
-from Model_CNN import Model_CNN
+from Model_CNN import Model_CNN, ModelConfig
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="not supported here")
 
@@ -147,3 +151,22 @@ def test_where_the_operators_are_not_right_a_decoder_stays_as_it_is(monkeypatch,
     before = copy.deepcopy(model)
     quantize_decoder(model)
     assert [type(part) for part in model.modules()] == [type(part) for part in before.modules()]
+
+
+def test_a_network_with_attention_gets_the_colours_of_its_plain_definition():
+    torch.manual_seed(0)
+    model = Model_CNN(ModelConfig(attention_blocks=2, known_colours=True))
+    for parameter in (*model.attention.parameters(), *model.head.parameters()):
+        nn.init.normal_(parameter, std=0.1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # so that one pass sets means and variances
+    lightness = network_input(reduced_lightness(read_photo(SAMPLES / "coffee.jpg").pixels))
+    with torch.inference_mode():
+        model.train()(lightness)
+        expected = model.ab_of(model.eval()(lightness))
+        ab = prepare_for_inference(model, torch.device("cpu"))(lightness)
+        found = model.ab_of(ab.float())
+    spread = expected.std()
+    assert spread > 2  # Lab units
+    assert (found - expected).abs().mean() < 0.15 * spread

@@ -99,10 +99,13 @@ class QuantizedStep(nn.Module):
         self.last = QuantizedConv2d(last, torch.uint8)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        """Map (B, c_in, H, W) uint8 and the skip (B, c_skip, 2H, 2W) to (B, c_out, 2H, 2W) uint8.
+        """Map (B, c_in, H, W) and the skip (B, c_skip, 2H, 2W) to (B, c_out, 2H, 2W) uint8.
 
-        As DecoderStep, but quantized; the skip is in its own units.
+        As DecoderStep, but quantized; the features are uint8, or float and quantized first; the
+        skip is in its own units.
         """
+        if features.dtype != torch.uint8:  # of the self-attention
+            features = quantize(features)
         large = F.interpolate(features.float(), scale_factor=2, mode="bilinear")
         return self.last(self.first(_round(large), self.of_skip(skip)))
 
@@ -146,7 +149,8 @@ def is_supported() -> bool:
 def quantize_decoder(model: Model_CNN) -> None:
     """Quantize a network's decoder, where supported.
 
-    Its first convolution stays in floating point: no ReLU6 bounds its input.
+    Its first convolution stays in floating point: no ReLU6 bounds its input. So does what the
+    self-attention after the first step reads.
 
     Args:
         model: in eval mode, batch norm folded; is changed, and can only predict afterwards.
@@ -158,7 +162,14 @@ def quantize_decoder(model: Model_CNN) -> None:
     for n, (step, c_skip) in enumerate(zip(list(model.steps), skips, strict=True)):
         assert isinstance(step, DecoderStep)
         if n == 0:
-            step.mix[1] = QuantizedConv2d(_convolution(step.mix[1]), torch.uint8)
+            last = _convolution(step.mix[1])
+            is_read_by_attention = model.config.attention_blocks > 0
+            quantized = QuantizedConv2d(
+                last, last.weight.dtype if is_read_by_attention else torch.uint8
+            )
+            step.mix[1] = (
+                nn.Sequential(quantized, nn.ReLU6()) if is_read_by_attention else quantized
+            )
         else:
             model.steps[n] = QuantizedStep(step, c_skip)
     model.add_module("head", QuantizedConv2d(model.head, model.head.weight.dtype))
