@@ -19,7 +19,7 @@ import data_transformer
 from colourizer.curation.derived_copies import original_of
 from colourizer.photos.files import find_photos
 from colourizer.runtime import atomic_file
-from colourizer.training.split import split
+from colourizer.training.split import name_photos, split
 from data_transformer import cut, largest_rectangle, pick_angles, result_stem
 
 SHAPES = [(1, 1), (2, 3), (64, 64), (200, 40), (40, 200), (301, 127), (1000, 10)]
@@ -434,7 +434,7 @@ def test_angles_differ_between_photographs_and_copies_and_more_keep_the_first():
 
 def test_no_copy_of_a_held_out_photograph_is_trained_on(album, tmp_path):
     transform(album, tmp_path / "out", "--size", "32", "--scales", "16", "24")
-    train, held_out = split(find_photos(tmp_path / "out"))
+    train, held_out = split(name_photos({tmp_path / "out": find_photos(tmp_path / "out")}))
     assert len(train) == 4 * (12 - len(held_out))
     assert {p.parent.name for p in held_out} <= {"resized", "sub"}
     assert not {original_of(p) for p in held_out} & {original_of(p) for p in train}

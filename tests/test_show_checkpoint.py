@@ -44,9 +44,9 @@ def test_of_a_run_it_says_how_far_that_is(trained, capsys):
     assert run(trained / "last.pt", trained / "best.pt", "--json") == 0
     last, best = (json.loads(line) for line in capsys.readouterr().out.splitlines()[-2:])
     assert (last["goes on"], best["goes on"]) == (True, False)
-    assert last["progress"]["step"] == 2
+    assert last["progress"]["step"] == 3
     assert last["scores"] == best["scores"]
-    assert best["photographs"] == {"album": 7, "sub": 1}
+    assert best["photographs"] == {"album": 9, "sub": 1}
     assert best["options"]["size"] == 32
 
 

@@ -19,9 +19,10 @@ from colourizer.app.photo_store import (
 from colourizer.app.shown_pictures import ColourSettings
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.photos.errors import PhotoError
 
-DEFAULT = ColourSettings(0.5)
+DEFAULT = ColourSettings(DEFAULT_VIVIDNESS)
 
 
 def encoded(image: Image.Image, file_format: str = "PNG", **options) -> bytes:

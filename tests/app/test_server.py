@@ -22,6 +22,7 @@ from colourizer.app.handlers import ServerLimits
 from colourizer.app.photo_store import PhotoStore
 from colourizer.app.shown_pictures import PredictedPhoto
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 
 
 def encoded(image: Image.Image, file_format: str = "PNG") -> bytes:
@@ -69,7 +70,7 @@ def test_an_upload_says_what_it_is(client):
         "height": 30,
         "view": [40, 30],
         "knows": True,
-        "vividness": 0.5,
+        "vividness": DEFAULT_VIVIDNESS,
     }
 
 
