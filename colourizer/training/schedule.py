@@ -9,8 +9,9 @@ WARM_UP = 0.03  # share of the run in which the learning rate rises
 MEASURED_FROM, MEASURED_TO = 1, 4
 MISJUDGED = 0.25  # relative error from which an estimate is corrected
 # A run is validated at least so many times, evenly spread over it; but where its length is in
-# minutes, validations take no more than this share of them.
-MIN_VALIDATIONS, VALIDATION_TIME = 12, 0.2
+# minutes and a validation takes more than VALIDATION_TIME of them, these take no more than
+# VALIDATIONS_TIME together.
+MIN_VALIDATIONS, VALIDATION_TIME, VALIDATIONS_TIME = 12, 0.05, 0.2
 
 
 def learning_rate(peak: float, done: float) -> float:
@@ -113,9 +114,9 @@ class ValidationTimes:
         return done > 1 / MIN_VALIDATIONS - 1e-9 and self.is_affordable(seconds)
 
     def is_affordable(self, seconds: float) -> bool:
-        """Return whether a validation now takes no more than VALIDATION_TIME of the run's time."""
-        is_limited = math.isfinite(self.schedule.seconds)
-        return not is_limited or self.cost <= VALIDATION_TIME * (seconds - self.seconds)
+        """Return whether a validation now would take little of the run's time."""
+        is_short = self.cost <= VALIDATION_TIME * self.schedule.seconds
+        return is_short or self.cost <= VALIDATIONS_TIME * (seconds - self.seconds)
 
     def end(self, step: int, started: float, ended: float) -> None:
         """Note a validation: at which step, and the run's seconds before and after it."""
