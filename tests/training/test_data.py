@@ -3,7 +3,7 @@
 import pytest
 import torch
 from PIL import Image
-from support.scenes import scene
+from support.scenes import ROOT, scene
 
 from colourizer.colour.bins import ab_bin_centres
 from colourizer.curation.derived_copies import ROTATED, SCALED, original_of
@@ -47,6 +47,14 @@ def test_what_somebody_rejected_is_neither_trained_on_nor_held_out(album):
     assert data.rejected["in rejected.txt"] == 3
     rejected = {"photo1.png", "photo10.png", "photo11.png"}
     assert rejected.isdisjoint(path.name for path in [*data.train_paths, *data.validation_paths])
+
+
+def test_the_parts_of_the_samples_can_be_trained_on_and_judged_by():
+    parts = ROOT / "data" / "sample_parts"
+    data = read_training_set([parts / "left"], parts / "right", side=256)
+    assert (len(data.train), len(data.validation), data.rejected.total()) == (8, 8, 0)
+    samples = {path.name for path in (ROOT / "data" / "samples_in_colour").glob("*.jpg")}
+    assert {path.name for path in [*data.train_paths, *data.validation_paths]} == samples
 
 
 def test_a_cache_changes_nothing_but_that_nothing_is_decoded_again(album, tmp_path, monkeypatch):
