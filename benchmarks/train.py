@@ -30,7 +30,7 @@ from benchmarks.sample_photos import grained_part  # noqa: E402
 from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.files import find_photos  # noqa: E402
 from colourizer.runtime.process import keep_freed_memory  # noqa: E402
-from colourizer.training import report  # noqa: E402
+from colourizer.training import report, schedule  # noqa: E402
 from colourizer.training.losses import training_loss  # noqa: E402
 from colourizer.training.options import (  # noqa: E402
     BEST_RECIPE,
@@ -135,6 +135,7 @@ def measure(name: str, options: list[str], folder: Path, rounds: int, steps: int
     bare(WARM_STEPS)
     patch.multiple(train, progress=WaitMeter, REPORT_STEPS=steps).start()
     patch.object(report, "draw_progress").start()  # it is no part of the loop
+    patch.object(schedule, "MIN_VALIDATIONS", 1).start()  # only reports after so many steps
     limits, rates, waited = [], [], []
     for number in range(rounds):
         run = folder / f"{name.split()[0]}-{asked.size}-{number}"
