@@ -16,6 +16,8 @@ from PIL import Image
 from support.page_client import TOKEN, serve
 from support.scenes import SAMPLES, scene
 
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+
 pytestmark = pytest.mark.browser
 
 
@@ -139,7 +141,7 @@ def test_vividness_is_followed_without_a_second_upload(page):
     page.on("request", lambda r: uploads.append(r.url) if r.method == "POST" else None)
     edit(page, "coffee")
     strengths = []
-    for value in ("0", "50", "100"):
+    for value in ("0", str(round(100 * DEFAULT_VIVIDNESS)), "100"):
         page.get_by_role("slider", name="Vividness").fill(value)
         settled(page)
         strengths.append(chroma(pixels(page)))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -27,7 +28,7 @@ class Network:
         return [batch * 2, batch + 1]
 
 
-def ask_all(batching: Batching, inputs: list[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+def ask_all(batching: Batching, inputs: list[torch.Tensor]) -> list[Sequence[torch.Tensor]]:
     with ThreadPoolExecutor(16) as pool:
         return list(pool.map(batching, inputs))
 
