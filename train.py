@@ -47,6 +47,7 @@ from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
 from colourizer.training.report import (
     add_to_log,
+    draw_picture,
     print_diverged,
     print_end,
     print_nothing_left,
@@ -184,6 +185,8 @@ def train(run: Run) -> int:
         code = validate_and_report(run)
         (state.seconds,) = group.all_reduce_max(time.monotonic() - started)
         validations.end(state.step, before, state.seconds)
+        if not code:
+            save(run)
         return code
 
     if not state.resumed:
@@ -238,6 +241,7 @@ def train(run: Run) -> int:
         if group.is_main and not is_last and (text := estimate.correct(step_seconds)):
             print_result(text)
     if group.is_main and state.log:
+        draw_picture(options.run, state)
         print_end(options.run, state.log)
     return 0
 
@@ -294,7 +298,7 @@ def stop(run: Run, code: float) -> int:
 
 
 def validate_and_report(run: Run) -> int:
-    """Validate, report and save.
+    """Validate and report.
 
     Returns:
         0, or the exit code of a run that ends here.
@@ -328,7 +332,6 @@ def validate_and_report(run: Run) -> int:
         }
         report(run, judged, figures, validation)
     state.losses, state.busy = [], 0.0
-    save(run)
     return 0
 
 
@@ -346,8 +349,7 @@ def report(run: Run, judged: Network, figures: dict[str, Any], validation: Valid
         scores = {"photographs": run.data.count_by_folder(), "scores": state.log[-1]}
         about = {"options": options.without_paths()} | scores
         save_checkpoint(options.run / BEST, model_content(judged, half=True) | {"about": about})
-    is_last = run.schedule.is_over(state.epoch, state.seconds)
-    write_report(options.run, state, validation, run.writer, is_last)
+    write_report(options.run, state, validation, run.writer)
 
 
 def begin(run: Run) -> None:

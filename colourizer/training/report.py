@@ -95,26 +95,39 @@ def add_to_log(state: TrainState, figures: dict[str, Any], validation: Validatio
     return is_best
 
 
+def draw_picture(run: Path, state: TrainState) -> None:
+    """Write progress.png, unless it has the last validation already.
+
+    Args:
+        run: the run's folder.
+        state: the run's.
+    """
+    if state.undrawn:
+        pictures = [*state.strip, *state.best_look]
+        draw_progress(run / PICTURE, state.log, pictures, state.undrawn)
+        state.drawn, state.undrawn = state.seconds, None
+
+
 def write_report(
     run: Path,
     state: TrainState,
     validation: Validation,
     writer: "SummaryWriter | None",
-    is_last: bool,
 ) -> None:
     """Write log.jsonl, progress.png and TensorBoard's log, and print the last row.
+
+    A picture that was drawn within the last PICTURE_SECONDS is not drawn again now.
 
     Args:
         run: the run's folder.
         state: the run's, after `add_to_log`.
         validation: the last one.
         writer: for TensorBoard, if that was asked for.
-        is_last: whether the run is over; else a picture that was just drawn is not drawn again.
     """
     write_log(run, state.log)
-    if is_last or state.seconds - state.drawn >= PICTURE_SECONDS:
-        draw_progress(run / PICTURE, state.log, [*state.strip, *state.best_look], validation)
-        state.drawn = state.seconds
+    state.undrawn = validation
+    if state.seconds - state.drawn >= PICTURE_SECONDS:
+        draw_picture(run, state)
     if writer:
         write_row(writer, state.log[-1], validation)
     print_result(describe(state.log[-1]))

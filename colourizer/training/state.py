@@ -19,6 +19,7 @@ from colourizer.network.checkpoint import (
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.training.options import TrainOptions
 from colourizer.training.run_folder import load_last, saved_any
+from colourizer.training.validation import Validation
 from Model_CNN import Model_CNN, ModelConfig
 
 EMA_DECAY = 0.999  # per step
@@ -50,6 +51,7 @@ class TrainState:
         default vividness; 0 keeps none.
     resumed: whether it was loaded from last.pt.
     drawn: the run's seconds when this process last drew progress.png.
+    undrawn: the last validation, until progress.png has it.
     """
 
     model: Network
@@ -69,6 +71,7 @@ class TrainState:
     colourfulness: float = 0.0
     resumed: bool = False
     drawn: float = -math.inf
+    undrawn: Validation | None = None
 
     def add_step(self, loss: float, crops: int, seconds: float) -> None:
         """Count a step.
