@@ -192,6 +192,7 @@ def train(run: Run) -> int:
     if not state.resumed:
         begin(run)
         (state.seconds,) = group.all_reduce_max(time.monotonic() - started)
+        validations.end(state.step, 0.0, state.seconds)
     # A resumed run has losses if it was stopped before the validation that ends their epoch.
     while state.losses or not schedule.is_over(state.epoch, state.seconds):
         size = crop_size(run)

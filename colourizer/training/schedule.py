@@ -103,7 +103,7 @@ class ValidationTimes:
     spent: float = 0.0
 
     def is_due(self, step: int, seconds: float) -> bool:
-        """Return whether it is time for the next of MIN_VALIDATIONS.
+        """Return whether it is time for the next of MIN_VALIDATIONS; a step is taken before.
 
         Args:
             step: of the run, now.
@@ -111,7 +111,8 @@ class ValidationTimes:
         """
         done = self.schedule.done(step, seconds) - self.schedule.done(self.step, self.seconds)
         # Rounding: a twelfth of a number of steps may be reached a hair before 1 / 12.
-        return done > 1 / MIN_VALIDATIONS - 1e-9 and self.is_affordable(seconds)
+        is_time = done > 1 / MIN_VALIDATIONS - 1e-9
+        return is_time and step > self.step and self.is_affordable(seconds)
 
     def is_affordable(self, seconds: float) -> bool:
         """Return whether a validation now would take little of the run's time."""

@@ -70,12 +70,12 @@ def test_validations_are_spread_evenly_over_a_run(epochs, steps):
 
 def test_in_a_run_of_minutes_validations_that_take_long_take_a_fifth_of_the_time_at_most():
     for cost, count in ((0.1, 12), (1.0, 12), (2.9, 12), (4.0, 3), (50.0, 1)):
-        times, now, validated = ValidationTimes(Schedule(math.inf, 10, 60.0), 0, 0.0), 0.0, 0
+        times, now, validated = ValidationTimes(Schedule(math.inf, 10, 60.0), -1, 0.0), 0.0, 0
         while now < 60:
             now += 0.05
-            if times.is_due(0, now):
+            if times.is_due(validated, now):
+                times.end(validated, now, now + cost)
                 validated += 1
-                times.end(0, now, now + cost)
                 now += cost
         assert abs(validated - count) <= 1, cost
         assert times.spent == pytest.approx(validated * cost)
