@@ -177,6 +177,8 @@ def train(run: Run) -> int:
     validations = ValidationTimes(
         schedule, state.step - len(state.losses), state.seconds - state.busy
     )
+    if not state.resumed:
+        begin(run)
     started = saved_at = time.monotonic()
     started -= state.seconds
 
@@ -189,10 +191,6 @@ def train(run: Run) -> int:
             save(run)
         return code
 
-    if not state.resumed:
-        begin(run)
-        (state.seconds,) = group.all_reduce_max(time.monotonic() - started)
-        validations.end(state.step, 0.0, state.seconds)
     # A resumed run has losses if it was stopped before the validation that ends their epoch.
     while state.losses or not schedule.is_over(state.epoch, state.seconds):
         size = crop_size(run)
