@@ -210,10 +210,11 @@ class Plan:
     failed: int
     left_out: Counter[str]
 
-    def print_left_out(self) -> None:
-        """Report them, a line for each reason."""
-        for reason, count in sorted(self.left_out.items()):
-            print_note(f"left out: {count} {'file' if count == 1 else 'files'} {reason}")
+
+def print_left_out(left_out: Counter[str]) -> None:
+    """Print how many files seem photographs but are not coloured, a line for each reason."""
+    for reason, count in sorted(left_out.items()):
+        print_note(f"left out: {count} {'file' if count == 1 else 'files'} {reason}")
 
 
 def find_jobs(options: Options) -> Plan:
@@ -233,7 +234,7 @@ def find_jobs(options: Options) -> Plan:
     for message in found.wrong:
         print_error(message)
     if not found.photos:
-        Plan([], 0, found.left_out).print_left_out()
+        print_left_out(found.left_out)
         hint = "looked for " + " ".join(sorted(SUFFIXES))
         raise UsageError("" if found.wrong else f"{paths[0]}: no photographs there", hint)
     if options.hints and len(found.photos) > 1:
@@ -355,7 +356,7 @@ def colourize_folder(
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     who = f"process {rank + 1} of {world_size}: " if world_size > 1 else ""
     print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
-    plan.print_left_out()
+    print_left_out(plan.left_out)
     if disk_full:
         hint = "make room and run this again; it goes on there"
         print_error(f"{outputs.output}: the disk is full", hint)
@@ -445,7 +446,7 @@ def dry_run(plan: Plan, options: Options) -> int:
         print_result("\n".join(lines))
     done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
     print_note(f"{done}, {counts['failed']} failed")
-    plan.print_left_out()
+    print_left_out(plan.left_out)
     return 1 if counts["failed"] else 0
 
 

@@ -357,17 +357,22 @@ def test_a_run_that_starts_from_a_checkpoint_says_how_good_that_was(
     assert all(pictures.shape == (2, 3, 128, 128) for _, pictures in strip)
 
 
+def pretend_errors(monkeypatch, *errors: float) -> None:
+    """Let the validations of a run find these ab errors, one after the other."""
+    validate, remaining = train.validate, iter(errors)
+
+    def pretend(*args):
+        validation = validate(*args)
+        validation.figures["ab_error"] = next(remaining)
+        return validation
+
+    monkeypatch.setattr(train, "validate", pretend)
+
+
 def test_what_got_worse_than_it_was_is_not_kept(
     album, tmp_path, checkpoint_file, capsys, monkeypatch
 ):
-    validate, errors = train.validate, iter([5.0, 6.0, 7.0])
-
-    def worse_each_time(*args):
-        validation = validate(*args)
-        validation.figures["ab_error"] = next(errors)
-        return validation
-
-    monkeypatch.setattr(train, "validate", worse_each_time)
+    pretend_errors(monkeypatch, 5.0, 6.0, 7.0)
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     run = tmp_path / "run"
     run_train(album, "-o", run, "--start-from", checkpoint_file, "--epochs", 2, *SMALL)
@@ -381,14 +386,7 @@ def test_what_got_worse_than_it_was_is_not_kept(
 
 def test_fine_tuning_does_not_fade_the_colours(tmp_path, monkeypatch):
     """At the default vividness, on what is held out, even if the last look becomes best.pt."""
-    validate, errors = train.validate, iter([9.0, 8.0, 7.0])
-
-    def better_each_time(*args):
-        validation = validate(*args)
-        validation.figures["ab_error"] = next(errors)
-        return validation
-
-    monkeypatch.setattr(train, "validate", better_each_time)
+    pretend_errors(monkeypatch, 9.0, 8.0, 7.0)
     monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 2)
     samples, run = ROOT / "data" / "samples_in_colour", tmp_path / "run"
     options = ["--size", 64, "--epochs", 4, "--batch-size", 3, "--device", "cpu", "--no-cache"]

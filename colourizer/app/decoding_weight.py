@@ -6,6 +6,7 @@ import numpy as np
 from PIL import ImageFile, ImageMode
 
 from colourizer.photos.decode import open_image
+from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.sixteen_bit import has_16_bit_colours
 from colourizer.photos.source import read_content
 
@@ -37,7 +38,7 @@ def measure_weight(source: BinaryIO) -> int:
         pixels = image.width * image.height
         each = bytes_per_pixel(image)
         factor = FORMAT_FACTORS.get(str(image.format), 1)
-        is_jpeg = image.format in ("JPEG", "MPO")
+        is_jpeg = image.format in JPEG_FORMATS
     content = read_content(source)
     decoded = pixels * each
     if pixels > MAX_PIXELS:

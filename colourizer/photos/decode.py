@@ -10,18 +10,21 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
+from colourizer.photos.files import TIFF_STARTS
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import (
     END,
+    START,
     GreyScans,
     append_end_marker,
+    iterate_segments,
     parse_grey_scans,
 )
+from colourizer.photos.orientation import swaps_sides
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
-from colourizer.photos.png import SIGNATURE
+from colourizer.photos.png import SIGNATURE, iterate_chunks
 from colourizer.photos.sixteen_bit import join_bytes, select_byte
 from colourizer.photos.source import closeable_source, open_source, read_content
-from colourizer.photos.tiff_image import STARTS as TIFF_STARTS
 from colourizer.photos.tiff_image import TiffImage
 
 # A file that claims more pixels than Pillow accepts by itself is a bomb if they are more than
@@ -91,13 +94,10 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
 
 def name_unread_jpeg(content: bytes) -> str:
     """Return of which kind, that is not read, a JPEG's first bytes say that it is; "" for none."""
-    place = 2
-    while content[:2] == b"\xff\xd8" and content[place : place + 1] == b"\xff":
-        marker, size = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
-        if marker in FRAMES and len(frame := content[place + 4 : place + 9]) == 5:
-            bits, height = frame[0], int.from_bytes(frame[1:3], "big")
+    for marker, body in iterate_segments(content) if content.startswith(START) else ():
+        if marker in FRAMES and len(body) >= 5:
+            bits, height = body[0], int.from_bytes(body[1:3], "big")
             return f"of {bits} bits" if bits != 8 else "" if height else "without a height (DNL)"
-        place += 2 + size
     return ""
 
 
@@ -114,14 +114,9 @@ def _refuse_bomb(source: Path | BinaryIO, image: Image.Image) -> None:
 def _strip_png(file: BinaryIO) -> io.BytesIO:
     """Return a PNG with only the chunks that make its pixels."""
     file.seek(0)
-    content = file.read()
-    bare, place = [SIGNATURE], len(SIGNATURE)
-    while head := content[place : place + 8]:
-        chunk = content[place : place + 12 + int.from_bytes(head[:4], "big")]
-        if head[4:] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            bare.append(chunk)
-        place += len(chunk)
-    return io.BytesIO(b"".join(bare))
+    wanted = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+    chunks = (chunk for name, chunk in iterate_chunks(file.read()) if name in wanted)
+    return io.BytesIO(b"".join((SIGNATURE, *chunks)))
 
 
 def _register_heif(start: bytes) -> tuple[str, ...]:
@@ -260,7 +255,7 @@ def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:
         stored = Image.fromarray(values)
         stored.getexif()[ExifTags.Base.Orientation] = orientation
         return np.asarray(ImageOps.exif_transpose(stored))
-    if orientation > 4:
+    if swaps_sides(orientation):
         values = values.swapaxes(0, 1)
     down = -1 if orientation in (3, 4, 7, 8) else 1
     across = -1 if orientation in (2, 3, 6, 7) else 1

@@ -29,13 +29,15 @@ OTHER_SUFFIXES = frozenset(
         *(".rwl", ".x3f", ".djvu"),
     )
 )
+JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 # What files of the formats that are read begin with.
 FORMAT_OF_START = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n": "PNG",
     b"GIF8": "GIF",
     b"BM": "BMP",
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+    **dict.fromkeys(TIFF_STARTS, "TIFF"),
 }
 STARTS = tuple(start for start in FORMAT_OF_START if len(start) > 2)  # BM may begin a text
 APPLE_DOUBLE = "._"  # begins the name of a file that macOS keeps beside a photograph

@@ -45,7 +45,7 @@ class GreyScans:
     rest: tuple[tuple[int, bytes], ...]
 
 
-def _iterate_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+def iterate_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield marker and body of a JPEG's segments, to its end or to where it is broken."""
     place = len(START)
     while found := _MARKER.match(content, place):
@@ -110,7 +110,7 @@ def append_end_marker(content: bytes) -> bytes | None:
     """
     components: list[int] = []
     low_bits: dict[tuple[int, int], int] = {}  # still missing, by component and coefficient
-    for marker, body in _iterate_segments(content) if content.startswith(START) else ():
+    for marker, body in iterate_segments(content) if content.startswith(START) else ():
         if marker == EOI:
             return None
         if marker in FRAMES and not components and len(body) == 6 + 3 * body[5]:
@@ -131,7 +131,7 @@ def parse_grey_scans(content: bytes) -> GreyScans | None:
     header: bytes | None = None
     frame, tables = 0, b""
     rest: list[tuple[int, bytes]] = []
-    for marker, body in _iterate_segments(content) if content.startswith(START) else ():
+    for marker, body in iterate_segments(content) if content.startswith(START) else ():
         if marker in APP_MARKERS:
             continue
         if marker == EOI and header and any(of == SOS for of, _ in rest):

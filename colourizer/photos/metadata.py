@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image
 
 from colourizer.photos.exif import extract_exif
+from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
 from colourizer.photos.orientation import turn_extent
 from colourizer.photos.photoshop import remove_thumbnails
@@ -60,7 +61,7 @@ def read_metadata(
         size: (H, W) of the upright one, pixels.
     """
     dpi = _read_dpi(image)
-    is_jpeg = image.format in ("JPEG", "MPO")
+    is_jpeg = image.format in JPEG_FORMATS
     comment = image.info.get("comment")
     app_segments = getattr(image, "applist", ())
     return Metadata(
@@ -126,7 +127,7 @@ def _read_dpi(image: Image.Image) -> tuple[float, float] | None:
 
 def _has_own_resolution(image: Image.Image) -> bool:
     """Return whether a resolution is the file's; Pillow invents one for some JPEGs and TIFFs."""
-    if image.format not in ("JPEG", "MPO", "TIFF") or image.info.get("jfif_unit") in (1, 2):
+    if image.format not in (*JPEG_FORMATS, "TIFF") or image.info.get("jfif_unit") in (1, 2):
         return True
     try:
         return ExifTags.Base.XResolution in image.getexif()

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -45,6 +45,15 @@ def write_png(
             file.write(_chunk(b"IDAT", packed))
         above = rows[-1:]
     file.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
+
+
+def iterate_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and bytes of each of a PNG's chunks; the last ones may be cut off."""
+    place = len(SIGNATURE)
+    while len(head := content[place : place + 8]) == 8:
+        end = place + 12 + int.from_bytes(head[:4], "big")
+        yield head[4:], content[place:end]
+        place = end
 
 
 def _metadata_chunks(metadata: Metadata) -> bytes:

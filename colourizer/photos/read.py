@@ -22,6 +22,7 @@ from colourizer.photos.decode import (
     turn_upright,
 )
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
+from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space
 from colourizer.photos.metadata import read_metadata
 from colourizer.photos.orientation import read_orientation, upright_size
@@ -33,7 +34,6 @@ from colourizer.photos.tiff_image import TiffImage
 from colourizer.photos.tone import Tone, read_tone
 from colourizer.runtime.parallel import map_ordered
 
-JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names
 NO_END_MARKER = "lacks its end marker; all its pixels are there"
 
 

@@ -9,11 +9,11 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO, TiffImageFile
 from colourizer.photos import tiff_samples
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.exif import read_directory, read_header
+from colourizer.photos.files import TIFF_STARTS
 from colourizer.photos.pixels import to_8_bits
 from colourizer.photos.tiff_pages import Page, find_photographs
 from colourizer.photos.tiff_samples import Layout, decode_tiff, read_layout
 
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Tags that say what samples are and how they are stored.
 SAMPLE_TAGS = (258, 259, 262, 266, 277, 284, 317, 338, 339)
 MODES = {tiff_samples.RGB: "RGB", tiff_samples.PALETTE: "RGB"}
@@ -58,7 +58,7 @@ class TiffImage(TiffImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         start = self.fp.read(4)
-        if start == STARTS[3]:
+        if start == TIFF_STARTS[3]:
             raise PhotoError("is a BigTIFF in big-endian order, which is not supported")
         self.photographs = []
         found = find_photographs(cast(BinaryIO, self.fp))

@@ -1,8 +1,8 @@
 """Tone and primaries that a file describes without a profile: PNG's gAMA and cICP, AVIF's nclx."""
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.icc import SRGB_CURVE, SRGB_PRIMARIES, Curve, encode_srgb, rgb_profile
+from colourizer.photos.png import iterate_chunks
 from colourizer.photos.source import open_source
 
 # Curves and primaries by their numbers in ITU-T H.273, which cICP and nclx share.
@@ -36,7 +37,6 @@ SRGB_GAMMA = 2.2  # what a PNG says of sRGB
 GAMMA_TOLERANCE = 0.06  # of the ratio of gammas: so much is carried over, and no more
 PNG_UNIT = 100_000
 HEADER_BYTES = 1 << 20  # nclx stands before the pixels
-PNG_START = 8
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _tone_of_codes(primaries: int, transfer: int, chunks: bytes = b"") -> Tone |
 
 def _read_png_tone(content: bytes) -> Tone | None:
     """Return what a PNG's chunks say: cICP goes before sRGB, and that before gAMA and cHRM."""
-    found = dict(_iterate_chunks(content))
+    before_pixels = takewhile(lambda chunk: chunk[0] != b"IDAT", iterate_chunks(content))
+    found = dict(before_pixels)
     if len(chunk := found.get(b"cICP", b"")) == 16:
         return _tone_of_codes(chunk[8], chunk[9], chunk)
     if b"sRGB" in found or len(chunk := found.get(b"gAMA", b"")) != 16:
@@ -118,12 +119,3 @@ def _read_png_tone(content: bytes) -> Tone | None:
         if all(0 < value < 1 for value in values):
             primaries, chunk = tuple(values), chunk + chromaticities
     return Tone(Curve(1 / gamma), primaries, chunk)
-
-
-def _iterate_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and bytes of each of a PNG's chunks before its pixels."""
-    place = PNG_START
-    while len(head := content[place : place + 8]) == 8 and head[4:] != b"IDAT":
-        end = place + 12 + int.from_bytes(head[:4], "big")
-        yield head[4:], content[place:end]
-        place = end

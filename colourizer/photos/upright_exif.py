@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from colourizer.photos.exif import (
+    DIRECTORIES,
     LONG,
     SHORT,
     TYPE_BYTES,
@@ -15,7 +16,7 @@ from colourizer.photos.exif import (
 )
 from colourizer.photos.orientation import swaps_sides, turn_extent, turn_point
 
-EXIF_DIRECTORY, INTEROPERABILITY_DIRECTORY = 34665, 40965
+EXIF_DIRECTORY, _, INTEROPERABILITY_DIRECTORY = DIRECTORIES
 # Tags of width and height (EXIF 2.32): ImageWidth, PixelXDimension, RelatedImageWidth, ...
 WIDTHS, HEIGHTS = (256, 0xA002, 0x1001), (257, 0xA003, 0x1002)
 # Tags of resolutions, across and down: of the picture, of the focal plane.

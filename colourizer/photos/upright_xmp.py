@@ -40,11 +40,18 @@ STORED_NAMES = (
     ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", ("ImageRegion",)),
     (EXIF, ("SubjectArea", "SubjectLocation")),
 )
+# Properties that hold a size, and which of (H, W) it is.
+SIZES = (
+    (EXIF, "PixelXDimension", 1),
+    (EXIF, "PixelYDimension", 0),
+    (TIFF, "ImageWidth", 1),
+    (TIFF, "ImageLength", 0),
+)
 MAX_STRETCH = 0.02  # by which the proportions of rounded sizes may differ
 _MARKS = (
     *(*LEFT_OUT_NAMESPACES, *EXTENDED_NAMESPACES, *STORED_NAMESPACES, REGIONS, MICROSOFT_REGION),
     *(name for _, names in LEFT_OUT_NAMES + STORED_NAMES for name in names),
-    *("PixelXDimension", "PixelYDimension", "ImageWidth", "ImageLength"),
+    *(name for _, name, _ in SIZES),
 )
 
 Field = minidom.Attr | minidom.Element
@@ -76,11 +83,9 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
         if orientation > 1:
             _leave_out(root, STORED_NAMESPACES, STORED_NAMES)
             _turn_regions(root, orientation, size)
-        for namespace, names in ((EXIF, "Pixel{}Dimension"), (TIFF, "Image{}")):
-            axes = ("X", "Y") if namespace == EXIF else ("Width", "Length")
-            for axis, pixels in zip(axes, (size[1], size[0]), strict=True):
-                for field in _find(root, namespace, names.format(axis)):
-                    _set(field, str(pixels))
+        for namespace, name, axis in SIZES:
+            for field in _find(root, namespace, name):
+                _set(field, str(size[axis]))
         after = root.toxml()
     except (ExpatError, ValueError, RecursionError):
         return xmp
@@ -143,6 +148,13 @@ def _set(field: Field, value: str) -> None:
     field.appendChild(text)
 
 
+def _exchange(one: Field, other: Field) -> None:
+    """Exchange the values of two properties."""
+    values = _value(other), _value(one)
+    _set(one, values[0])
+    _set(other, values[1])
+
+
 def _leave_out(
     root: minidom.Element,
     namespaces: tuple[str, ...],
@@ -194,9 +206,7 @@ def _turn_areas(regions: minidom.Element, orientation: int, size: tuple[int, int
             if height <= 0 or abs(width / height * size[0] / size[1] - 1) > MAX_STRETCH:
                 return False
             if swaps_sides(orientation):
-                exchanged = _value(of_size["h"]), _value(of_size["w"])
-                _set(of_size["w"], exchanged[0])
-                _set(of_size["h"], exchanged[1])
+                _exchange(of_size["w"], of_size["h"])
         area = {f.localName: f for f in _fields(element) if f.namespaceURI == AREA}
         if area and "unit" in area and _value(area["unit"]) != "normalized":
             return False
@@ -205,7 +215,5 @@ def _turn_areas(regions: minidom.Element, orientation: int, size: tuple[int, int
             for name, value in zip("xy", centre, strict=True):
                 _set(area[name], f"{value:.6g}")
         if {"w", "h"} <= area.keys() and swaps_sides(orientation):
-            exchanged = _value(area["h"]), _value(area["w"])
-            _set(area["w"], exchanged[0])
-            _set(area["h"], exchanged[1])
+            _exchange(area["w"], area["h"])
     return True

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from support.scenes import scene
+from support.tiff_kinds import UPRIGHT
 
 from colourizer.photos import read
 from colourizer.photos.errors import PhotoError
@@ -58,19 +59,6 @@ def test_every_mode_gives_pixels_and_alpha_of_the_right_shape(tmp_path, mode):
     assert photo.pixels.dtype == np.uint8
     assert photo.pixels.shape == ((48, 64) if mode in ("1", "L", "LA") else (48, 64, 3))
     assert (photo.alpha is not None) == ("A" in mode)
-
-
-# What undoes each orientation, of an array.
-UPRIGHT = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
-}
 
 
 STORED = [("jpg", 8), ("png", 8), ("webp", 8), ("avif", 8), ("tif", 8), ("png", 16), ("tif", 16)]
