@@ -35,7 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "final_size": 192,
         "learning_rate": 1e-3,
         "aged": 0.3,
-        "known": 0.5,
+        "known": 0.3,
     },
 }
 # A run's length without --epochs and --minutes; the number of epochs is the original project's.
@@ -171,7 +171,7 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
     add("--size", type=at_least(STRIDE), default=256, metavar="PIXELS",
         help=f"side of the crops that are trained on {describe_default('size')}")  # fmt: skip
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
-        help="side of the crops in the last half of the run "
+        help="side of the crops in the last 30 per cent of the run "
         f"{describe_default('final_size', 'as --size')}")  # fmt: skip
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-FINAL_PART = 0.5  # of the run, in which crops are of --final-size
+FINAL_PART = 0.3  # of the run, in which crops are of --final-size
 WARM_UP = 0.03  # share of the run in which the learning rate rises
 # The steps between which is measured how long a step takes; the first ones take longer.
 MEASURED_FROM, MEASURED_TO = 1, 4

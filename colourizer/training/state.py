@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from colourizer.network.checkpoint import (
     model_content,
 )
 from colourizer.network.classic_cnn import ClassicCNN
-from colourizer.training.options import TrainOptions
+from colourizer.training.options import BEST_RECIPE, TrainOptions
 from colourizer.training.run_folder import load_last, saved_any
 from colourizer.training.validation import Validation
 from Model_CNN import Model_CNN, ModelConfig
@@ -128,6 +128,8 @@ def build_network(options: TrainOptions) -> tuple[Network, dict[str, Any]]:
         content = load_checkpoint(path)
         content.pop("state", None)  # of the run that it comes from
         model = build_model(content, path)
+        if options.recipe == BEST_RECIPE and isinstance(model, Model_CNN):
+            model = add_missing_parts(model)
     elif options.model == "classic":
         model = ClassicCNN()
     else:
@@ -143,6 +145,25 @@ def build_network(options: TrainOptions) -> tuple[Network, dict[str, Any]]:
         what = "its network is trained with L1 between RGB and RGB only"
         raise CheckpointError(Path(options.start_from), what, hint)
     return model, content
+
+
+def add_missing_parts(model: Model_CNN) -> Model_CNN:
+    """Return a network of an earlier version with the parts that have been added to it since.
+
+    They are self-attention and the input of known colours; to begin with they change no output.
+    """
+    today = ModelConfig()
+    config = replace(
+        model.config,
+        attention_blocks=max(model.config.attention_blocks, today.attention_blocks),
+        known_colours=True,
+    )
+    extended = Model_CNN(config).eval()
+    weights = extended.state_dict()
+    for name, value in model.state_dict().items():
+        weights[name][...] = 0  # of the channels of known colours, which come last
+        weights[name][tuple(slice(size) for size in value.shape)] = value
+    return extended
 
 
 def new_state(

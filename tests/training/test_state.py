@@ -5,7 +5,8 @@ import torch
 
 from colourizer.network.checkpoint import build_model, load_checkpoint, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
-from colourizer.training.state import TrainState, new_state, update_ema
+from colourizer.training.state import TrainState, add_missing_parts, new_state, update_ema
+from Model_CNN import Model_CNN, ModelConfig
 
 # Runs of every version have these in last.pt.
 ON_DISK = {
@@ -65,3 +66,25 @@ def test_the_average_follows_quickly_at_first_and_slowly_later():
     assert next(ema.parameters()).flatten()[0].item() == pytest.approx(0.9)
     update_ema(ema, model, step=10**6)
     assert next(ema.parameters()).flatten()[0].item() == pytest.approx(0.9 + 0.1 * 0.001)
+
+
+def test_parts_that_a_network_of_before_lacks_change_nothing_to_begin_with():
+    torch.manual_seed(0)
+    before = Model_CNN(ModelConfig(attention_blocks=0, known_colours=False)).eval()
+    torch.nn.init.normal_(before.head.weight)
+    after = add_missing_parts(before)
+    assert (after.config.attention_blocks, after.config.known_colours) == (2, True)
+    lightness, known = torch.rand(1, 1, 64, 32) * 100, torch.rand(1, 3, 16, 8)
+    assert torch.equal(after(lightness), before(lightness))
+    assert torch.equal(after(lightness, known), before(lightness))
+
+
+def test_a_network_that_lacks_nothing_stays_as_it_is():
+    torch.manual_seed(0)
+    model = Model_CNN().eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    again = add_missing_parts(model)
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
