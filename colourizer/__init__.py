@@ -7,6 +7,7 @@ colour     colour spaces, bins of ab colours, metrics
 photos     photographs' files <-> pixels and metadata
 network    checkpoints, devices, other networks; kernels for prediction in network/fast
 inference  grey photograph -> coloured photograph; look-up tables in inference/fast
+film       grey film -> coloured film
 curation   which photographs are worth training on
 downloads  photographs from image search and open collections
 training   crops, losses, validation, a run's folder

@@ -1,0 +1,4 @@
+"""Grey film -> coloured film.
+
+coherence      colours of a film's frames, in order, without flicker
+"""

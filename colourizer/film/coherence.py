@@ -1,0 +1,70 @@
+"""Colours of a film's frames, one after the other in their order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.hints import Hint
+from colourizer.inference.prediction import Reference
+from colourizer.inference.preprocess import MIN_RANGE
+
+
+class FilmColours:
+    """Colours the frames of one film; one thread at a time may use it."""
+
+    def __init__(
+        self,
+        colourizer: Colourizer,
+        vividness: float,
+        size: tuple[int, int] = (1, 1),
+        reference: Reference | None = None,
+    ) -> None:
+        """Begin a film.
+
+        Args:
+            colourizer: the network.
+            vividness: from 0, the safe mean, to 1.
+            size: (H, W) of a frame in pixels, upright, in which hints are given.
+            reference: a colour photograph; its colours are propagated to similar places.
+        """
+        self._colourizer = colourizer
+        self._vividness = vividness
+        self._size = size
+        self._reference = reference
+        self._hints: list[Hint] = []
+
+    @torch.inference_mode()
+    def colourize(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> Tensor:
+        """Return the colours of the next frame.
+
+        Args:
+            lightness: (1, h', w') in [0, 100], of any size that `Colourizer.predict` takes.
+            hints: known colours that hold from this frame on until a cut.
+
+        Returns:
+            ab (1, 2, h, w) in Lab units, on the CPU, of any size; zero for frames without content.
+
+        Raises:
+            HintError: a hint lies outside the frame.
+        """
+        self._hints += hints
+        if float(lightness.max() - lightness.min()) < MIN_RANGE:
+            return torch.zeros(1, 2, 1, 1)
+        steered = bool(self._hints) or self._reference is not None
+        (prediction,) = self._colourizer.predict([lightness], with_features=steered)
+        return prediction.ab(self._vividness, 0, self._hints, self._size, self._reference)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the colours of later frames depend on, for `restore`.
+
+        It holds only what `torch.load(..., weights_only=True)` reads: tensors, numbers, texts,
+        lists and dicts of them.
+        """
+        return {"hints": [[hint.x, hint.y, list(hint.rgb)] for hint in self._hints]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on after the frame at which `state` was called, in another process, too."""
+        self._hints = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["hints"]]
