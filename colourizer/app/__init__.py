@@ -12,5 +12,5 @@ photo_store      the uploaded photographs: files, cached predictions, limits
 decoding_weight  how much memory a photograph takes, before it is decoded
 shown_pictures   the pictures that the page shows of a photograph
 file_names       names that every system can unpack
-page.html        the page
+page             the page: HTML, CSS and JavaScript; its editor is that of web/, too
 """

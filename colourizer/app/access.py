@@ -1,7 +1,5 @@
 """Who is answered: the token, its cookie, same-origin checks; and all answers' security headers."""
 
-import base64
-import hashlib
 import re
 from secrets import compare_digest
 
@@ -12,6 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")  # Host headers that are answered
 COOKIE = "colourizer-"  # and the port
+# The page may load what this server has, and nothing from elsewhere.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 FOREIGN = "only this program's own page may ask"
 WITHOUT_TOKEN = (
     "this page opens with the address, token included, that the program printed in its terminal "
@@ -19,40 +22,20 @@ WITHOUT_TOKEN = (
 )
 
 
-def content_security_policy(page: str) -> str:
-    """Return the policy that allows a page its own script and style and this server's responses.
-
-    Args:
-        page: HTML; the policy holds the hashes of its inline script and style.
-    """
-
-    def hashes(tag: str) -> str:
-        found = re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)
-        digests = [hashlib.sha256(text.encode()).digest() for text in found]
-        return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-
-    return (
-        f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; "
-        "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )
-
-
 class AccessMiddleware:
     """ASGI middleware: answers 403 to all but the page itself and who knows the token."""
 
-    def __init__(self, app: ASGIApp, token: str, policy: str) -> None:
+    def __init__(self, app: ASGIApp, token: str) -> None:
         """Wrap an application.
 
         Args:
             app: what is asked if a request may be answered.
             token: the secret in the page's address, ?token=...; a cookie repeats it afterwards.
-            policy: of `content_security_policy`.
         """
         self.app = app
         self._token = token
         self._headers = {
-            "Content-Security-Policy": policy,
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cross-Origin-Resource-Policy": "same-origin",

@@ -1,21 +1,23 @@
 """The server: its routes, and what stands between them and whoever asks."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from colourizer.app.access import AccessMiddleware, content_security_policy
+from colourizer.app.access import AccessMiddleware
 from colourizer.app.answers import HANDLED, error_answer
 from colourizer.app.handlers import Handlers, ServerLimits
 from colourizer.app.photo_store import PhotoStore
 from colourizer.app.senders import timed_protocol
 
-PAGE = Path(__file__).with_name("page.html")
+PAGE = Path(__file__).with_name("page")
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DEFAULT_LIMITS = ServerLimits()
 SHUTDOWN_SECONDS = 2  # that pending responses have to end
 
@@ -28,26 +30,40 @@ def make_app(store: PhotoStore, token: str, limits: ServerLimits = DEFAULT_LIMIT
         token: the secret that the page's address holds, ?token=...
         limits: how much is done at the same time.
     """
-    page = PAGE.read_text("utf-8")
     handlers = Handlers(store, limits)
-
-    async def index(_request: Request) -> Response:
-        return HTMLResponse(page)
-
     routes = [
-        Route("/", index),
         Route("/api/photos", handlers.upload, methods=["POST"]),
         Route("/api/photos/{key}/{what}", handlers.get_photo),
         Route("/api/zip", handlers.download_zip, methods=["POST"]),
         Route("/api/keep", handlers.touch, methods=["POST"]),
         Route("/api/forget", handlers.remove, methods=["POST"]),
+        *page_routes(),
     ]
     app = Starlette(
         routes=routes,
         exception_handlers=dict.fromkeys(HANDLED, error_answer),
         lifespan=handlers.lifespan,
     )
-    return AccessMiddleware(app, token, content_security_policy(page))
+    return AccessMiddleware(app, token)
+
+
+def page_routes() -> list[Route]:
+    """Return a route for each file of the page, which is read now; "/" is index.html."""
+    routes = []
+    for file in sorted(path for path in PAGE.rglob("*") if path.suffix in MEDIA_TYPES):
+        name = file.relative_to(PAGE).as_posix().removesuffix("index.html")
+        routes.append(Route(f"/{name}", _page_file(file)))
+    return routes
+
+
+def _page_file(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler that answers with a file of the page."""
+    content, media_type = file.read_bytes(), MEDIA_TYPES[file.suffix]
+
+    async def answer(_request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return answer
 
 
 def make_server(app: ASGIApp, limits: ServerLimits = DEFAULT_LIMITS) -> uvicorn.Server:

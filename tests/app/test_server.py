@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -52,12 +53,32 @@ def photo(client) -> str:
 def test_the_page_comes_and_may_load_nothing_from_elsewhere(client):
     status, headers, content = client.get("/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert content == server.PAGE.read_bytes()
+    assert content == (server.PAGE / "index.html").read_bytes()
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
     assert "server" not in headers
+
+
+def test_all_files_of_the_page_come_and_no_others(client):
+    kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+    names = [p.relative_to(server.PAGE).as_posix() for p in server.PAGE.rglob("*") if p.is_file()]
+    assert "editor/start.js" in names
+    for name in set(names) - {"index.html"}:
+        status, headers, content = client.get(f"/{name}")
+        assert (status, content) == (200, (server.PAGE / name).read_bytes())
+        assert headers["content-type"] == f"{kinds[Path(name).suffix]}; charset=utf-8"
+    for name in (
+        "index.html",
+        "editor",
+        "editor/",
+        "server.py",
+        "..%2fserver.py",
+        "editor/../main.js",
+    ):
+        assert client.get(f"/{name}")[0] == 404, name
 
 
 def test_an_upload_says_what_it_is(client):
