@@ -25,6 +25,7 @@ from colourizer.inference.batch import (
 )
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError, parse_hint
+from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
     DEFAULT_OUTPUT,
@@ -47,6 +48,7 @@ from colourizer.photos.read import read_photo
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
     abandon_stdout,
+    in_range,
     in_unit_range,
     list_hints,
     print_error,
@@ -61,7 +63,7 @@ from colourizer.runtime.process import rank_and_world_size
 
 @dataclass(frozen=True)
 class Options:
-    """The command line; a path of None is standard input, a vividness of None the default."""
+    """The command line; a path of None is standard input."""
 
     paths: list[Path | None]
     outputs: OutputOptions
@@ -70,7 +72,7 @@ class Options:
     tag: bool
     device: str
     checkpoint: Path
-    vividness: float | None
+    look: Look
     hints: tuple[Hint, ...]
     reference: Path | None
     json: bool
@@ -118,10 +120,16 @@ def make_parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE",
         help="a checkpoint of train.py, or of the original project (default: the bundled "
         "one)")  # fmt: skip
+    add("--look", choices=tuple(LOOKS), default="natural",
+        help="a name for settings of the next three, each of which may be given beside it "
+        "(default: natural)")  # fmt: skip
     add("--vividness", type=in_unit_range, metavar="V",
         help="0: the safe mean of all likely colours; 1: the most vivid "
         f"(default: {DEFAULT_VIVIDNESS})")  # fmt: skip
-
+    add("--warmth", type=in_range(-1, 1), metavar="W",
+        help="-1: bluish; 1: yellowish (default: 0)")  # fmt: skip
+    add("--saturation", type=in_range(0, MAX_SATURATION), metavar="S",
+        help=f"0: grey; 1: as predicted; at most {MAX_SATURATION:g} (default: 1)")  # fmt: skip
     add("--hint", type=hint_option, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at a place of the photograph, in pixels from the left and from the top; "
         "what belongs to it follows. May be given several times; for one photograph "
@@ -180,7 +188,7 @@ def parse_args(argv: list[str] | None = None) -> Options:
         not args.no_tag,
         args.device,
         args.checkpoint,
-        args.vividness,
+        choose_look(args.look, args.vividness, args.warmth, args.saturation),
         tuple(args.hint),
         args.reference,
         args.json,
@@ -267,14 +275,16 @@ def load_colourizer(options: Options) -> Colourizer:
         CheckpointError: it cannot be used.
         UsageError: its network cannot do what is asked for.
     """
-    vividness = DEFAULT_VIVIDNESS if options.vividness is None else options.vividness
-    colourizer = Colourizer.load(options.checkpoint, options.device, vividness)
+    colourizer = Colourizer.load(options.checkpoint, options.device)
+    colourizer.look = options.look
     outputs = options.outputs
-    asked = outputs.confidence or outputs.variants > 1 or options.vividness is not None
+    vividness = options.look.vividness
+    asked = outputs.confidence or outputs.variants > 1 or vividness != DEFAULT_VIVIDNESS
     if asked and not colourizer.has_likelihoods:
         what = "its network has one answer only, and does not know how sure it is"
         hint = "leave out --vividness, --confidence and --variants"
-        raise UsageError(f"{options.checkpoint}: {what}", hint)
+        looks = "--look warm, --look cool, --warmth and --saturation work"
+        raise UsageError(f"{options.checkpoint}: {what}", hint, looks)
     return colourizer
 
 

@@ -141,7 +141,7 @@ def codec_limit(photos: list[Path], out: Path, colourizer: Colourizer, by_pillow
         pixels = read_photo(path).pixels
         if is_jpeg and not by_pillow:
             (prediction,) = colourizer.predict([reduced_lightness(pixels)])
-            ab = prediction.ab(colourizer.vividness)
+            ab = prediction.ab(colourizer.look)
             coloured.append(ycbcr_planes(to_grey(pixels), ab))
             continue
         rgb = colourizer.colourize(pixels)
@@ -209,7 +209,7 @@ def network_limit(colourizer: Colourizer, small: torch.Tensor, runs: int = 40) -
 
     def predict(_: int) -> None:
         for prediction in colourizer.predict(batch):
-            prediction.ab(colourizer.vividness)
+            prediction.ab(colourizer.look)
             prediction.confidence()
 
     threads = torch.get_num_threads()

@@ -27,6 +27,7 @@ from PIL import Image  # noqa: E402
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
 from colourizer.inference.coherence import affinity  # noqa: E402
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer  # noqa: E402
+from colourizer.inference.looks import Look  # noqa: E402
 from colourizer.inference.prediction import Prediction  # noqa: E402
 from colourizer.inference.preprocess import network_input, working_size  # noqa: E402
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
@@ -110,7 +111,7 @@ def our_engine(threads: int, batch: int) -> Callable[[np.ndarray], np.ndarray]:
         lightness = grey_to_lightness(torch.from_numpy(grey.copy()) / 255)
         for prediction in colourizer.predict([lightness] * batch):
             prediction.confidence()
-            ab = prediction.ab(VIVIDNESS).numpy()
+            ab = prediction.ab(Look(VIVIDNESS)).numpy()
         return ab
 
     return predict
@@ -122,7 +123,7 @@ def exact_ab(grey: np.ndarray) -> np.ndarray:
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     lightness = network_input(grey_to_lightness(torch.from_numpy(grey.copy()) / 255))
     output, features = model.forward_with_features(lightness)
-    return Prediction(model, output, affinity(features)).ab(VIVIDNESS).numpy()
+    return Prediction(model, output, affinity(features)).ab(Look(VIVIDNESS)).numpy()
 
 
 def time_engines(folder: Path, greys: list[np.ndarray], rounds: int) -> None:

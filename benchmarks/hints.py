@@ -76,7 +76,7 @@ def main() -> None:
 
         for count in COUNTS:
             begun = time.perf_counter()
-            ab = prediction.ab(colourizer.vividness, 0, hints[:count], (SIDE, SIDE))
+            ab = prediction.ab(colourizer.look, 0, hints[:count], (SIDE, SIDE))
             seconds.append(time.perf_counter() - begun)
             note(f"{count} hints", ab)
         # Two parts of one photograph, each SIDE wide and high; most of one is in the other.
@@ -92,11 +92,11 @@ def main() -> None:
             reference = colourizer.study_reference(other)
             grey = np.asarray(one.convert("L"))
             (seen,) = colourizer.predict([reduced_lightness(grey)], with_features=True)
-            note(f"{name}: without", seen.ab(colourizer.vividness), ab_of(one))
-            ab = seen.ab(colourizer.vividness, reference=reference)
+            note(f"{name}: without", seen.ab(colourizer.look), ab_of(one))
+            ab = seen.ab(colourizer.look, reference=reference)
             note(f"{name} as reference", ab, ab_of(one))
         before = photo
-    print(f"mean ab error over {len(paths)} photographs, vividness {colourizer.vividness}")
+    print(f"mean ab error over {len(paths)} photographs, vividness {colourizer.look.vividness}")
     for name, values in errors.items():
         if name.endswith(": without"):
             continue

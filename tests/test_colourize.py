@@ -21,6 +21,7 @@ from support.scenes import ROOT, scene
 
 import colourize
 from colourizer.colour.metrics import colourfulness
+from colourizer.colour.space import rgb_to_lab
 from colourizer.inference import batch
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer
 from colourizer.inference.lightness import photo_lightness
@@ -211,7 +212,7 @@ def test_results_that_lie_in_the_album_are_not_coloured_again(album, run, target
 
 
 def test_an_output_that_cannot_be_written_to_is_bad_usage_before_the_first(
-    album, tmp_path, run, monkeypatch
+    album, tmp_path, run, monkeypatch, checkpoint_file
 ):
     file = tmp_path / "letter.txt"
     file.write_text("dear aunt Mary")
@@ -332,6 +333,59 @@ def colourfulness_of(path) -> float:
     return colourfulness(torch.from_numpy(np.array(Image.open(path))).movedim(-1, 0) / 255)
 
 
+def mean_yellow(path) -> float:
+    rgb = torch.from_numpy(np.array(Image.open(path))).movedim(-1, 0) / 255
+    return float(rgb_to_lab(rgb)[2].mean())
+
+
+def test_a_look_is_what_the_options_beside_it_are_by_default(album, tmp_path, run):
+    def coloured(*options) -> Path:
+        out = tmp_path / "_".join(("out", *options))
+        assert run(album / "photo0.png", "-o", out, "--no-tag", *options)[0] == 0
+        return out / "photo0.png"
+
+    natural, warm, cool = (coloured("--look", name) for name in ("natural", "warm", "cool"))
+    assert natural.read_bytes() == coloured().read_bytes()
+    assert mean_yellow(cool) + 2 < mean_yellow(natural) < mean_yellow(warm) - 2
+    plain = coloured("--look", "warm", "--warmth", "0", "--saturation", "1")
+    assert plain.read_bytes() == natural.read_bytes()
+    assert mean_yellow(coloured("--warmth", "-0.6")) == mean_yellow(cool)
+    assert colourfulness_of(coloured("--saturation", "0")) < 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--look", "sepia"], ["--warmth", "1.5"], ["--saturation", "-1"], ["--warmth", "nan"]],
+)
+def test_a_look_that_there_is_not_is_bad_usage(album, run, options, capsys):
+    with pytest.raises(SystemExit) as bad_usage:
+        run(album, *options)
+    assert bad_usage.value.code == 2
+    assert options[1] in capsys.readouterr().err
+
+
+def test_a_look_goes_with_variants_hints_a_reference_and_standard_input(
+    album, tmp_path, run, monkeypatch, checkpoint_file
+):
+    photo, look = album / "photo0.png", ["--look", "faded-print"]
+    for options in (["--variants", "2"], ["--hint", "9,9,#c02020"], ["--reference", photo]):
+        written = []
+        for looks in ([], look):
+            out = tmp_path / f"{options[0]}{len(looks)}"
+            assert run(photo, "-o", out, *options, *looks)[0] == 0
+            names = sorted(path.name for path in out.iterdir())
+            written.append([(out / name).read_bytes() for name in names])
+        plain, faded = written
+        assert all(one != other for one, other in zip(plain, faded, strict=True)), options
+    run(photo, "-o", tmp_path / "file", *look)
+    streamed = io.BytesIO()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(photo.read_bytes())))
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", io.TextIOWrapper(streamed, write_through=True))
+        assert colourize.main(["-", *look, "--checkpoint", str(checkpoint_file)]) == 0
+        assert streamed.getvalue() == (tmp_path / "file" / "photo0.png").read_bytes()
+
+
 def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
     picture = album / "photo0.png"
     for vividness in (0, 0.5, 1):
@@ -414,7 +468,7 @@ def test_a_map_wanted_later_is_added_and_the_rest_left_alone(album, tmp_path, ru
 
 
 def test_variants_are_different_colourings_of_the_same_lightness_and_a_sheet(
-    album, tmp_path, run, monkeypatch
+    album, tmp_path, run, monkeypatch, checkpoint_file
 ):
     looks = []
     forward = Model_CNN.forward_with_features
@@ -466,14 +520,38 @@ def test_an_original_beside_the_photo_is_never_taken_for_a_variant(album, run):
     assert (album / "photo0_variant2.png").read_bytes() == original
 
 
-@pytest.mark.parametrize("option", [["--confidence"], ["--variants", "3"], ["--vividness", "0.3"]])
-def test_a_network_without_likelihoods_says_so(album, tmp_path, capsys, option):
-    old = tmp_path / "old.pth"
-    torch.save({"epoch": 1, "model_state_dict": ClassicCNN().state_dict()}, old)
-    assert colourize.main([str(album), "--checkpoint", str(old), *option]) == 2
+@pytest.fixture
+def classic_checkpoint(tmp_path) -> Path:
+    """A checkpoint of the original project, whose network has no likelihoods."""
+    torch.manual_seed(0)
+    path = tmp_path / "old.pth"
+    torch.save({"epoch": 1, "model_state_dict": ClassicCNN().state_dict()}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--confidence"], ["--variants", "3"], ["--vividness", "0.3"], ["--look", "hand-tinted"]],
+)
+def test_a_network_without_likelihoods_says_so(album, classic_checkpoint, capsys, option):
+    assert colourize.main([str(album), "--checkpoint", str(classic_checkpoint), *option]) == 2
     err = capsys.readouterr().err
     assert "one answer only" in err
     assert "leave out --vividness" in err
+    assert "--warmth and --saturation work" in err
+
+
+def test_a_network_without_likelihoods_has_warmth_and_saturation(
+    album, classic_checkpoint, tmp_path
+):
+    picture, checkpoint = str(album / "photo0.png"), str(classic_checkpoint)
+    written = set()
+    for options in ("", "--look warm", "--look cool", "--warmth 0.2 --saturation 0.5"):
+        out = tmp_path / f"out{options}"
+        command = [picture, "--checkpoint", checkpoint, "-o", str(out), *options.split()]
+        assert colourize.main(command) == 0
+        written.add((out / "photo0.png").read_bytes())
+    assert len(written) == 4
 
 
 def test_sixteen_bits_come_back_as_sixteen_bits(tmp_path, run):
@@ -738,7 +816,7 @@ def test_options_without_a_meaning_are_bad_usage(options, run):
 
 
 def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
-    album, tmp_path, run, monkeypatch
+    album, tmp_path, run, monkeypatch, checkpoint_file
 ):
     predict = Colourizer.predict
 

@@ -11,6 +11,7 @@ from PIL import Image
 import export_onnx
 from colourizer.colour.space import grey_to_lightness, round_to_greys
 from colourizer.inference.coherence import affinity
+from colourizer.inference.looks import Look
 from colourizer.inference.prediction import Prediction, has_likelihoods
 from colourizer.inference.preprocess import stretch_levels, working_size
 from colourizer.network.checkpoint import (
@@ -60,7 +61,7 @@ def ab_differences(checkpoint: Path, exported: Path, greys: list[np.ndarray]) ->
             scalars = np.array(vividness, np.float32), np.array(variant, np.int32)
             feeds = dict(zip(("grey", "vividness", "variant"), (grey, *scalars), strict=True))
             ab = session.run(["ab"], feeds)[0]
-            expected = prediction.ab(vividness, variant).numpy()
+            expected = prediction.ab(Look(vividness), variant).numpy()
             assert ab.shape == expected.shape
             found.append(float(np.abs(ab - expected).mean()))
     return found

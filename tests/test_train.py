@@ -18,6 +18,7 @@ from support.scenes import ROOT, scene, stops_after
 import train
 from colourizer.inference.calibration import DefaultReadout
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.looks import Look
 from colourizer.inference.preprocess import network_input
 from colourizer.network import checkpoint
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
@@ -418,7 +419,7 @@ def test_only_a_network_whose_bins_are_likelihoods_is_read_as_that(
     colourizer = Colourizer.load(tmp_path / "run" / "best.pt", "cpu", vividness=1)
     assert colourizer.has_likelihoods == likely
     lightness = torch.rand(1, 64, 64) * 100
-    ab = colourizer.predict([lightness])[0].ab(1)
+    ab = colourizer.predict([lightness])[0].ab(Look(1))
     with torch.inference_mode(), autocast(colourizer.device):
         mean = colourizer.model.ab_of(colourizer.model(network_input(lightness)))
     assert torch.equal(ab, mean) == (not likely)

@@ -80,13 +80,13 @@ class Handlers:
             "height": photo.height,
             "view": [max(1, round(side * scale)) for side in (photo.width, photo.height)],
             "knows": self.store.colourizer.has_likelihoods,
-            "vividness": self.store.colourizer.vividness,
+            "vividness": self.store.colourizer.look.vividness,
         }
 
     async def get_photo(self, request: Request) -> Response:
         """GET api/photos/ID/WHAT: a picture to be shown, or the coloured file."""
         key, what = request.path_params["key"], request.path_params["what"]
-        settings = parse_settings(request.query_params, self.store.colourizer.vividness)
+        settings = parse_settings(request.query_params, self.store.colourizer.look)
         side = parse_side(request.query_params.get("side", str(VIEW_SIDE)))
         draw = self._pictures.run
         if what == "grey":
@@ -116,7 +116,7 @@ class Handlers:
     async def download_zip(self, request: Request) -> Response:
         """POST api/zip: the coloured files of several photographs."""
         items = await self._receive_list(request)
-        wanted = parse_wishes(items, self.store.colourizer.vividness)
+        wanted = parse_wishes(items, self.store.colourizer.look)
         file = temporary_file()
         try:
             failed = await self._uploads.run(self.store.write_zip, wanted, file)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -9,6 +10,7 @@ from starlette.exceptions import HTTPException
 from colourizer.app.photo_store import MAX_PHOTOS
 from colourizer.app.shown_pictures import VIEW_SIDE, ColourSettings
 from colourizer.inference.hints import parse_hint
+from colourizer.inference.looks import Look
 from colourizer.inference.readout import MAX_VARIANTS
 
 MAX_HINTS = 100
@@ -16,21 +18,21 @@ MAX_KEY_LENGTH = 64
 MIN_SIDE = 16  # pixels of a picture
 
 
-def parse_settings(fields: Mapping[str, Any], default_vividness: float) -> ColourSettings:
+def parse_settings(fields: Mapping[str, Any], default: Look) -> ColourSettings:
     """Parse how a photograph is to be coloured.
 
     Args:
-        fields: vividness, variant and hints, "X,Y,RRGGBB;..."; all may be left out.
-        default_vividness: the vividness if it is left out.
+        fields: vividness, warmth, saturation, variant and hints, "X,Y,RRGGBB;..."; all may be left
+            out.
+        default: what of a look is left out.
 
     Raises:
         HTTPException: 400, if one of them is invalid.
     """
     try:
-        vividness = float(fields.get("vividness", default_vividness))
+        names = ("vividness", "warmth", "saturation")
+        look = replace(default, **{name: float(fields[name]) for name in names if name in fields})
         variant = int(fields.get("variant", 0))
-        if not 0 <= vividness <= 1:
-            raise ValueError(f"vividness {vividness}: between 0 and 1")
         if not 0 <= variant < MAX_VARIANTS:
             raise ValueError(f"variant {variant}: from 0 to {MAX_VARIANTS - 1}")
         hints = fields.get("hints", "")
@@ -39,7 +41,7 @@ def parse_settings(fields: Mapping[str, Any], default_vividness: float) -> Colou
         texts = [text for text in hints.split(";") if text]
         if len(texts) > MAX_HINTS:
             raise ValueError(f"{len(texts)} hints: {MAX_HINTS} are the most")
-        return ColourSettings(vividness, variant, tuple(parse_hint(text) for text in texts))
+        return ColourSettings(look, variant, tuple(parse_hint(text) for text in texts))
     except (ValueError, TypeError, OverflowError) as error:
         raise HTTPException(400, str(error)) from error
 
@@ -82,16 +84,16 @@ def parse_key(item: Any) -> str:
     return item
 
 
-def parse_wishes(items: list[Any], default_vividness: float) -> dict[str, ColourSettings]:
+def parse_wishes(items: list[Any], default: Look) -> dict[str, ColourSettings]:
     """Return how each of several photographs is to be coloured; named twice, the last time counts.
 
     Args:
         items: {"id": a key, and the fields of `parse_settings`} for each.
-        default_vividness: the vividness of those that name none.
+        default: what of a look they leave out.
 
     Raises:
         HTTPException: 400, if an item is something else.
     """
     if not all(isinstance(item, dict) for item in items):
         raise HTTPException(400, "needs a list of photographs")
-    return {parse_key(item.get("id")): parse_settings(item, default_vividness) for item in items}
+    return {parse_key(item.get("id")): parse_settings(item, default) for item in items}

@@ -10,6 +10,7 @@ from torch import Tensor
 from colourizer.inference.colour_file import write_coloured
 from colourizer.inference.hints import Hint
 from colourizer.inference.lightness import to_grey
+from colourizer.inference.looks import NATURAL, Look
 from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.side_pictures import draw_confidence, thumbnail_pixels
@@ -30,12 +31,12 @@ class NoConfidenceError(Exception):
 class ColourSettings:
     """How a photograph is coloured.
 
-    vividness: from 0, the safe mean, to 1.
+    look: vividness, warmth and saturation.
     variant: which of several plausible colourings.
     hints: known colours of single points.
     """
 
-    vividness: float
+    look: Look = NATURAL
     variant: int = 0
     hints: tuple[Hint, ...] = ()
 
@@ -59,7 +60,7 @@ class PredictedPhoto:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        return self.prediction.ab(settings.vividness, settings.variant, settings.hints, self.size)
+        return self.prediction.ab(settings.look, settings.variant, settings.hints, self.size)
 
     def draw_grey(self, side: int) -> bytes:
         """Return the photograph in grey, as a JPEG with no side longer than `side` pixels."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
+from colourizer.inference.looks import Look
 from colourizer.inference.prediction import Reference
 from colourizer.inference.preprocess import MIN_RANGE
 
@@ -55,7 +56,8 @@ class FilmColours:
             return torch.zeros(1, 2, 1, 1)
         steered = bool(self._hints) or self._reference is not None
         (prediction,) = self._colourizer.predict([lightness], with_features=steered)
-        return prediction.ab(self._vividness, 0, self._hints, self._size, self._reference)
+        look = Look(self._vividness)
+        return prediction.ab(look, 0, self._hints, self._size, self._reference)
 
     def state(self) -> dict[str, Any]:
         """Return what the colours of later frames depend on, for `restore`.

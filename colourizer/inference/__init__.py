@@ -5,6 +5,7 @@ preprocess     a photograph -> the network's input
 block_means    means over square blocks of pixels
 prediction     the network's output for a photograph, from which colours are read
 readout        likelihoods of the bins -> chroma, confidence, variants
+looks          named settings of vividness, warmth and saturation
 calibration    colourfulness kept in fine-tuning: the bias of the bins
 onnx_graph     levels, network and readout as one ONNX graph
 coherence      chroma averaged over places that are alike

@@ -306,13 +306,13 @@ def predict_colourings(
     Raises:
         PhotoError: a hint lies outside the photograph.
     """
-    colours, vividness = run.colours, run.colourizer.vividness
+    colours, look = run.colours, run.colourizer.look
     steered = bool(colours.hints) or colours.reference is not None
     predictions = run.colourizer.predict([photo.lightness for photo in photos], steered)
 
     def read_out(prediction: Prediction, photo: PreparedPhoto) -> list[Tensor]:
         return [
-            prediction.ab(vividness, variant, colours.hints, photo.size, colours.reference)
+            prediction.ab(look, variant, colours.hints, photo.size, colours.reference)
             for variant in range(run.outputs.variants)
         ]
 

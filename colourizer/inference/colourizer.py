@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -9,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -16,10 +18,10 @@ from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.batching import Batching
 from colourizer.inference.coherence import affinity
 from colourizer.inference.hints import Hint, feature_vectors
+from colourizer.inference.looks import NATURAL, Look, choose_look
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
 from colourizer.inference.preprocess import network_input, reduced_lightness
 from colourizer.inference.provenance import describe_provenance
-from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import (
@@ -45,13 +47,13 @@ class Colourizer:
         self,
         model: Network,
         device: torch.device,
-        vividness: float = DEFAULT_VIVIDNESS,
+        look: Look = NATURAL,
         checkpoint: Path | None = None,
     ) -> None:
         """Take a network, which is changed in place, and the file that it was loaded from."""
         self.model = prepare_for_inference(model, device)
         self.device = device
-        self.vividness = vividness
+        self.look = look
         self.checkpoint = checkpoint
         # On a GPU, batches are made of all threads' photographs; on the CPU, of each thread's own.
         on_gpu = device.type == "cuda"
@@ -65,16 +67,30 @@ class Colourizer:
         cls,
         checkpoint: Path | str = BUNDLED,
         device: str = "auto",
-        vividness: float = DEFAULT_VIVIDNESS,
+        vividness: float | None = None,
+        *,
+        look: str = "natural",
+        warmth: float | None = None,
+        saturation: float | None = None,
     ) -> "Colourizer":
         """Load a checkpoint; without a name, the bundled one.
 
+        Args:
+            checkpoint: a file of train.py, or of the original project.
+            device: auto, cpu, cuda, cuda:1, mps and so on.
+            vividness: from 0, the safe mean of all likely colours, to 1.
+            look: one of looks.LOOKS; it is what the settings beside it are by default.
+            warmth: from -1, bluish, to 1, yellowish.
+            saturation: what chroma is multiplied by, from 0 to 2.
+
         Raises:
             CheckpointError: it cannot be used.
+            ValueError: there is no such look, or a setting is out of its range.
         """
+        chosen = choose_look(look, vividness, warmth, saturation)
         path = Path(checkpoint)
         content = load_checkpoint(path)
-        return cls(build_model(content, path), pick_device(device), vividness, path)
+        return cls(build_model(content, path), pick_device(device), chosen, path)
 
     @property
     def has_likelihoods(self) -> bool:
@@ -185,7 +201,7 @@ class Colourizer:
         points = [Hint(*hint) for hint in hints]
         steered = bool(points) or reference is not None
         (prediction,) = self.predict([lightness], with_features=steered)
-        return prediction.ab(self.vividness, 0, points, size, reference)
+        return prediction.ab(self.look, 0, points, size, reference)
 
     @torch.inference_mode()
     def predict(
@@ -206,6 +222,10 @@ class Colourizer:
                 batch = torch.cat([inputs[n] for n in numbers])  # (B, 1, h, w)
                 found = self._forward(batch, with_features)
                 predictions |= dict(zip(numbers, found, strict=True))
+        for n, lightness in enumerate(photographs):
+            height, width = inputs[n].shape[-2:]
+            own = F.adaptive_avg_pool2d(lightness[None], (height // 4, width // 4))
+            predictions[n] = replace(predictions[n], lightness=own)
         return [predictions[n] for n in range(len(inputs))]
 
     def _forward(self, lightness: Tensor, with_features: bool) -> list[Prediction]:
@@ -241,7 +261,7 @@ class Colourizer:
         """
         (prediction,) = self.predict([lightness])
         height, width = lightness.shape[-2:]
-        return upsample(prediction.ab(self.vividness), height, width)
+        return upsample(prediction.ab(self.look), height, width)
 
     def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
         """Return a colour photograph as a reference for others: its prediction and true colours.

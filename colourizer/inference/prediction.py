@@ -10,9 +10,12 @@ from torch import Tensor
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.coherence import average_alike
 from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
+from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
+
+NEEDS_FEATURES = "needs Colourizer.predict(..., with_features=True)"
 
 
 def has_likelihoods(model: Network) -> bool:
@@ -27,12 +30,14 @@ class Prediction:
     output: logits (1, K, h, w), or of a ClassicCNN rgb (1, 3, h, w).
     affinity: from `coherence.affinity`; None without likelihoods.
     features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
+    lightness: the photograph's own, (1, 1, h, w) in [0, 100], for warmth; or None.
     """
 
     model: Network
     output: Tensor
     affinity: Tensor | None = None
     features: Tensor | None = None
+    lightness: Tensor | None = None
 
     @cached_property
     def _sqrt_probability(self) -> Tensor:
@@ -53,7 +58,7 @@ class Prediction:
     @torch.inference_mode()
     def ab(
         self,
-        vividness: float,
+        look: Look = NATURAL,
         variant: int = 0,
         hints: Sequence[Hint] = (),
         size: tuple[int, int] = (1, 1),
@@ -61,8 +66,10 @@ class Prediction:
     ) -> Tensor:
         """Return the predicted chroma, steered by hints and a reference.
 
+        A look changes a reference's colours as well; those of hints are exact.
+
         Args:
-            vividness: from 0, the safe mean, to 1.
+            look: vividness, warmth and saturation.
             variant: which of several plausible colourings; without likelihoods all are the same.
             hints: known colours of single points.
             size: (H, W) of the photograph that hints are about, in pixels.
@@ -74,16 +81,17 @@ class Prediction:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        ab = self._unsteered_ab(vividness, variant)
-        if not hints and not reference:
-            return ab
-        assert self.features is not None, "needs Colourizer.predict(..., with_features=True)"
+        ab = self._unsteered_ab(look.vividness, variant)
         if reference:
-            predicted = reference.prediction._unsteered_ab(vividness, variant)
-            theirs = reference.prediction.features
-            assert theirs is not None
-            ab = propagate_reference(self.features, ab, theirs, predicted, reference.true_ab)
+            predicted = reference.prediction._unsteered_ab(look.vividness, variant)
+            own, theirs = self.features, reference.prediction.features
+            assert own is not None and theirs is not None, NEEDS_FEATURES
+            ab = propagate_reference(own, ab, theirs, predicted, reference.true_ab)
+        if look.warmth or look.saturation != 1:
+            assert self.lightness is not None
+            ab = apply_look(ab, self.lightness, look)
         if hints:
+            assert self.features is not None, NEEDS_FEATURES
             points = [_locate(Hint(*hint), size) for hint in hints]
             ab = propagate_hints(self.features, ab, points)
         return ab

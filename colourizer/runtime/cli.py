@@ -28,15 +28,19 @@ def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
     return number
 
 
-def in_unit_range(text: str) -> float:
-    """Return an option's value as a number in [0, 1], for argparse."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: between 0 and 1")
-    return value
+def in_range(low: float, high: float) -> Callable[[str], float]:
+    """Return an argparse type: a number in [low, high]."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text}: between {low:g} and {high:g}")
+        return value
+
+    return number  # argparse says "invalid number value"
 
 
-in_unit_range.__name__ = "number"  # argparse says "invalid number value"
+in_unit_range = in_range(0, 1)
 
 
 def _write(text: str, file: TextIO) -> None:

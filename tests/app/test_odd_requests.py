@@ -46,6 +46,8 @@ wishes = st.fixed_dictionaries(
     optional={
         "id": st.just("KEY") | keys | nested,
         "vividness": nested | st.sampled_from(["0.5", "nan", "1e999"]),
+        "warmth": nested | st.sampled_from(["-0.5", "inf"]),
+        "saturation": nested | st.sampled_from(["1.5", "-0"]),
         "variant": nested | st.sampled_from(["3", "\u0663", "9" * 5000]),
         "hints": hints | any_text | nested,
         "side": scalars,

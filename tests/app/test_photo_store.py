@@ -19,10 +19,10 @@ from colourizer.app.photo_store import (
 from colourizer.app.shown_pictures import ColourSettings
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
-from colourizer.inference.readout import DEFAULT_VIVIDNESS
+from colourizer.inference.looks import Look
 from colourizer.photos.errors import PhotoError
 
-DEFAULT = ColourSettings(DEFAULT_VIVIDNESS)
+DEFAULT = ColourSettings()
 
 
 def encoded(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
@@ -73,18 +73,23 @@ def test_pictures_have_the_size_asked_for_grey_or_in_colour(store):
     assert confidence.size == (200, 150)
 
 
-def test_vividness_variant_and_hints_change_the_picture(store):
+def test_look_variant_and_hints_change_the_picture(store):
     key = put(store, encoded(scene(1).convert("L")))
-    hint = Hint(5, 5, (200, 30, 30))
-    steered = [ColourSettings(0.1), ColourSettings(0.5, 2), ColourSettings(0.5, 0, (hint,))]
+    steered = [
+        ColourSettings(Look(vividness=0.1)),
+        ColourSettings(Look(warmth=0.5)),
+        ColourSettings(Look(saturation=0.5)),
+        ColourSettings(variant=2),
+        ColourSettings(hints=(Hint(5, 5, (200, 30, 30)),)),
+    ]
     pictures = {store.predict(key).draw_coloured(64, settings) for settings in (DEFAULT, *steered)}
-    assert len(pictures) == 4
+    assert len(pictures) == 6
 
 
 def test_a_hint_outside_the_photograph_is_refused(store):
     key = put(store, encoded(scene(1).convert("L")))
     with pytest.raises(ValueError, match="outside the photograph, which has 64x48 pixels"):
-        store.predict(key).draw_coloured(64, ColourSettings(0.5, 0, (Hint(64, 0, (0, 0, 0)),)))
+        store.predict(key).draw_coloured(64, ColourSettings(hints=(Hint(64, 0, (0, 0, 0)),)))
 
 
 def test_transparent_parts_are_white_in_the_picture(store):

@@ -146,6 +146,8 @@ def test_what_is_forgotten_is_gone(client, photo):
         ({"vividness": "2"}, "between 0 and 1"),
         ({"vividness": "nan"}, "between 0 and 1"),
         ({"vividness": "much"}, "much"),
+        ({"warmth": "-1.5"}, "between -1 and 1"),
+        ({"saturation": "2.5"}, "between 0 and 2"),
         ({"variant": "-1"}, "variant"),
         ({"variant": "1000"}, "variant"),
         ({"hints": "1,2"}, "X,Y,#RRGGBB"),

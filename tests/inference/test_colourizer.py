@@ -11,6 +11,7 @@ from support.scenes import SAMPLES, scene
 from colourizer.colour.space import lightness_to_grey, rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.lightness import photo_lightness
+from colourizer.inference.looks import Look
 from colourizer.inference.preprocess import reduced_lightness, stretch_levels, working_size
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.prepare import fold_batch_norm
@@ -65,7 +66,7 @@ def test_half_precision_hardly_moves_the_colours(monkeypatch):
             monkeypatch.setattr(
                 f"colourizer.network.{module}.is_fast_in_bf16", lambda _, fast=fast: fast
             )
-        colours.append(Colourizer.load(device="cpu").predict([lightness])[0].ab(0.5))
+        colours.append(Colourizer.load(device="cpu").predict([lightness])[0].ab(Look(0.5)))
     assert 0 < (colours[0] - colours[1]).norm(dim=1).mean() < 0.6  # Lab units
 
 
@@ -74,7 +75,7 @@ def test_a_large_scan_gets_the_colours_of_its_thumbnail(colourizer):
     large = small.resize((3200, 2400), Image.Resampling.BICUBIC)
     for scan in (np.asarray(large), np.asarray(large).astype(np.uint16) * 257):
         seen = [reduced_lightness(scan), photo_lightness(np.asarray(small))]
-        ab, expected = (prediction.ab(0.5) for prediction in colourizer.predict(seen))
+        ab, expected = (prediction.ab(Look(0.5)) for prediction in colourizer.predict(seen))
         assert reduced_lightness(scan).shape[-1] < 1000
         assert (ab - expected).abs().mean() < 0.15 * expected.abs().mean() + 0.5
 
@@ -92,13 +93,14 @@ def test_in_a_batch_photographs_get_the_colours_that_each_gets_alone(with_featur
     for lightness, found in zip(photos, together, strict=True):
         (expected,) = colourizer.predict([lightness], with_features)
         for variant in range(2):
-            ab, alone = found.ab(0.5, variant), expected.ab(0.5, variant)
+            ab, alone = found.ab(Look(0.5), variant), expected.ab(Look(0.5), variant)
             assert ab.shape == alone.shape
             assert (ab - alone).abs().max() < 0.1  # Lab units
         assert torch.allclose(found.confidence(), expected.confidence(), atol=0.01)
         if with_features:
             assert torch.allclose(found.features, expected.features, atol=0.05)
-    assert (together[0].ab(0.5) - together[2].ab(0.5)).abs().max() > 1  # each has its own
+    first, third = together[0].ab(Look(0.5)), together[2].ab(Look(0.5))
+    assert (first - third).abs().max() > 1  # each has its own
     assert colourizer.predict([]) == []
 
 

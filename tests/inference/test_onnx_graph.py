@@ -5,6 +5,7 @@ import torch
 
 from colourizer.colour.space import grey_to_lightness
 from colourizer.inference.coherence import affinity
+from colourizer.inference.looks import Look
 from colourizer.inference.onnx_graph import GreyToColours, drop_known_colours
 from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import network_input
@@ -59,7 +60,7 @@ def test_colours_and_confidence_are_those_of_a_prediction():
     for vividness, variant in ((0.0, 0), (0.5, 3), (1.0, 23)):
         scalars = torch.tensor(vividness), torch.tensor(variant, dtype=torch.int32)
         ab, sure = graph(grey, *scalars)
-        assert (ab - prediction.ab(vividness, variant)).abs().max() < 1e-3
+        assert (ab - prediction.ab(Look(vividness), variant)).abs().max() < 1e-3
         assert (sure - prediction.confidence()).abs().max() < 1e-5
 
 
