@@ -4,6 +4,7 @@ from colourizer import Colourizer
 
 runtime    the process: command lines, threads, atomic writes
 colour     colour spaces, bins of ab colours, metrics
+record     what was done to which file, and with which settings: tags, reports
 photos     photographs' files <-> pixels and metadata
 network    checkpoints, devices, other networks; kernels for prediction in network/fast
 inference  grey photograph -> coloured photograph; look-up tables in inference/fast
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from colourizer.inference.colourizer import Colourizer
 
 __all__ = ["Colourizer"]
+__version__ = "2.0.0"
 
 
 def __getattr__(name: str) -> object:
