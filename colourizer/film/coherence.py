@@ -19,7 +19,7 @@ class FilmColours:
     def __init__(
         self,
         colourizer: Colourizer,
-        vividness: float,
+        look: Look,
         size: tuple[int, int] = (1, 1),
         reference: Reference | None = None,
     ) -> None:
@@ -27,37 +27,48 @@ class FilmColours:
 
         Args:
             colourizer: the network.
-            vividness: from 0, the safe mean, to 1.
+            look: how colours are read out.
             size: (H, W) of a frame in pixels, upright, in which hints are given.
             reference: a colour photograph; its colours are propagated to similar places.
         """
         self._colourizer = colourizer
-        self._vividness = vividness
+        self._look = look
         self._size = size
         self._reference = reference
         self._hints: list[Hint] = []
 
-    @torch.inference_mode()
     def colourize(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> Tensor:
-        """Return the colours of the next frame.
+        """Return the colours of the next frame, as `colourize_batch` does."""
+        return self.colourize_batch([lightness], hints)[0]
+
+    @torch.inference_mode()
+    def colourize_batch(self, frames: Sequence[Tensor], hints: Sequence[Hint] = ()) -> list[Tensor]:
+        """Return the colours of the next frames; the network runs once for all of them.
 
         Args:
-            lightness: (1, h', w') in [0, 100], of any size that `Colourizer.predict` takes.
-            hints: known colours that hold from this frame on until a cut.
+            frames: the lightness of each, (1, h', w') in [0, 100], of any size that
+                `Colourizer.predict` takes. However a film is cut into batches, its colours are the
+                same to within rounding.
+            hints: known colours that hold from the first of these frames on until a cut.
 
         Returns:
-            ab (1, 2, h, w) in Lab units, on the CPU, of any size; zero for frames without content.
+            For each frame ab (1, 2, h, w) in Lab units, on the CPU, of any size; zero for frames
+            without content.
 
         Raises:
             HintError: a hint lies outside the frame.
         """
         self._hints += hints
-        if float(lightness.max() - lightness.min()) < MIN_RANGE:
-            return torch.zeros(1, 2, 1, 1)
         steered = bool(self._hints) or self._reference is not None
-        (prediction,) = self._colourizer.predict([lightness], with_features=steered)
-        look = Look(self._vividness)
-        return prediction.ab(look, 0, self._hints, self._size, self._reference)
+        predictions = self._colourizer.predict(frames, with_features=steered)
+        colours = []
+        for lightness, prediction in zip(frames, predictions, strict=True):
+            if float(lightness.max() - lightness.min()) < MIN_RANGE:
+                colours.append(torch.zeros(1, 2, 1, 1))
+                continue
+            ab = prediction.ab(self._look, 0, self._hints, self._size, self._reference)
+            colours.append(ab)
+        return colours
 
     def state(self) -> dict[str, Any]:
         """Return what the colours of later frames depend on, for `restore`.
