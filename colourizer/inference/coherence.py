@@ -16,20 +16,36 @@ FEATURE_WEIGHTS = (1.1, 2.0)  # of the features at strides 8 and 4 in the square
 SHARPNESS = 4.0  # of the softmax over negative squared distances
 
 
-def affinity(features: Sequence[Tensor]) -> Tensor:
-    """Return how alike places are, as weights that sum to 1 for each of them.
+def stride_8_vectors(features: Sequence[Tensor]) -> Tensor:
+    """Return a feature vector for each place at stride 8, normalized and weighted.
 
     Args:
         features: the decoder's, (1, C, 2h, 2w) at stride 8 and (1, C', 4h, 4w) at stride 4.
 
     Returns:
-        weights (4hw, hw): of the means over 2x2 places at stride 8, for each of those places.
+        vectors (1, C + C', 2h, 2w): their squared distance says how unlike places are.
     """
     coarse, fine = features
     parts = (coarse.float(), _halve(fine.float()))
-    vectors = torch.cat(
+    return torch.cat(
         [F.normalize(p, dim=1) * w**0.5 for p, w in zip(parts, FEATURE_WEIGHTS, strict=True)], dim=1
     )
+
+
+def affinity(features: Sequence[Tensor]) -> Tensor:
+    """Return how alike places are, as weights that sum to 1 for each of them.
+
+    Args:
+        features: as for `stride_8_vectors`.
+
+    Returns:
+        weights (4hw, hw): of the means over 2x2 places at stride 8, for each of those places.
+    """
+    return affinity_of_vectors(stride_8_vectors(features))
+
+
+def affinity_of_vectors(vectors: Tensor) -> Tensor:
+    """Return `affinity` of the vectors (1, C + C', 2h, 2w) that `stride_8_vectors` gives."""
     keys = _halve(vectors)[0].flatten(1)  # (C + C', hw)
     with torch.autocast(keys.device.type, enabled=False):  # bf16 is too coarse
         # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all keys.
