@@ -266,18 +266,17 @@ def refuse_several_pictures(image: Image.Image) -> None:
     """Raise SeveralPicturesError if a file has more than one page or frame.
 
     Of an MPO the first picture is the photograph, unless it is smaller than another; the others are
-    previews, depths, and the other eye's view.
+    previews, depths, and the other eye's view. A HEIC names its primary picture.
     """
     if isinstance(image, TiffImage):
-        pages = len(image.photographs)
-        if pages > 1:
-            raise SeveralPicturesError(f"has {pages} pages; only single photographs are coloured")
-    elif image.format == "HEIF" and getattr(image, "n_frames", 1) > 1:
-        pictures = getattr(image, "n_frames", 1)
-        raise SeveralPicturesError(f"has {pictures} pictures; only single photographs are coloured")
+        others = [page for page in image.photographs[1:] if not image.has_copy(page)]
+        if others:
+            raise SeveralPicturesError(
+                f"has {1 + len(others)} pages; only single photographs are coloured"
+            )
     elif image.format == "MPO":
         _refuse_small_first(image)
-    elif getattr(image, "is_animated", False):
+    elif image.format != "HEIF" and getattr(image, "is_animated", False):
         raise SeveralPicturesError("is an animation; only single photographs are coloured")
 
 

@@ -19,7 +19,7 @@ class Photo:
     metadata: of its file.
     scans: entropy-coded scans of a grey JPEG, if they were asked for and pixels are what they
         decode to; None else, and of JPEGs of a rare kind.
-    note: what is wrong with the file, though all its pixels are there; empty if nothing is.
+    note: what to tell the user: what the file lacks, or which of its pictures this is; or empty.
     """
 
     pixels: np.ndarray

@@ -154,6 +154,8 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
         photo = replace(photo, scans=read_grey_scans(source))
     if is_jpeg and lacks_end_marker(source):
         photo = replace(photo, note=NO_END_MARKER)
+    if file_format == "HEIF" and (pictures := getattr(image, "n_frames", 1)) > 1:
+        photo = replace(photo, note=f"has {pictures} pictures, of which the primary one was taken")
     image.close()
     return photo
 

@@ -11,13 +11,16 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.exif import read_directory, read_header
 from colourizer.photos.files import TIFF_STARTS
 from colourizer.photos.pixels import to_8_bits
-from colourizer.photos.tiff_pages import Page, find_photographs
+from colourizer.photos.tiff_pages import Page, find_photographs, may_be_copy
 from colourizer.photos.tiff_samples import Layout, decode_tiff, read_layout
 
 # Tags that say what samples are and how they are stored.
 SAMPLE_TAGS = (258, 259, 262, 266, 277, 284, 317, 338, 339)
 MODES = {tiff_samples.RGB: "RGB", tiff_samples.PALETTE: "RGB"}
 MODES |= {tiff_samples.CMYK: "CMYK", tiff_samples.LAB: "LAB"}
+# A reduced copy of a picture differs from it by less than this share of the picture's contrast,
+# and this many grey values more: both reduced to so many pixels a side.
+COPY_CONTRAST, COPY_NOISE, COPY_SIDE = 0.3, 2, 32
 # Photometric interpretations and compressions that are named when they are refused.
 UNREAD_COLOURS = {
     9: "ICC Lab colours",
@@ -64,11 +67,14 @@ class TiffImage(TiffImageFile):
         found = find_photographs(cast(BinaryIO, self.fp))
         self.fp.seek(0)
         super()._open()
-        self.photographs = found
-        self._frame_pos[0] = found[0].offset
-        self._seek(0)
+        self._open_at(found)
         self.filename = ""  # mapped into memory, what lies on its side would come out as stripes
-        self.getexif()[ExifTags.Base.Orientation] = found[0].orientation
+
+    def _open_at(self, photographs: list[Page]) -> None:
+        self.photographs = photographs
+        self._frame_pos[0] = photographs[0].offset
+        self._seek(0)
+        self.getexif()[ExifTags.Base.Orientation] = photographs[0].orientation
 
     def _setup(self) -> None:
         if not self.photographs:  # the first picture, which need not be the photograph
@@ -118,6 +124,24 @@ class TiffImage(TiffImageFile):
         except SyntaxError:
             return False
         return True
+
+    def has_copy(self, page: Page) -> bool:
+        """Return whether another of its pictures is a reduced copy of its photograph."""
+        if not may_be_copy(page, self.photographs[0]):
+            return False
+        size = min(COPY_SIDE, page.size[0]), min(COPY_SIDE, page.size[1])
+        try:
+            photo, other = (self._read_grey(each, size) for each in (self.photographs[0], page))
+        except Exception:  # what cannot be decoded may be anything
+            return False
+        difference = np.sqrt(np.mean((photo - other) ** 2))
+        return bool(difference < COPY_CONTRAST * photo.std() + COPY_NOISE)
+
+    def _read_grey(self, page: Page, size: tuple[int, int]) -> np.ndarray:
+        """Return a picture's grey values, reduced to a size (W, H); [0, 255]."""
+        image = TiffImage(cast(BinaryIO, self._fp))
+        image._open_at([page])
+        return np.asarray(image.convert("L").resize(size, Image.Resampling.BOX), float)
 
     def read_pixels(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return pixels and alpha, as in Photo but not turned, of an image that has a layout.

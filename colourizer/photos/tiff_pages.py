@@ -14,11 +14,14 @@ from colourizer.photos.exif import (
     read_header,
 )
 
-SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, SUB_DIRECTORIES = 255, 256, 257, 277, 330
-REDUCED, MASK = 0b1, 0b100  # bits of NewSubfileType
-OLD_REDUCED = 2  # of SubfileType
+SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, PAGE_NUMBER, SUB_DIRECTORIES = 255, 256, 257, 277, 297, 330
+REDUCED, PAGE, MASK = 0b1, 0b10, 0b100  # bits of NewSubfileType
+OLD_REDUCED, OLD_PAGE = 2, 3  # of SubfileType
 WANTED = frozenset(
-    (NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, ORIENTATION, SUB_DIRECTORIES)
+    (
+        *(NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, ORIENTATION, PAGE_NUMBER),
+        SUB_DIRECTORIES,
+    )
 )
 
 
@@ -45,7 +48,8 @@ class Page:
 def find_photographs(file: BinaryIO) -> list[Page]:
     """Return the pictures of a TIFF that may be the photograph, the largest first.
 
-    Left out are reduced copies, masks, and the infrared channel that film scanners add.
+    Left out are masks, the infrared channel that film scanners add, and what hangs below another
+    picture or says that it is a reduced copy. Copies that do not say so are not left out.
 
     Raises:
         ValueError: the file has no picture; struct.error and OSError mean the same.
@@ -55,19 +59,25 @@ def find_photographs(file: BinaryIO) -> list[Page]:
     if not full:
         raise ValueError("no picture in it")
     best = max(full, key=lambda page: page.size[0] * page.size[1])
-    return [best, *(page for page in full if page is not best and not _belongs_to(page, best))]
+    others = [page for page in full if page is not best]
+    infrared = [page for page in others if _may_be_infrared(page, best)]
+    if len(infrared) == 1:
+        others.remove(*infrared)
+    return [best, *(page for page in others if page.size == best.size or not page.is_sub)]
 
 
-def _belongs_to(page: Page, best: Page) -> bool:
-    """Return whether a picture is a copy or a channel of the largest one, if nothing says so."""
-    if page.size == best.size:  # infrared: grey, as large as the colours
-        return page.samples < 3 <= best.samples
-    if page.is_sub:
-        return True
+def _may_be_infrared(page: Page, best: Page) -> bool:
+    """Return whether a picture may be the largest one's infrared: grey, of the same size."""
+    is_page = (page.kind | best.kind) & PAGE
+    return page.size == best.size and page.samples < 3 <= best.samples and not is_page
+
+
+def may_be_copy(page: Page, best: Page) -> bool:
+    """Return whether a picture has at most half the sides of the largest one, and its shape."""
     (width, height), (full_width, full_height) = page.size, best.size
     if 2 * width > full_width or 2 * height > full_height:
         return False
-    # A small copy has the same shape, but for the rounding of its sides.
+    # The sides of a copy are rounded.
     return abs(width * full_height - height * full_width) <= max(full_width, full_height)
 
 
@@ -102,6 +112,8 @@ def _describe(directory: Directory, offset: int, above: Page | None = None) -> P
     size = number(WIDTH, 0), number(HEIGHT, 0)
     if number(SUBFILE_TYPE, 0) == OLD_REDUCED or not all(size):
         kind |= REDUCED
+    if number(SUBFILE_TYPE, 0) == OLD_PAGE or sum(directory.numbers(PAGE_NUMBER)) > 1:
+        kind |= PAGE
     orientation = number(ORIENTATION, above.orientation if above else 1)
     orientation = orientation if orientation in range(1, 9) else 1
     return Page(offset, size, number(SAMPLES, 1), kind, orientation, above is not None)

@@ -15,7 +15,7 @@ from colourizer.photos.read import read_photo, read_rgb
 from colourizer.photos.tiff_pages import find_photographs
 
 FULL = np.asarray(scene(0))  # (48, 64, 3)
-SMALL = np.asarray(scene(0, 12, 16))
+SMALL, HALF = (np.asarray(scene(0).reduce(n)) for n in (4, 2))
 OTHER = np.asarray(scene(1))
 Picture = tuple[dict, list[bytes], tuple[int, int]]
 
@@ -33,8 +33,10 @@ def picture(pixels: np.ndarray, **tags: int) -> Picture:
         277: (SHORT, [samples]),
         278: (LONG, [height]),
     }
-    numbers = {"kind": 254, "old_kind": 255, "orientation": 274, "photometric": 262}
+    numbers = {"kind": 254, "old_kind": 255, "orientation": 274, "photometric": 262, "page": 297}
     fields |= {numbers[name]: (SHORT, [value]) for name, value in tags.items()}
+    if "page" in tags:
+        fields[297] = (SHORT, [tags["page"], 2])
     return fields, [pixels.tobytes()], (273, 279)
 
 
@@ -66,6 +68,12 @@ def with_room_below(described: Picture, count: int) -> Picture:
     return {**fields, 330: (LONG, [0] * count)}, pieces, places
 
 
+def broken(described: Picture) -> Picture:
+    """Say that an uncompressed picture's bytes are deflated."""
+    fields, pieces, places = described
+    return {**fields, 259: (SHORT, [8])}, pieces, places
+
+
 GREY = np.asarray(scene(2).convert("L"))
 CHAINS = {
     "alone": [picture(FULL)],
@@ -76,6 +84,12 @@ CHAINS = {
     "copies before and after": [picture(SMALL, kind=1), picture(FULL), picture(SMALL, kind=1)],
     "a copy of nearly its size before it": [picture(FULL[:40, :50], kind=1), picture(FULL)],
     "a copy that does not say so": [picture(SMALL), picture(FULL)],
+    "a pyramid that does not say so": [
+        picture(FULL),
+        picture(HALF),
+        picture(np.asarray(scene(0).reduce(8))),
+    ],
+    "copies that do not say so, of one size": [picture(SMALL), picture(FULL), picture(SMALL)],
     "a mask": [picture(FULL), picture(GREY, kind=4)],
     "a mask before it": [picture(GREY, kind=4), picture(FULL)],
     "an infrared channel": [picture(FULL), picture(GREY)],
@@ -112,8 +126,16 @@ SEVERAL = {
     "three pages": [picture(FULL), picture(OTHER), picture(FULL)],
     "two pages of grey": [picture(GREY), picture(GREY)],
     "two pages of different sizes": [picture(FULL), picture(OTHER[:30])],
+    "two pages, one of them half as large": [picture(FULL), picture(np.asarray(scene(1, 24, 32)))],
+    "three pages, two of them half as large": [
+        picture(FULL), picture(np.asarray(scene(1, 24, 32))), picture(np.asarray(scene(2, 24, 32))),
+    ],
+    "a page of colours and one of grey, numbered": [picture(FULL, page=0), picture(GREY, page=1)],
+    "a page of colours and one of grey, of a kind": [picture(FULL, kind=2), picture(GREY, kind=2)],
+    "a page of colours and two of grey": [picture(FULL), picture(GREY), picture(GREY)],
+    "a page that cannot be decoded": [picture(FULL), broken(picture(HALF))],
     "two pages and a copy": [picture(SMALL, kind=1), picture(FULL), picture(OTHER)],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SEVERAL)
