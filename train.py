@@ -5,6 +5,7 @@ from colourizer.runtime import early_interrupt  # noqa: F401 - first: the import
 # isort: split
 import copy
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -32,7 +33,11 @@ from colourizer.runtime.cli import (
     run_command,
 )
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
-from colourizer.runtime.process import keep_freed_memory
+from colourizer.runtime.process import (
+    is_started_by_torchrun,
+    keep_freed_memory,
+    rank_and_world_size,
+)
 from colourizer.training.batches import EpochConfig
 from colourizer.training.crops import CropBatch, network_input_and_target
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
@@ -41,8 +46,10 @@ from colourizer.training.distributed import (
     is_lost_process,
     join_process_group,
     parallelize,
+    wait_for_end,
 )
 from colourizer.training.known_colours import choose_known
+from colourizer.training.launcher import run_processes
 from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
 from colourizer.training.report import (
@@ -511,7 +518,17 @@ def start(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    is_main = rank_and_world_size()[0] == 0
+    try:
+        with output_only_if(is_main):
+            options = parse_args(given)
+    except SystemExit as stop:  # bad usage, which the first process has printed
+        if stop.code and not is_main:
+            wait_for_end()
+        raise
+    if options.processes > 1 and not is_started_by_torchrun():
+        return run_processes(options.processes, __file__, given)
     with join_process_group(pick_device(options.device)) as group:
         return run_in_group(options, group)
 

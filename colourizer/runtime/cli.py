@@ -72,16 +72,21 @@ def abandon_stdout() -> None:
         os.dup2(sys.stdout.fileno(), failed.fileno())
 
 
-def print_error(error: object, *hints: str) -> None:
-    """Write an error and its hints to stderr, above any progress bar.
+def describe_error(error: object, *hints: str) -> str:
+    """Return an error and its hints, a line each.
 
     Args:
-        error: a message, or an exception, whose notes are written too.
+        error: a message, or an exception, whose notes are lines too.
         hints: what the user can do, commands if possible.
     """
     notes = (*getattr(error, "__notes__", ()), *(f"hint: {hint}" for hint in hints))
     message = str(error) or type(error).__name__
-    _write("\n".join((f"error: {message}", *notes)), sys.stderr)
+    return "\n".join((f"error: {message}", *notes))
+
+
+def print_error(error: object, *hints: str) -> None:
+    """Write an error and its hints, as for `describe_error`, to stderr, above any progress bar."""
+    _write(describe_error(error, *hints), sys.stderr)
 
 
 def list_hints(error: BaseException) -> list[str]:

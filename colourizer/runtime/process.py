@@ -13,9 +13,14 @@ def ignore_notebook_backend() -> None:
     os.environ.pop("MPLBACKEND", None)
 
 
+def is_started_by_torchrun() -> bool:
+    """Return whether torchrun, or what does as it does, has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def rank_and_world_size() -> tuple[int, int]:
     """Return torchrun's (rank, world size); (0, 1) for a process that it has not started."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    if not is_started_by_torchrun():
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 

@@ -14,6 +14,7 @@ losses         L1, cross-entropy
 schedule       learning rate, length of a run
 validation     metrics on the photographs that are held out
 distributed    data-parallel training under torchrun
+launcher       the same without torchrun, on one computer
 run_folder     a run's files: checkpoints, settings, log
 report         the log, and what is printed
 plots          progress.png

@@ -1,10 +1,14 @@
 """Data-parallel training: the processes that torchrun starts."""
 
+import json
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +16,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from colourizer.runtime.cli import print_error
+from colourizer.runtime.cli import describe_error, print_error
 from colourizer.runtime.process import rank_and_world_size
 
 TIMEOUT = timedelta(hours=12)  # while the first process decodes what the others wait for
+SAME_ERROR_SECONDS = 10.0  # within which processes that fail for the same reason do so
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,12 @@ class ProcessGroup:
         return maxima.tolist()
 
     def print_error(self, error: object, *hints: str) -> None:
-        """Print an error that all processes have, once on each machine."""
-        if self.is_local_main:
-            print_error(error, *hints)
+        """Print an error that this process ends with, once for all that have the same one."""
+        if self.world_size > 1:
+            if not self.is_local_main:
+                wait_for_end()
+            _record_for_torchrun(describe_error(error, *hints))
+        print_error(error, *hints)
 
     @contextmanager
     def local_main_process_first(self) -> Iterator[None]:
@@ -75,6 +83,23 @@ class ProcessGroup:
         finally:  # if it fails, the others may fail in the same way
             if self.is_local_main:
                 dist.barrier()
+
+
+def wait_for_end() -> None:
+    """Wait for the process to be ended, as it is if its machine's first one fails for any reason.
+
+    Returns after SAME_ERROR_SECONDS, if that one goes on.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # else torchrun reports on it too
+    time.sleep(SAME_ERROR_SECONDS)
+
+
+def _record_for_torchrun(message: str) -> None:
+    """Write an error where torchrun looks for it; its report, printed last, ends with it."""
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        extra = {"py_callstack": message, "timestamp": str(int(time.time()))}
+        content = json.dumps({"message": {"message": message, "extraInfo": extra}})
+        Path(path).write_text(content, encoding="utf-8")
 
 
 def is_lost_process(error: RuntimeError) -> bool:

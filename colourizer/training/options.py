@@ -42,8 +42,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 EPOCHS, FINE_TUNE_MINUTES = 90, 10.0
 # Options that may change when a run is resumed; all others are the run's own.
 FREE_ON_RESUME = {
-    "output", "resume", "epochs", "minutes", "save_minutes", "device", "cache", "compile",
-    "tensorboard",
+    "output", "resume", "epochs", "minutes", "save_minutes", "device", "processes", "cache",
+    "compile", "tensorboard",
 }  # fmt: skip
 DEFAULT = "(default: %(default)s)"
 
@@ -80,6 +80,7 @@ class TrainOptions:
     save_minutes: float
     tensorboard: bool
     device: str
+    processes: int
     compile: bool
     validation: str | None
     cache: str | None
@@ -154,6 +155,9 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         )  # fmt: skip
     add("--tensorboard", action="store_true", help="write a log for TensorBoard too")
     add_device_option(group)
+    add("--processes", type=at_least(1), default=1, metavar="N",
+        help=f"train in so many processes, one for each of this computer's GPUs {DEFAULT}",
+        )  # fmt: skip
     add("--compile", action="store_true",
         help="let torch.compile make the network faster, which takes a while at first")  # fmt: skip
 

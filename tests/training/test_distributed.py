@@ -2,18 +2,24 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torch.multiprocessing as mp
-from support.scenes import scene
+from support.scenes import ROOT, scene
 
 import train
 from colourizer.network import device
 from colourizer.runtime.process import rank_and_world_size
+from colourizer.training import distributed
 from colourizer.training.distributed import SyncedBatchNorm, join_process_group, sync_batch_norm
+from colourizer.training.launcher import run_processes
 from colourizer.training.shards import ShardsError
 from colourizer.training.validation import Validation
 
@@ -121,12 +127,6 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert printed[1] == ""
 
 
-def fail_together(folder: Path) -> None:
-    """Start from a broken checkpoint."""
-    options = ["--start-from", str(folder / "broken.pt"), "--device", "cpu", "--no-cache"]
-    assert train.main([str(folder / "album"), *options, "-o", str(folder / "run")]) == 2
-
-
 def lose_one(folder: Path) -> None:
     """Let the second process fail where the first does not."""
     rank, read = int(os.environ["RANK"]), train.read_data
@@ -140,28 +140,70 @@ def lose_one(folder: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "read_data", read_or_fail)
+        patch.setattr(distributed, "SAME_ERROR_SECONDS", 0.1)
         code = train.main([str(folder / "album"), *options, "-o", str(folder / "run")])
     assert code == (1 if rank == 0 else 2)
 
 
-@pytest.mark.parametrize(
-    ("task", "lines"),
-    [("fail", (["error: ", "hint: "], [])), ("lose", (["note: another process has ended"], []))],
-)
-def test_what_fails_is_said_once_and_without_a_traceback(tmp_path, task, lines):
+def test_an_error_of_one_process_is_printed_and_ends_the_others(tmp_path):
     (tmp_path / "album").mkdir()
     for n in range(8):
         scene(n).save(tmp_path / "album" / f"photo{n}.png")
-    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
-    together(tmp_path, task)
-    for rank, expected in enumerate(lines):
+    together(tmp_path, "lose")
+    for rank, expected in enumerate((["note: another process has ended"], ["error: gone"])):
         printed = (tmp_path / f"printed_{rank}").read_text().splitlines()
         said = [line for line in printed if "photographs to train on" not in line]
         said = [line for line in said if "ProcessGroup" not in line and "socket" not in line]
         assert [line[: len(start)] for line, start in zip(said, expected, strict=True)] == expected
 
 
-TASKS = {"norm": norm_together, "train": train_together, "fail": fail_together, "lose": lose_one}
+TASKS = {"norm": norm_together, "train": train_together, "lose": lose_one}
+
+
+def run_broken(tmp_path: Path, *launcher: str) -> tuple[int, list[str]]:
+    """Train from a broken checkpoint in two processes; return the exit code and the lines."""
+    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
+    options = ["--start-from", str(tmp_path / "broken.pt"), "-o", str(tmp_path / "run")]
+    command = [sys.executable, *launcher, str(tmp_path), *options, "--device", "cpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_an_error_of_all_processes_is_printed_once_and_nothing_else(tmp_path):
+    code, lines = run_broken(tmp_path, "train.py", "--processes", "2")
+    assert code == 2
+    assert [line.split(": ")[0] for line in lines] == ["error", "hint"]
+
+
+@pytest.mark.long
+def test_the_report_of_torchrun_ends_with_the_error(tmp_path):
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py")
+    code, lines = run_broken(tmp_path, *launcher)
+    assert code == 1
+    assert [line.split(": ")[0].split()[0] for line in lines[-3:-1]] == ["traceback", "hint"]
+    assert "traceback : error: " in lines[-3]
+    assert sum("exitcode  :" in line for line in lines) == 1
+
+
+@pytest.fixture
+def handlers_kept(monkeypatch) -> Iterator[None]:
+    """Undo what the launcher, made for a process of its own, does to this one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    names = {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"} & {each.name for each in signal.Signals}
+    before = {signal.Signals[name]: signal.getsignal(signal.Signals[name]) for name in names}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def test_a_process_that_a_signal_has_ended_is_named(tmp_path, capsys, handlers_kept):
+    script = tmp_path / "script.py"
+    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    assert run_processes(1, str(script), []) == 1
+    assert capsys.readouterr().err == "error: process 0 was ended by SIGKILL\n"
+    script.write_text("import os, sys\nsys.exit(int(os.environ['WORLD_SIZE']) - 1)\n")
+    assert run_processes(1, str(script), []) == 0
 
 
 def test_without_torchrun_a_cluster_s_variables_mean_nothing(monkeypatch):
