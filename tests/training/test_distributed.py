@@ -1,6 +1,7 @@
 """distributed.py and train.py: processes that train together do what one does alone."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -193,6 +194,7 @@ def handlers_kept(monkeypatch) -> Iterator[None]:
     names = {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"} & {each.name for each in signal.Signals}
     before = {signal.Signals[name]: signal.getsignal(signal.Signals[name]) for name in names}
     yield
+    logging.disable(logging.NOTSET)
     for each, handler in before.items():
         signal.signal(each, handler)
 
