@@ -1,4 +1,4 @@
-"""Command: put colour into black-and-white photographs."""
+"""Command: put colour into black-and-white photographs and films."""
 
 from colourizer.runtime import early_interrupt  # noqa: F401 - first: the imports take seconds
 
@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
+from colourizer.film.film_hints import FilmHint, parse_film_hint
 from colourizer.inference.batch import (
     COLOURIZED_BEFORE,
     EXISTS_ALREADY,
@@ -24,7 +26,7 @@ from colourizer.inference.batch import (
     wait_for_all_processes,
 )
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint, HintError, parse_hint
+from colourizer.inference.hints import HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
@@ -73,8 +75,9 @@ class Options:
     device: str
     checkpoint: Path
     look: Look
-    hints: tuple[Hint, ...]
+    hints: tuple[FilmHint, ...]
     reference: Path | None
+    film_codec: str | None
     json: bool
     report: Path | None
 
@@ -84,10 +87,10 @@ def path_or_stream(text: str) -> Path | None:
     return None if text == "-" else Path(text)
 
 
-def hint_option(text: str) -> Hint:
+def hint_option(text: str) -> FilmHint:
     """Parse a hint, for argparse."""
     try:
-        return parse_hint(text)
+        return parse_film_hint(text)
     except HintError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -95,14 +98,15 @@ def hint_option(text: str) -> Hint:
 def make_parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     parser = argparse.ArgumentParser(
-        description="Put colour into black-and-white photographs. Prints the files it wrote.",
+        description="Put colour into black-and-white photographs and films. Prints the files it "
+        "wrote.",
         epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
         "torchrun, processes share the photographs.",
     )
     add = parser.add_argument
     add("paths", nargs="+", type=path_or_stream, metavar="PATH",
-        help="photographs, or folders of them with their subfolders; - for one photograph from "
-        "standard input, coloured to standard output")  # fmt: skip
+        help="photographs, films, or folders of them with their subfolders; - for one photograph "
+        "from standard input, coloured to standard output")  # fmt: skip
     add("-o", "--output", type=Path, metavar="DIR",
         help="where the coloured photographs go, in the same subfolders "
         f"(default: {DEFAULT_OUTPUT}/ and the folder's name)")  # fmt: skip
@@ -114,6 +118,9 @@ def make_parser() -> argparse.ArgumentParser:
         "some programs do not read such files, and strong colours become lighter")  # fmt: skip
     add("--no-tag", action="store_true",
         help="do not say in the files' metadata what coloured them")  # fmt: skip
+    add("--film-codec", metavar="NAME",
+        help="films: FFmpeg's name of the encoder, as libx265 (default: H.264 by libx264; WebM: "
+        "VP9; MPEG: MPEG-2)")  # fmt: skip
     add_device_option(parser)
 
     add = parser.add_argument_group("colours").add_argument
@@ -132,8 +139,8 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"0: grey; 1: as predicted; at most {MAX_SATURATION:g} (default: 1)")  # fmt: skip
     add("--hint", type=hint_option, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at a place of the photograph, in pixels from the left and from the top; "
-        "what belongs to it follows. May be given several times; for one photograph "
-        "alone")  # fmt: skip
+        "what belongs to it follows. May be given several times; for one photograph or film "
+        "alone, and with @SECONDS behind it from that time of the film on")  # fmt: skip
     add("--reference", type=Path, metavar="PHOTO",
         help="a photograph in colour; its colours go where the others look like it")  # fmt: skip
 
@@ -169,6 +176,8 @@ def parse_args(argv: list[str] | None = None) -> Options:
                 parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
         if args.variants > 1:
             parser.error("--variants: has no meaning for -")
+        if any(hint.seconds is not None for hint in args.hint):
+            parser.error("--hint: a photograph has no seconds")
     if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
         parser.error(f"--report {args.report}: needs the name of a text file")
 
@@ -191,6 +200,7 @@ def parse_args(argv: list[str] | None = None) -> Options:
         choose_look(args.look, args.vividness, args.warmth, args.saturation),
         tuple(args.hint),
         args.reference,
+        args.film_codec,
         args.json,
         args.report,
     )
@@ -238,16 +248,54 @@ def find_jobs(options: Options) -> Plan:
             raise UsageError(
                 f"{output}: is where the photographs are", "name another folder with -o"
             )
-    found = find_all(paths, output)
+    found = find_all(paths, output, is_film_name)
     for message in found.wrong:
         print_error(message)
-    if not found.photos:
-        print_left_out(found.left_out)
-        hint = "looked for " + " ".join(sorted(SUFFIXES))
-        raise UsageError("" if found.wrong else f"{paths[0]}: no photographs there", hint)
-    if options.hints and len(found.photos) > 1:
-        raise UsageError(f"--hint: is for one photograph alone, and here are {len(found.photos)}")
-    return Plan(plan_outputs(found.photos, options.outputs), len(found.wrong), found.left_out)
+    photos, left_out = found.photos, found.left_out
+    if not can_read_films():
+        photos = [photo for photo in found.photos if not photo.is_film]
+        left_out += Counter({LEFT_OUT: len(found.photos) - len(photos)})
+    if not photos:
+        print_left_out(left_out)
+        hint = "looked for " + " ".join(sorted(SUFFIXES | MUXER_OF.keys()))
+        what = "no photographs there"
+        raise UsageError("" if found.wrong else f"{paths[0]}: {what}", hint)
+    if options.hints and len(photos) > 1:
+        raise UsageError(f"--hint: is for one photograph alone, and here are {len(photos)}")
+    check_films([photo.is_film for photo in photos], options)
+    return Plan(plan_outputs(photos, options.outputs), len(found.wrong), left_out)
+
+
+def check_films(are_films: list[bool], options: Options) -> None:
+    """Check the options that only photographs have, or only films.
+
+    Args:
+        are_films: whether each of the sources is a film.
+        options: the command line.
+
+    Raises:
+        UsageError: nothing that is to be coloured has them, or there is no such encoder.
+    """
+    outputs = options.outputs
+    if all(are_films):
+        for name, given in {
+            "format": outputs.target,
+            "variants": outputs.variants > 1,
+            "confidence": outputs.confidence,
+            "keep-luma": options.keep_luma,
+        }.items():
+            if given:
+                raise UsageError(f"--{name}: has no meaning for films")
+    if not any(are_films):
+        if any(hint.seconds is not None for hint in options.hints):
+            raise UsageError("--hint: a photograph has no seconds")
+    elif options.film_codec:
+        from colourizer.film.job import FilmError, check_film_codec  # takes PyAV
+
+        try:
+            check_film_codec(options.film_codec)
+        except FilmError as error:
+            raise UsageError(f"--film-codec {error}") from error
 
 
 def check_output(output: Path) -> None:
@@ -354,7 +402,7 @@ def colourize_folder(
             print_error(f"--report {error.filename}: {error.strerror}")
             return 2
         stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
-        outcomes = colourize_jobs(mine, colourizer, outputs, colours, stop)
+        outcomes = colourize_all(mine, colourizer, options, colours, stop)
         disk_full = report_outcomes(
             progress(outcomes, "colourizing", len(mine)), counts, options.json, report
         )
@@ -379,6 +427,33 @@ def colourize_folder(
     if not stop.exit_code:
         wait_for_all_processes(world_size)
     return stop.exit_code or (1 if counts["failed"] else 0)
+
+
+def colourize_all(
+    jobs: list[Job],
+    colourizer: Colourizer,
+    options: Options,
+    colours: ColourOptions,
+    stop: Interrupt,
+) -> Iterator[Outcome]:
+    """Colour photographs, then films; yield the outcome of each."""
+    films = [job for job in jobs if job.is_film]
+    disk_full = False
+    photos = [job for job in jobs if not job.is_film]
+    for outcome in colourize_jobs(photos, colourizer, options.outputs, colours, stop):
+        disk_full |= outcome.disk_full
+        yield outcome
+    if films and not disk_full:
+        from colourizer.film.job import FilmOptions, FilmRun, colourize_films  # takes PyAV
+
+        how = FilmOptions(
+            options.film_codec,
+            options.hints,
+            colours.reference,
+            options.reference,
+            colours.provenance,
+        )
+        yield from colourize_films(films, FilmRun(colourizer, options.outputs, how, stop))
 
 
 def open_report(path: Path | None, rank: int | None, stack: ExitStack) -> TextIO | None:
@@ -424,7 +499,7 @@ def report_outcomes(
 
 def make_contact_sheet(jobs: list[Job]) -> bool:
     """Write the contact sheet of --compare; print an error and return False if that fails."""
-    compared = [job.compared for job in jobs if job.compared]
+    compared = [job.compared for job in jobs if job.compared and not job.is_film]
     path = contact_sheet_path({job.coloured[0].parent for job in jobs})
     try:
         write_contact_sheet(path, compared)
@@ -477,7 +552,8 @@ def main(argv: list[str] | None = None) -> int:
             print_error(error)
         return 2
     provenance = colourizer.provenance if options.tag else None
-    colours = ColourOptions(options.hints, reference, options.keep_luma, provenance)
+    hints = tuple(hint.hint for hint in options.hints)
+    colours = ColourOptions(hints, reference, options.keep_luma, provenance)
     if is_stream:
         return colourize_stream(colourizer, options, colours)
     return colourize_folder(plan, colourizer, options, colours)

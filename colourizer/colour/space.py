@@ -8,9 +8,11 @@ Every tensor in this project is channels first, float, (..., C, H, W), and named
     lightness  1 channel, L* of lab                                     [0, 100]
     ab         2 channels, a* and b* of lab; sRGB reaches               [-86, 98] and [-108, 94]
     chroma     the length of ab
-    ycbcr      3 channels, luma and two colour differences, as JPEG stores rgb   [0, 1]
+    ycbcr      3 channels, luma and two colour differences, as JPEG stores rgb   [0, 1];
+               films store it with other weights and ranges: YcbcrCoding
 """
 
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,10 +33,6 @@ _RGB_TO_XYZ = torch.tensor(
     dtype=torch.float64,
 )
 _XYZ_TO_RGB = torch.linalg.inv(_RGB_TO_XYZ)
-_RGB_TO_YCBCR = torch.tensor(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]],
-    dtype=torch.float64,
-)
 
 # CIE 15:2004, 8.2.1: below _DARK, whose cube root is _DARK_ROOT, a straight line replaces the root.
 _DARK, _DARK_ROOT = (6 / 29) ** 3, 6 / 29
@@ -199,16 +197,53 @@ def _clip_chroma(lab: Tensor) -> Tensor:
     return torch.stack((lightness, a * share, b * share))
 
 
-def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
-    """Convert sRGB to YCbCr as JPEG stores it: ITU-R BT.601, full range (JFIF 1.02).
+@dataclass(frozen=True)
+class YcbcrCoding:
+    """How rgb is coded as luma and two colour differences.
+
+    red, blue: their weights in luma; green has the rest of 1.
+    full_range: whether values fill [0, 1]; otherwise luma fills [16, 235] / 255, and colour
+        differences [16, 240] / 255, which is the range of video.
+    """
+
+    red: float
+    blue: float
+    full_range: bool = False
+
+    def in_full_range(self) -> "YcbcrCoding":
+        """Return the same weights in full range."""
+        return replace(self, full_range=True)
+
+    def matrix(self) -> Tensor:
+        """Return the matrix (3, 3) from rgb to ycbcr in full range, without offsets; float64."""
+        green = 1 - self.red - self.blue
+        luma = torch.tensor([self.red, green, self.blue], dtype=torch.float64)
+        rgb = torch.eye(3, dtype=torch.float64)
+        to_blue = (rgb[2] - luma) / (2 * (1 - self.blue))
+        return torch.stack((luma, to_blue, (rgb[0] - luma) / (2 * (1 - self.red))))
+
+
+# ITU-R BT.601, BT.709 and BT.2020 (non-constant luminance); and JPEG's, JFIF 1.02.
+BT601, BT709 = YcbcrCoding(0.299, 0.114), YcbcrCoding(0.2126, 0.0722)
+BT2020 = YcbcrCoding(0.2627, 0.0593)
+JFIF = BT601.in_full_range()
+
+
+def rgb_to_ycbcr(rgb: Tensor, coding: YcbcrCoding = JFIF) -> Tensor:
+    """Convert sRGB to YCbCr; without a coding, as JPEG stores it.
 
     Args:
         rgb: (..., 3, H, W) in [0, 1].
+        coding: weights and range.
 
     Returns:
         ycbcr (..., 3, H, W) in [0, 1]; neutral chroma is 128/255.
     """
-    ycbcr = _mix(_RGB_TO_YCBCR, rgb)
+    ycbcr = _mix(coding.matrix(), rgb)
+    if not coding.full_range:
+        ycbcr[..., :1, :, :] *= 219 / 255
+        ycbcr[..., :1, :, :] += 16 / 255
+        ycbcr[..., 1:, :, :] *= 224 / 255
     ycbcr[..., 1:, :, :] += 128 / 255
     return ycbcr
 

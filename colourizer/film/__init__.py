@@ -1,4 +1,16 @@
-"""Grey film -> coloured film.
+"""Grey film -> coloured film. Needs PyAV, which only this subpackage imports.
 
+container      names of films, their containers and codecs; imported without PyAV
+film_hints     hints with a time; imported without PyAV
+job            films one after the other, and their outcomes
+probe          what a film is: size, rate, tags, fields, rotation
+read           decoded frames, in order, past what is damaged
+pictures       frames with their colours, in batches, cut into segments
 coherence      colours of a film's frames, in order, without flicker
+planes         luma of a decoded frame; luma + chroma -> a frame to encode
+encode         encoders and their settings
+recode         coloured frames -> encoded segments
+compare        the film of --compare
+segments       encoded parts on disk, from which a killed run goes on
+join           segments + sound and subtitles of the source -> the film
 """

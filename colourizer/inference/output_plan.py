@@ -1,4 +1,4 @@
-"""Which photographs are coloured, and which files the results go to."""
+"""Which photographs and films are coloured, and which files the results go to."""
 
 import os
 import zlib
@@ -43,10 +43,11 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True)  # there may be a million
 class Job:
-    """A photograph and the files that are made of it.
+    """A photograph or film, and the files that are made of it.
 
     coloured: one, or one for each variant.
     named: whether the command line names the photograph itself, not its folder.
+    is_film: it has neither variants nor confidence.
     """
 
     source: Path
@@ -55,6 +56,7 @@ class Job:
     sheet: Path | None = None
     compared: Path | None = None
     named: bool = False
+    is_film: bool = False
 
     def targets(self) -> list[Path]:
         """Return all of the files."""
@@ -63,18 +65,19 @@ class Job:
 
 
 class FoundPhoto(NamedTuple):
-    """A photograph, its result's path below the output, and whether it was named itself."""
+    """A photograph or film, its result's path below the output, whether it was named itself."""
 
     source: Path
     below: Path
     named: bool
+    is_film: bool = False
 
 
 @dataclass(frozen=True)
 class FoundFiles:
     """The files that a command line names.
 
-    photos: what is to be coloured.
+    photos: what is to be coloured, the films of a folder after its photographs.
     wrong: a message for each path that does not exist or may not be read.
     left_out: how many files seem to be photographs but are not, by what is said of them.
     """
@@ -84,29 +87,38 @@ class FoundFiles:
     left_out: Counter[str]
 
 
-def find_all(paths: list[Path], output: Path) -> FoundFiles:
-    """Find the photographs that a command line names.
+def find_all(
+    paths: list[Path], output: Path, is_film: Callable[[Path], bool] = lambda _: False
+) -> FoundFiles:
+    """Find the photographs and films that a command line names.
 
     Args:
-        paths: photographs and folders.
+        paths: photographs, films and folders.
         output: never searched for photographs.
+        is_film: whether a name is a film's; by default none is.
     """
     found: list[FoundPhoto] = []
     unreadable: list[OSError] = []
-    others: list[Path] = []
+    left_out: Counter[str] = Counter()
     wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
     # A missing folder counts as well: the others' names must not depend on it.
-    folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p)) for p in paths)
+    folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p) or is_film(p)) for p in paths)
     keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
     for path in paths:
         if path.is_dir():
             root = Path(path.resolve().name if keep_names else "")
+            others: list[Path] = []
             for photo in find_photos(path, output, unreadable, others):
                 found.append(FoundPhoto(photo, root / photo.relative_to(path), named=False))
+            for other in others:
+                if is_film(other):
+                    below = root / other.relative_to(path)
+                    found.append(FoundPhoto(other, below, named=False, is_film=True))
+                else:
+                    left_out[why_left_out(other)] += 1
         elif path.exists():
-            found.append(FoundPhoto(path, Path(path.name), named=True))
+            found.append(FoundPhoto(path, Path(path.name), named=True, is_film=is_film(path)))
     wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
-    left_out = Counter(why_left_out(path) for path in others)
     del left_out[""]
     return FoundFiles(found, wrong, left_out)
 
@@ -158,11 +170,16 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
     # First the coloured photographs, whose names do not depend on what else is wanted.
     firsts = []
     for photo in unique.values():
-        name = written_name(photo.below, options.target, find_format(photo.source))
+        name = photo.below.name
+        if not photo.is_film:
+            name = written_name(photo.below, options.target, find_format(photo.source))
         firsts.append(claim(output / photo.below.with_name(name), photo.source))
     if options.variants == 1 and not (options.confidence or options.compare):
         pairs = zip(unique.values(), firsts, strict=True)
-        return [Job(photo.source, [first], named=photo.named) for photo, first in pairs]
+        return [
+            Job(photo.source, [first], named=photo.named, is_film=photo.is_film)
+            for photo, first in pairs
+        ]
     stems = Counter(key_of(first.with_suffix("")) for first in firsts)
     jobs = []
     for photo, first in zip(unique.values(), firsts, strict=True):
@@ -172,6 +189,11 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
             return claim(first.with_name(fit_name(name, f"_{what}"))) if wanted else None
 
+        if photo.is_film:
+            compared = beside(options.compare, "compared.mp4")
+            film = Job(photo.source, [first], compared=compared, named=photo.named, is_film=True)
+            jobs.append(film)
+            continue
         variants = (f"_variant{n}{first.suffix}" for n in range(2, options.variants + 1))
         others = [claim(first.with_name(fit_name(first.stem, ending))) for ending in variants]
         sheet = beside(others, f"{options.variants}_variants.png")

@@ -1,10 +1,11 @@
 """Work in threads: results in order, a bound on what is in memory, waiting done by others."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Condition, Semaphore
+from contextlib import contextmanager, suppress
+from queue import Full, Queue
+from threading import Condition, Event, Semaphore, Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -93,3 +94,50 @@ class PixelBudget:
             with self._changed:
                 self._free += pixels
                 self._changed.notify_all()
+
+
+def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
+    """Yield items that a thread of its own takes from an iterable, some ahead of the consumer.
+
+    Args:
+        items: its exception is raised here. If it is a generator it is closed in that thread, also
+            when the consumer closes this one.
+        ahead: how many items may wait for the consumer.
+    """
+    waiting: Queue[tuple[bool, Any]] = Queue(ahead)
+    closed = Event()
+
+    def put(is_item: bool, value: Any) -> None:
+        while not closed.is_set():
+            with suppress(Full):
+                waiting.put((is_item, value), timeout=0.1)
+                return
+
+    def take() -> None:
+        try:
+            for item in items:
+                put(True, item)
+                if closed.is_set():
+                    break
+        except BaseException as error:
+            put(False, error)
+        else:
+            put(False, None)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+
+    thread = Thread(target=take, daemon=True)
+    thread.start()
+    try:
+        while True:
+            is_item, value = waiting.get()
+            if is_item:
+                yield value
+            elif value is None:
+                return
+            else:
+                raise value
+    finally:
+        closed.set()
+        thread.join()

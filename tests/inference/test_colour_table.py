@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from colourizer.colour.space import (
+    JFIF,
     fit_to_gamut,
     grey_to_lightness,
     rgb_to_lab,
@@ -105,7 +106,7 @@ def test_chromas_that_come_later_change_nothing_for_those_before(dtype, ab):
 
 def test_as_ycbcr_there_is_chroma_and_what_to_add_to_grey_for_luma(ab):
     grey = every_grey(np.uint8)
-    table = ColourTable(np.uint8, as_ycbcr=True)
+    table = ColourTable(np.uint8, JFIF)
     added, *chroma = table.look_up_ycbcr(grey, table.row_index(ab))
     found = np.stack((grey + added, *chroma)).astype(int)  # modulo 256
     expected = rgb_to_ycbcr(computed(grey, ab)).numpy() * 255

@@ -4,7 +4,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from colourizer.runtime.parallel import BoundedExecutor, PixelBudget
+import pytest
+
+from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, prefetch
 
 
 def test_never_more_is_held_than_there_is_and_all_get_their_turn():
@@ -69,3 +71,47 @@ def test_what_only_waits_is_done_aside_and_no_more_of_it_than_there_are_threads(
         0, 1, 2, 4, 5, 6, 7
     ]  # fmt: skip
     assert str(others[2].exception()) == "gone"
+
+
+def test_prefetch_yields_all_in_order_and_runs_ahead_no_further_than_told():
+    taken = []
+
+    def items():
+        for n in range(20):
+            taken.append(n)
+            yield n
+
+    ahead = prefetch(items(), 3)
+    assert next(ahead) == 0
+    time.sleep(0.3)
+    assert len(taken) <= 1 + 3 + 1  # what was yielded, what waits, what the thread holds
+    assert list(ahead) == list(range(1, 20))
+
+
+def test_prefetch_raises_what_its_iterable_raised_after_what_came_before():
+    def items():
+        yield 1
+        raise ZeroDivisionError("no")
+
+    ahead = prefetch(items(), 3)
+    assert next(ahead) == 1
+    with pytest.raises(ZeroDivisionError, match="no"):
+        next(ahead)
+
+
+def test_a_closed_prefetch_closes_its_iterable_and_leaves_no_thread():
+    closed = []
+
+    def items():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append(True)
+
+    before = threading.active_count()
+    ahead = prefetch(items(), 2)
+    next(ahead)
+    ahead.close()
+    assert closed == [True]
+    assert threading.active_count() == before

@@ -13,7 +13,12 @@ import torch
 from numpy.typing import DTypeLike
 from torch import Tensor
 
-from colourizer.colour.space import fit_to_gamut, grey_to_lightness, rgb_to_ycbcr
+from colourizer.colour.space import (
+    YcbcrCoding,
+    fit_to_gamut,
+    grey_to_lightness,
+    rgb_to_ycbcr,
+)
 
 AB_STEP = 0.5  # Lab units: chroma is quantized to multiples; 8 bits resolve no finer
 MAX_AB = 128  # Lab units: no colour of sRGB has an a or b beyond
@@ -40,15 +45,16 @@ def _interpolation_weights() -> Tensor:
 class ColourTable:
     """Colours of all grey levels for every chroma that was needed so far; threads share it."""
 
-    def __init__(self, dtype: DTypeLike, as_ycbcr: bool = False) -> None:
+    def __init__(self, dtype: DTypeLike, coding: YcbcrCoding | None = None) -> None:
         """Make an empty table.
 
         Args:
             dtype: of greys and colours, uint8 or uint16.
-            as_ycbcr: hold YCbCr in uint8 instead of RGB, luma as its difference from grey.
+            coding: hold YCbCr of that coding in uint8 instead of RGB, luma as its difference from
+                grey.
         """
         self._dtype = np.dtype(dtype)
-        self._as_ycbcr = as_ycbcr
+        self._coding = coding
         self._row_of = np.full(_SIDE**2, -1, dtype=np.int32)  # of each chroma; -1 is none yet
         self._used = 0  # rows
         # An 8-bit row holds for each grey level its three channels in one 32-bit number, looked up
@@ -94,8 +100,8 @@ class ColourTable:
         lightness = grey_to_lightness(_grey_ends() / 65535)[None, None]  # (1, 1, STEPS + 1)
         size = len(chromas), STEPS + 1
         colours = fit_to_gamut(lightness.expand(1, *size), ab[..., None].expand(2, *size))
-        if self._as_ycbcr:
-            colours = rgb_to_ycbcr(colours)
+        if self._coding:
+            colours = rgb_to_ycbcr(colours, self._coding)
         new = self._rows_16(colours) if self._dtype == np.uint16 else self._rows_8(colours)
         self._rows[first:last] = new
         self._used = last
@@ -108,7 +114,7 @@ class ColourTable:
         numbers = torch.zeros(colours.shape[1], *greys.shape, 4, dtype=torch.uint8)
         for n, weight in enumerate(_interpolation_weights()):  # the n-th grey level of each step
             levels = torch.addcmul(begin, rise, weight).round_().clamp_(0, 255).to(torch.int16)
-            if self._as_ycbcr:
+            if self._coding:
                 levels[0] -= greys[:, n]  # modulo 256, below
             for channel, values in enumerate(levels.to(torch.uint8)):
                 numbers[:, :, n, channel] = values
@@ -173,6 +179,6 @@ class ColourTable:
 
 
 @cache
-def colour_table(dtype: DTypeLike, as_ycbcr: bool = False) -> ColourTable:
+def colour_table(dtype: DTypeLike, coding: YcbcrCoding | None = None) -> ColourTable:
     """Return the table that all photographs share."""
-    return ColourTable(dtype, as_ycbcr)
+    return ColourTable(dtype, coding)

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from colourizer.colour.space import JFIF
 from colourizer.inference.block_means import BlockMeans
 from colourizer.inference.fast.cells import add_to_cells, cell_ranges, cell_size
 from colourizer.inference.fast.colour_table import colour_table
@@ -40,7 +41,7 @@ def look_up_ycbcr(
     contrast = np.empty(ranges.shape, dtype=np.bool_)
     contrast_index = []  # of the table, for each cell of contrast
     levels = np.empty((3, *cells.shape), dtype=np.uint8)  # luma less grey, modulo 256; chroma
-    table = colour_table(np.uint8, as_ycbcr=True)
+    table = colour_table(np.uint8, JFIF)
     rows = max(1, STRIP_CELLS // cells.shape[1])
     for n, strip in enumerate(upsample_strips(ab, cells.shape[0], cells.shape[1], rows)):
         here = slice(n * rows, (n + 1) * rows)
@@ -89,7 +90,7 @@ def _recolour_cells(
     x = (places[:, 1:] * cell + steps).clip(max=width - 1)[:, None]  # (N, 1, cell)
     pixels = grey[y, x]
     flat = pixels.reshape(len(places), -1)
-    added, *planes = colour_table(np.uint8, as_ycbcr=True).look_up_ycbcr(flat, index[:, None])
+    added, *planes = colour_table(np.uint8, JFIF).look_up_ycbcr(flat, index[:, None])
     if luma is not None:
         luma[y, x] = pixels + added.reshape(pixels.shape)  # modulo 256
     side = cell // 2

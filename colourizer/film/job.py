@@ -1,0 +1,280 @@
+"""Films one after the other: each decoded, coloured, encoded and joined, and its outcome."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import torch
+
+from colourizer.film.coherence import FilmColours
+from colourizer.film.compare import compare_frame, compared_settings
+from colourizer.film.container import FilmError, film_target
+from colourizer.film.encode import (
+    FieldMarker,
+    VideoSettings,
+    choose_settings,
+    find_encoder,
+    open_encoder,
+)
+from colourizer.film.film_hints import FilmHint
+from colourizer.film.join import join_film
+from colourizer.film.pictures import FilmPainter
+from colourizer.film.probe import FilmInfo, open_film, probe_film, say
+from colourizer.film.read import FilmReader
+from colourizer.film.recode import Stopped, Video, encode_frames
+from colourizer.film.segments import SegmentStore, segments_folder
+from colourizer.inference.batch import COLOURIZED_BEFORE, EXISTS_ALREADY, Outcome
+from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.hints import HintError
+from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
+from colourizer.inference.prediction import Reference
+from colourizer.inference.provenance import MADE_BY
+from colourizer.network.checkpoint import fingerprint
+from colourizer.photos.errors import PhotoError
+from colourizer.runtime.atomic_file import DISK_FULL, remove_leftovers, write_atomically
+from colourizer.runtime.cli import list_hints, progress
+from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.parallel import prefetch
+from colourizer.runtime.process import count_cores
+
+FRAMES_AHEAD = 8  # decoded, and coloured, that wait for the next step
+GOES_ON = "stopped; run this again, and it goes on there"
+CUT_OFF_SECONDS = 0.5  # by so much a film ends before its header says, it was cut off
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """How films are coloured and written.
+
+    codec: of --film-codec; None is that of the container.
+    hints: known colours of places, from a time on.
+    reference: a colour photograph whose colours are propagated to them.
+    reference_path: its file, whose change makes coloured parts useless.
+    provenance: what coloured them, for their metadata; None leaves it out.
+    """
+
+    codec: str | None = None
+    hints: tuple[FilmHint, ...] = ()
+    reference: Reference | None = None
+    reference_path: Path | None = None
+    provenance: str | None = None
+
+
+@dataclass(frozen=True)
+class FilmRun:
+    """What the films of a run share."""
+
+    colourizer: Colourizer
+    outputs: OutputOptions
+    options: FilmOptions
+    stop: Interrupt
+
+
+def check_film_codec(name: str) -> None:
+    """Check the encoder of --film-codec.
+
+    Raises:
+        FilmError: there is no such encoder of video.
+    """
+    find_encoder(name)
+
+
+def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
+    """Colour films, one at a time on all cores.
+
+    Args:
+        jobs: each with a film as source.
+        run: how; once `stop` has an exit code no further film is begun.
+
+    Yields:
+        The outcome of each, in their order, once its files are on the disk.
+    """
+    av.logging.set_level(av.logging.PANIC)  # what is wrong is said once, in words
+    os.environ.setdefault("SVT_LOG", "1")
+    torch.set_num_threads(max(1, count_cores() // 2))  # decoding and encoding take the others
+    remove_leftovers({job.coloured[0].parent for job in jobs})
+    for job in jobs:
+        if run.stop.exit_code:
+            return
+        outcome = Outcome(job.source, "skipped", reason=EXISTS_ALREADY)
+        begun = time.monotonic()
+        try:
+            if wanted := list_unfinished(job, run.outputs.overwrite):
+                colourize_film(job, wanted, run, outcome)
+        except Stopped:
+            outcome.result = outcome.reason = "stopped"
+            outcome.note = GOES_ON
+        except Exception as error:
+            cause = error.__cause__ or error
+            outcome.disk_full = getattr(cause, "errno", 0) in DISK_FULL
+            outcome.result = "failed"
+            is_ours = isinstance(error, (FilmError, HintError, PhotoError))
+            outcome.reason = str(error) if is_ours else say(error)
+            outcome.hints = list_hints(error)
+        outcome.seconds = time.monotonic() - begun
+        yield outcome
+        if outcome.disk_full:
+            return
+
+
+def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome) -> None:
+    """Colour one film; what comes of it is recorded in its outcome.
+
+    Raises:
+        FilmError: it cannot be coloured.
+        HintError: a hint lies outside its frames.
+        OSError: a file cannot be written.
+        Stopped: the run ends.
+    """
+    if not job.named and is_result(job.source):
+        outcome.reason = COLOURIZED_BEFORE
+        return
+    info = probe_film(job.source)
+    settings = choose_settings(info, film_target(job.coloured[0], run.options.codec))
+    videos = plan_videos(job, wanted, info, settings)
+    for video in videos:
+        open_encoder(video.settings)  # fails now or never
+    job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
+    folder = segments_folder(job.coloured[0])
+    with SegmentStore(folder, segments_key(job, videos, run), len(videos)) as store:
+        encode_segments(job, info, settings, videos, store, run)
+        if not store.segments:
+            raise FilmError("has no frames that can be decoded")
+        notes = join_videos(job, info, videos, store, run)
+        store.remove()
+    outcome.result, outcome.reason = "colourized", ""
+    outcome.files = [video.path for video in videos]
+    outcome.note = "; ".join(notes)
+
+
+def encode_segments(
+    job: Job,
+    info: FilmInfo,
+    settings: VideoSettings,
+    videos: list[Video],
+    store: SegmentStore,
+    run: FilmRun,
+) -> None:
+    """Encode those of a film's segments that are not on the disk.
+
+    Decoding, the network and encoding each have a thread.
+
+    Raises:
+        FilmError: it cannot be decoded or encoded.
+        HintError: a hint lies outside its frames.
+        Stopped: the run ends.
+    """
+    if store.is_complete:
+        return
+    look, options = run.colourizer.look, run.options
+    colours = FilmColours(run.colourizer, look, info.upright_size, options.reference)
+    if store.segments and (state := store.state()) is not None:
+        colours.restore(state)
+    after = store.position()
+    start = store.segments[0].pts[0] if after else None
+    reader = FilmReader(job.source, info)
+    reader.damaged = store.segments[-1].damaged if after else 0
+    painter = FilmPainter(info, settings.cell, colours, options.hints, start)
+    with closing(prefetch(reader.frames(after), FRAMES_AHEAD)) as decoded:
+        frames = painter.colourize(decoded, after.pts if after else None)
+        with closing(prefetch(frames, FRAMES_AHEAD)) as coloured:
+            total, done = info.frames or None, after.frames if after else 0
+            name = job.source.name
+            with progress(coloured, name, total, unit="frame", initial=done, leave=False) as shown:
+                encode_frames(shown, info, settings, videos, store, reader, run.stop)
+
+
+def is_result(path: Path) -> bool:
+    """Return whether a film is a result of this program."""
+    with open_film(path) as container:
+        return any(MADE_BY in text for text in container.metadata.values())
+
+
+def plan_videos(
+    job: Job, wanted: list[Path], info: FilmInfo, settings: VideoSettings
+) -> list[Video]:
+    """Return the videos that are made of a film."""
+    videos = []
+    if job.coloured[0] in wanted:
+        videos.append(Video(job.coloured[0], settings, FieldMarker(settings).mark))
+    if job.compared and job.compared in wanted:
+        compared = compared_settings(info, settings)
+        videos.append(Video(job.compared, compared, lambda frame: compare_frame(frame, info)))
+    return videos
+
+
+def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
+    """Return what a film's segments depend on: if it changes, none of them is used again."""
+    status = job.source.stat()
+    options, checkpoint = run.options, run.colourizer.checkpoint
+    reference = options.reference_path
+    return {
+        "source": [str(job.source.resolve()), status.st_size, status.st_mtime_ns],
+        "network": fingerprint(checkpoint) if checkpoint else "",
+        "look": repr(run.colourizer.look),
+        "hints": [[*hint.hint, hint.seconds] for hint in options.hints],
+        "reference": [str(reference), reference.stat().st_mtime_ns] if reference else [],
+        "videos": [[str(video.path), repr(video.settings)] for video in videos],
+        "PyAV": av.__version__,
+    }
+
+
+def join_videos(
+    job: Job,
+    info: FilmInfo,
+    videos: list[Video],
+    store: SegmentStore,
+    run: FilmRun,
+) -> list[str]:
+    """Join the segments of each video to a file; return what is wrong with the film, in words."""
+    notes: list[str] = []
+    for number, video in enumerate(videos):
+        left_out, end = write_joined(job, info, number, video, store, run)
+        if video.path != job.compared:
+            notes = describe_losses(job.source, info, store, end, left_out)
+    return notes
+
+
+def write_joined(
+    job: Job, info: FilmInfo, number: int, video: Video, store: SegmentStore, run: FilmRun
+) -> tuple[list[str], float]:
+    """Join the segments of one video to a file; return what `join_film` does."""
+    results: list[tuple[list[str], float]] = []
+    provenance, is_compared = run.options.provenance, video.path == job.compared
+
+    def write(file: BinaryIO) -> None:
+        path, settings = video.path, video.settings
+        results.append(
+            join_film(
+                file, path, job.source, info, settings, store, number, provenance, is_compared
+            )
+        )
+
+    write_atomically(video.path, write)
+    return results[0]
+
+
+def describe_losses(
+    source: Path, info: FilmInfo, store: SegmentStore, sound_end: float, left_out: list[str]
+) -> list[str]:
+    """Return in words what of a film could not be had."""
+    last = store.segments[-1]
+    notes = []
+    if last.damaged:
+        frames = "frame is" if last.damaged == 1 else "frames are"
+        notes.append(f"{last.damaged} {frames} damaged")
+    with open_film(source) as container:
+        begin = (container.start_time or 0) / av.time_base
+        promised = (container.duration or 0) / av.time_base
+    end = float((last.pts[-1] + last.duration) * info.time_base)
+    there = max(end, sound_end) - begin
+    if there < promised - CUT_OFF_SECONDS:
+        notes.append(f"is cut off: ends after {there:.1f} s of {promised:.1f} s")
+    if left_out:
+        notes.append(f"without its {', '.join(sorted(set(left_out)))}")
+    return notes

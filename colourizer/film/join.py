@@ -1,0 +1,216 @@
+"""Segments of video, and the sound and subtitles of the source, joined to a film without loss."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from colourizer.film.container import FilmError, muxer_options
+from colourizer.film.encode import VideoSettings, add_video_stream
+from colourizer.film.probe import FilmInfo, open_film, say, video_stream
+from colourizer.film.segments import SegmentStore, read_packets
+
+# Metadata of a container that its muxer writes itself, or that is true of the source's video only.
+OWN_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+STATISTICS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "ENCODER")
+TIME_CODE = "tmcd"  # QuickTime's data stream, which its muxer makes of the metadata
+COPIED = ("audio", "subtitle", "attachment", "video")
+
+
+def join_film(
+    file: BinaryIO,
+    path: Path,
+    source: Path,
+    info: FilmInfo,
+    settings: VideoSettings,
+    store: SegmentStore,
+    video: int,
+    provenance: str | None,
+    is_compared: bool = False,
+) -> tuple[list[str], float]:
+    """Write a film of its segments and of what else is in the source.
+
+    Args:
+        file: where to write; seekable.
+        path: its name, which decides on the container's options.
+        source: the film that was coloured.
+        info: of it.
+        settings: the segments' encoder had.
+        store: the segments.
+        video: which of the store's videos.
+        provenance: what coloured it, for the metadata; None leaves it out.
+        is_compared: write the film of --compare, which is upright and has sound only.
+
+    Returns:
+        What was left out, in words; and the time in seconds at which the source's sound and
+        subtitles end, 0 without any.
+
+    Raises:
+        FilmError: the container does not take a stream.
+    """
+    muxer = settings.target.muxer
+    options = muxer_options(path, info.time_base.denominator)
+    with (
+        open_film(source) as before,
+        av.open(file, "w", format=muxer, container_options=options) as after,
+    ):
+        pictures = video_stream(before)
+        stream = add_video_stream(after, settings)
+        stream.time_base = info.time_base
+        if info.matrix and not is_compared:
+            stream.set_display_matrix(info.matrix)
+        copy_metadata(pictures, stream)
+        kinds = ("audio",) if is_compared else COPIED
+        copied, left_out = add_copied_streams(before, after, pictures, kinds)
+        copy_container_metadata(before, after, provenance)
+        try:
+            after.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            raise FilmError(
+                f"cannot be written as {muxer} ({say(error, in_detail=True)})"
+            ) from error
+        end = mux_all(after, stream, info, store, video, before, copied)
+    return left_out, end
+
+
+def copy_metadata(source: Stream, stream: Stream) -> None:
+    """Copy a stream's metadata, without what is counted, and its disposition."""
+    stream.metadata.update(
+        {key: text for key, text in source.metadata.items() if not key.startswith(STATISTICS)}
+    )
+    stream.disposition = source.disposition
+
+
+def add_copied_streams(
+    before: InputContainer, after: OutputContainer, pictures: VideoStream, kinds: Sequence[str]
+) -> tuple[dict[int, Stream], list[str]]:
+    """Add a stream for each of the source's that is copied.
+
+    Returns:
+        The new streams by the index of the old ones; and what is left out, in words.
+    """
+    copied: dict[int, Stream] = {}
+    left_out = []
+    for source in before.streams:
+        if source.index == pictures.index:
+            continue
+        name = source.codec_context.name if source.codec_context else source.type
+        if source.type in kinds and (source.codec_context or source.type == "attachment"):
+            try:
+                stream = after.add_stream_from_template(source, opaque=True)
+            except (av.FFmpegError, ValueError):
+                pass
+            else:
+                copy_metadata(source, stream)
+                copied[source.index] = stream
+                continue
+        if source.codec_tag != TIME_CODE:
+            left_out.append(f"{source.type} ({name})" if name != source.type else source.type)
+    return copied, left_out
+
+
+def copy_container_metadata(
+    before: InputContainer, after: OutputContainer, provenance: str | None
+) -> None:
+    """Copy title, date, chapters and the like; say in the comment what coloured the film."""
+    metadata = {k: text for k, text in before.metadata.items() if k.lower() not in OWN_METADATA}
+    if provenance:
+        name = next((key for key in metadata if key.lower() == "comment"), "comment")
+        said = metadata.get(name)
+        metadata[name] = f"{said}; {provenance}" if said else provenance
+    after.metadata.update(metadata)
+    if chapters := before.chapters():
+        after.set_chapters(chapters)
+
+
+def mux_all(
+    after: OutputContainer,
+    stream: VideoStream,
+    info: FilmInfo,
+    store: SegmentStore,
+    video: int,
+    before: InputContainer,
+    copied: dict[int, Stream],
+) -> float:
+    """Write all packets in the order of their times; return when the copied ones end, in seconds.
+
+    Raises:
+        FilmError: the container does not take one.
+    """
+    end = 0.0
+    pictures = ((time_of(packet), 0, packet) for packet in video_packets(store, video, info))
+    others: Iterator[tuple[float, int, Packet]] = (
+        (time, 1, packet) for time, packet in copied_packets(before, copied)
+    )
+    for time, is_copied, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
+        if is_copied:
+            end = max(end, time + float((packet.duration or 0) * packet.time_base))
+            packet.stream = copied[packet.stream_index]
+        else:
+            packet.stream = stream
+        try:
+            after.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            if not is_copied or isinstance(error, OSError):
+                raise
+            raise FilmError(f"its {packet.stream.type} cannot be copied ({say(error)})") from error
+    return end
+
+
+def time_of(packet: Packet) -> float:
+    """Return when a packet is decoded, in seconds."""
+    return float((packet.dts or 0) * packet.time_base)
+
+
+def copied_packets(
+    before: InputContainer, copied: dict[int, Stream]
+) -> Iterator[tuple[float, Packet]]:
+    """Yield the packets of streams that are copied, past what cannot be read, with their times."""
+    streams = [before.streams[index] for index in copied]
+    packets = before.demux(streams) if streams else iter(())
+    time, broken = 0.0, False
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            if broken:  # twice without a packet between
+                return
+            packets, broken = before.demux(streams), True
+            continue
+        if packet is None:
+            return
+        if packet.dts is None and packet.pts is None:  # the end of a stream
+            continue
+        broken = False
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        time = max(time, float((stamp or 0) * packet.time_base))  # merged by it: never less
+        yield time, packet
+
+
+def video_packets(store: SegmentStore, video: int, info: FilmInfo) -> Iterator[Packet]:
+    """Yield the packets of all segments, with the film's own times.
+
+    Decoding times are presentation times in ascending order, as late as B-frames allow.
+    """
+    segments = store.segments
+    delay = max(segment.delays[video] for segment in segments)
+    first = segments[0].pts
+    step = max(1, first[1] - first[0] if len(first) > 1 else segments[0].duration)
+    earlier = [first[0] + n * step for n in range(-delay, 0)]  # the last ones before a segment
+    for n, segment in enumerate(segments):
+        times = [*earlier, *segment.pts]
+        last = segment.pts[-1] + segment.duration
+        ends = [*segment.pts[1:], segments[n + 1].pts[0] if n + 1 < len(segments) else last]
+        for k, stored in enumerate(read_packets(store.packets_path(n, video))):
+            packet = Packet(stored.data)
+            packet.pts, packet.dts = segment.pts[stored.number], times[k]
+            packet.duration = ends[stored.number] - packet.pts
+            packet.time_base, packet.is_keyframe = info.time_base, stored.is_key
+            yield packet
+        earlier = times[len(times) - delay :]

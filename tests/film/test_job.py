@@ -1,0 +1,496 @@
+"""Films as a user meets them: what colourize.py keeps, what it says, what it leaves behind."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+av = pytest.importorskip("av", reason="PyAV is not installed")
+
+from support.films import (  # noqa: E402
+    Film,
+    add_subtitles,
+    chroma,
+    frame_times,
+    luma,
+    make_film,
+    packets_of,
+    read_frames,
+    read_number,
+)
+from support.scenes import ROOT, scene  # noqa: E402
+
+import colourize  # noqa: E402
+from colourizer.colour.space import rgb_to_lab  # noqa: E402
+from colourizer.film import container, job, pictures, recode  # noqa: E402
+from colourizer.film.coherence import FilmColours  # noqa: E402
+from colourizer.inference.colourizer import Colourizer  # noqa: E402
+
+# Encoders' settings with which luma comes back as it was: what they lose is not ours to test.
+LOSSLESS = {
+    "libx264": {"qp": "0", "preset": "ultrafast"},
+    "libvpx-vp9": {"lossless": "1", "deadline": "realtime", "cpu-used": "8"},
+}
+VP9 = {"deadline": "realtime", "cpu-used": "8"}
+
+
+@pytest.fixture(autouse=True)
+def lossless(monkeypatch):
+    for codec, options in LOSSLESS.items():
+        monkeypatch.setitem(container.OPTIONS_OF_CODEC, codec, options)
+
+
+@pytest.fixture(scope="module")
+def colourizer(checkpoint_file):
+    return Colourizer.load(checkpoint_file, "cpu")
+
+
+def of_two_colours(self, frames, hints=()):
+    """Stand in for the network, whose colours are not the subject: one left, another right."""
+    return [torch.tensor([[[[40.0, -30.0]], [[-20.0, 50.0]]]]) for _ in frames]
+
+
+@pytest.fixture
+def run(colourizer, capsys, tmp_path, monkeypatch):
+    """Call the command; return (exit code, stdout lines, stderr). The output folder is out."""
+
+    def load(options):
+        colourizer.look = options.look
+        return colourizer
+
+    def call(*args, network=False):
+        with monkeypatch.context() as patch:
+            patch.setattr(colourize, "load_colourizer", load)
+            if not network:
+                patch.setattr(FilmColours, "colourize_batch", of_two_colours)
+            code = colourize.main([*map(str, args), "-o", str(tmp_path / "out")])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+def numbers(path):
+    """Return the numbers that are drawn into the frames of a film."""
+    shift = {np.dtype(np.uint8): 0, np.dtype(np.uint16): 2}
+    lumas = [luma(frame) for frame in read_frames(path)]
+    return [read_number(values >> shift[values.dtype]) for values in lumas]
+
+
+KINDS = {
+    "sound.mp4": Film(sound="aac"),
+    "times.mkv": Film(
+        frames=8, time_base=Fraction(1, 1000), times=[0, 40, 81, 500, 540, 900, 933, 2000]
+    ),
+    "rotated.mov": Film(frames=6, rotation=90, aspect=Fraction(4, 3)),
+    "plain.avi": Film(frames=8, sound="mp3", attributes={"max_b_frames": 0}),
+    "web.webm": Film(frames=6, codec="libvpx-vp9", sound="libopus", options=VP9),
+    "stream.m2ts": Film(frames=8, sound="ac3"),
+    "deep.mkv": Film(frames=6, pixel_format="yuv420p10le"),
+    "odd.webm": Film(frames=6, codec="libvpx-vp9", size=(47, 63), options=VP9),
+    "odd.mkv": Film(frames=6, codec="ffv1", size=(47, 63), options={}),
+    "top.mkv": Film(frames=6, fields="tff"),
+    "bottom.mp4": Film(frames=6, fields="bff"),
+    "one.mp4": Film(frames=1),
+    "grey.mkv": Film(frames=6, codec="ffv1", pixel_format="gray", options={}),
+    "full.mov": Film(frames=6, codec="mjpeg", pixel_format="yuvj422p", options={}),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_frame_comes_back_once_with_its_luma_time_and_tags(name, tmp_path, run):
+    source = make_film(tmp_path / name, KINDS[name])
+    code, out, err = run(source)
+    assert (code, out) == (0, [str(tmp_path / "out" / name)]), err
+    before, after = read_frames(source), read_frames(Path(out[0]))
+    assert len(after) == KINDS[name].frames
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(luma(one), luma(other))
+        assert one.interlaced_frame == other.interlaced_frame
+        assert one.rotation == other.rotation
+    times = frame_times(source), frame_times(Path(out[0]))
+    # Of AVI, which stores no times, FFmpeg's begin with a delay that it guesses.
+    starts = [each[0] if name.endswith(".avi") else 0 for each in times]
+    for one, other in zip(*times, strict=True):
+        assert float(one - starts[0] - other + starts[1]) == pytest.approx(0, abs=1e-4)
+    assert chroma(after[-1]).std() > 1
+    assert packets_of(source, "audio") == packets_of(Path(out[0]), "audio")
+    with av.open(str(source)) as first, av.open(out[0]) as second:
+        one, other = first.streams.video[0], second.streams.video[0]
+        assert one.sample_aspect_ratio in (None, 0) or (
+            one.sample_aspect_ratio == other.sample_aspect_ratio
+        )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [name]  # no parts
+
+
+def test_mpeg_programs_stay_what_they_are(tmp_path, run):
+    film = Film(frames=10, codec="mpeg2video", sound="mp2", options={})
+    source = make_film(tmp_path / "dvd.mpg", film)
+    code, out, err = run(source)
+    assert code == 0, err
+    assert numbers(Path(out[0])) == list(range(10))
+    assert packets_of(source, "audio") == packets_of(Path(out[0]), "audio")
+
+
+@pytest.mark.parametrize("matrix, wanted", [(1, (0.2126, 0.0722)), (6, (0.299, 0.114))])
+def test_colours_are_coded_by_the_films_own_matrix_and_the_tag_is_kept(
+    matrix, wanted, tmp_path, run, monkeypatch
+):
+    tags = {"colorspace": matrix, "color_primaries": matrix, "color_trc": matrix, "color_range": 1}
+    source = make_film(tmp_path / "tagged.mp4", Film(frames=2, attributes=tags))
+
+    def of_one_colour(self, frames, hints=()):
+        return [torch.tensor([30.0, 20.0]).view(1, 2, 1, 1) for _ in frames]
+
+    monkeypatch.setattr(FilmColours, "colourize_batch", of_one_colour)
+    code, out, err = run(source, network=True)
+    assert code == 0, err
+    frame = read_frames(Path(out[0]))[0]
+    tagged = frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range
+    assert tagged == (matrix, matrix, matrix, 1)
+    # Decoded by that matrix, red is more than green, and blue less.
+    red_weight, blue_weight = wanted
+    cell = luma(frame)[-2:, :2].mean()
+    blue, red = ((chroma(frame)[:, -1, 0].astype(float) - 128) / 224).tolist()
+    grey = (cell - 16) / 219
+    rgb = [grey + 2 * (1 - red_weight) * red, 0.0, grey + 2 * (1 - blue_weight) * blue]
+    rgb[1] = (grey - red_weight * rgb[0] - blue_weight * rgb[2]) / (1 - red_weight - blue_weight)
+    lab = rgb_to_lab(torch.tensor(rgb).view(3, 1, 1)).flatten()
+    assert abs(float(lab[1]) - 30) < 3
+    assert abs(float(lab[2]) - 20) < 3
+
+
+def test_title_and_comment_stay_and_the_comment_says_what_coloured_it(tmp_path, run):
+    film = Film(frames=2, metadata={"title": "Harvest", "comment": "reel 3"})
+    source = make_film(tmp_path / "reel.mkv", film)
+    _, out, _ = run(source)
+    with av.open(out[0]) as written:
+        metadata = {key.lower(): text for key, text in written.metadata.items()}
+    assert metadata["title"] == "Harvest"
+    assert metadata["comment"].startswith("reel 3; colourized with Image Colourizer")
+
+
+def test_subtitles_languages_and_chapters_stay(tmp_path, run):
+    plain = make_film(tmp_path / "plain.mkv", Film(frames=30, sound="flac"))
+    texts = [b"Good morning.", b"Good night."]
+    source = add_subtitles(plain, tmp_path / "film.mkv", texts)
+    code, out, err = run(source)
+    assert code == 0, err
+    assert "note" not in err
+    assert packets_of(Path(out[0]), "subtitle") == texts
+    assert packets_of(Path(out[0]), "audio") == packets_of(source, "audio")
+    with av.open(out[0]) as written:
+        assert [stream.type for stream in written.streams] == ["video", "audio", "subtitle"]
+        assert written.streams[2].metadata["language"] == "eng"
+        assert [chapter["metadata"] for chapter in written.chapters()] == [{"title": "One"}]
+
+
+def test_a_result_in_a_folder_is_not_coloured_again(tmp_path, run):
+    source = make_film(tmp_path / "reel.mkv", Film(frames=2))
+    _, out, _ = run(source)
+    folder = tmp_path / "album"
+    folder.mkdir()
+    Path(out[0]).rename(folder / "reel.mkv")
+    code, out, err = run(folder)
+    assert (code, out) == (0, [])
+    assert "1 skipped" in err
+    assert "in colour already" in err
+
+
+def test_films_and_photographs_of_a_folder_both_come_out(tmp_path, run):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    scene(0).save(folder / "photo.png")
+    make_film(folder / "film.mp4", Film(frames=2))
+    code, out, err = run(folder, "--json", "--report", tmp_path / "report.jsonl", "--compare")
+    assert code == 0, err
+    rows = [json.loads(line) for line in out]
+    assert [Path(row["source"]).name for row in rows] == ["photo.png", "film.mp4"]
+    assert [len(row["files"]) for row in rows] == [2, 2]
+    assert all(Path(path).exists() for row in rows for path in row["files"])
+    assert (tmp_path / "report.jsonl").read_text().splitlines() == out
+    assert "2 colourized, 0 skipped, 0 failed" in err
+
+
+def test_compared_films_are_upright_grey_and_coloured_side_by_side(tmp_path, run):
+    source = make_film(tmp_path / "film.mov", Film(frames=4, rotation=90, sound="aac"))
+    _, out, _ = run(source, "--compare")
+    compared = Path(out[1])
+    assert compared.name == "film_compared.mp4"
+    frames = read_frames(compared)
+    assert len(frames) == 4
+    assert (frames[0].width, frames[0].height, frames[0].rotation) == (2 * 48, 64, 0)
+    blue = chroma(frames[-1])[0]
+    assert np.abs(blue[:, :22].astype(int) - 128).max() <= 1
+    assert np.abs(blue[:, 26:].mean(axis=1).astype(int) - 128).max() > 5
+    assert packets_of(source, "audio") == packets_of(compared, "audio")
+
+
+def test_a_dry_run_names_the_films(tmp_path, run):
+    source = make_film(tmp_path / "film.mp4", Film(frames=1))
+    code, out, _ = run(source, "--dry-run", "--compare")
+    assert code == 0
+    assert out == [str(tmp_path / "out" / name) for name in ("film.mp4", "film_compared.mp4")]
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_films_never_stop_a_folder(tmp_path, run):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "letter.mp4").write_text("dear aunt Mary")
+    (folder / "empty.avi").write_bytes(b"")
+    make_film(folder / "none.mkv", Film(frames=0))
+    make_film(folder / "sound.mkv", Film(frames=40, sound="flac", options={"g": "10", "crf": "1"}))
+    content = (folder / "sound.mkv").read_bytes()
+    (folder / "sound.mkv").unlink()
+    (folder / "cut.mkv").write_bytes(content[: len(content) // 2])
+    hurt = bytearray(content)
+    middle = len(hurt) // 2
+    hurt[middle : middle + 400] = bytes(400)
+    (folder / "hurt.mkv").write_bytes(hurt)
+    make_film(folder / "whole.mp4", Film(frames=3))
+    code, out, err = run(folder)
+    assert code == 1
+    for name in ("letter.mp4", "empty.avi", "none.mkv"):
+        assert f"error: {folder / name}: " in err
+    assert "cannot be read as a film" in err
+    assert sorted(Path(path).name for path in out) == ["cut.mkv", "hurt.mkv", "whole.mp4"]
+    assert "Traceback" not in err
+    assert f"note: {folder / 'cut.mkv'}: " in err
+    assert "is cut off: ends after" in err
+    found = numbers(tmp_path / "out" / "cut.mkv")
+    assert found == list(range(len(found)))
+    assert 5 < len(found) < 40
+    rest = numbers(tmp_path / "out" / "hurt.mkv")
+    assert len(rest) > 25
+    assert rest == sorted(set(rest))
+
+
+def test_without_pyav_a_film_is_left_out_and_it_is_said_what_to_install(tmp_path, run, monkeypatch):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    scene(0).save(folder / "photo.png")
+    (folder / "film.mp4").write_bytes(b"any")
+    monkeypatch.setattr(colourize, "can_read_films", lambda: False)
+    code, out, err = run(folder)
+    assert (code, len(out)) == (0, 1)
+    assert "left out: 1 file that are films" in err or "left out: 1 file" in err
+    assert "pip install 'image-colourizer[film]'" in err
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--format", "png"], "--format: has no meaning for films"),
+        (["--variants", "2"], "--variants: has no meaning for films"),
+        (["--confidence"], "--confidence: has no meaning for films"),
+        (["--keep-luma"], "--keep-luma: has no meaning for films"),
+        (["--film-codec", "libx999"], "--film-codec libx999: no encoder has that name"),
+        (["--film-codec", "aac"], "--film-codec aac: is no encoder of video"),
+    ],
+)
+def test_what_films_cannot_have_is_refused_before_the_first(options, said, tmp_path, run):
+    source = make_film(tmp_path / "film.mp4", Film(frames=1))
+    code, out, err = run(source, *options)
+    assert (code, out) == (2, [])
+    assert said in err
+
+
+def test_a_photograph_has_no_seconds(tmp_path, run):
+    scene(0).save(tmp_path / "photo.png")
+    code, _, err = run(tmp_path / "photo.png", "--hint", "1,1,#ff0000@2")
+    assert code == 2
+    assert "--hint: a photograph has no seconds" in err
+
+
+def test_another_codec_can_be_asked_for(tmp_path, run):
+    source = make_film(tmp_path / "film.mkv", Film(frames=4, sound="flac"))
+    code, out, err = run(source, "--film-codec", "ffv1")
+    assert code == 0, err
+    with av.open(out[0]) as written:
+        assert written.streams.video[0].codec_context.name == "ffv1"
+    assert numbers(Path(out[0])) == [0, 1, 2, 3]
+
+
+def test_a_container_that_cannot_hold_the_codec_is_said(tmp_path, run):
+    source = make_film(tmp_path / "film.webm", Film(frames=2, codec="libvpx-vp9", options=VP9))
+    code, out, err = run(source, "--film-codec", "libx264")
+    assert (code, out) == (1, [])
+    assert f"error: {source}: webm cannot hold libx264" in err
+
+
+def test_a_hint_reaches_the_colours_with_the_first_frame_of_its_time(tmp_path, run, monkeypatch):
+    given = []
+
+    def note(self, frames, hints=()):
+        given.append((len(frames), list(hints)))
+        return of_two_colours(self, frames)
+
+    monkeypatch.setattr(FilmColours, "colourize_batch", note)
+    source = make_film(tmp_path / "film.mp4", Film(frames=12))
+    code, _, err = run(source, "--hint", "3,4,#ff0000@0.2", "--hint", "5,6,#00ff00", network=True)
+    assert code == 0, err
+    before = 0
+    places = {}
+    for count, hints in given:
+        places |= {(hint.x, hint.y): before for hint in hints}
+        before += count
+    assert places == {(5, 6): 0, (3, 4): 5}  # 0.2 s at 25 frames a second
+
+
+def test_a_hint_outside_the_frame_is_said(tmp_path, run):
+    source = make_film(tmp_path / "film.mov", Film(frames=2, rotation=90))
+    code, _, err = run(source, "--hint", "50,10,#ff0000", network=True)  # upright 48 wide
+    assert code == 1
+    assert "outside" in err
+    assert "48x64" in err
+
+
+def test_a_disk_that_is_full_is_said_once_and_ends_the_run(tmp_path, run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for n in range(2):
+        make_film(tmp_path / f"film{n}.mp4", Film(frames=2))
+    monkeypatch.setattr(recode, "write_packet", full)
+    code, out, err = run(tmp_path)
+    assert (code, out) == (1, [])
+    assert "the disk is full" in err
+    assert err.count("\nhint: make room") == 1
+    assert "1 failed" in err
+
+
+def test_a_film_goes_on_from_the_last_whole_segment_as_if_nothing_had_happened(
+    tmp_path, run, monkeypatch
+):
+    monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
+    film = Film(frames=35, sound="aac", time_base=Fraction(1, 600))
+    film.times = [n * 24 + n % 2 * 5 for n in range(35)]
+    source = make_film(tmp_path / "film.mp4", film)
+    _, out, _ = run(source, network=True)
+    unbroken = Path(out[0]).read_bytes()
+    Path(out[0]).unlink()
+
+    seen = []
+    finish = job.SegmentStore.finish
+
+    def stop_after_two(self, *args):
+        finish(self, *args)
+        seen.append(len(self.segments))
+        if len(self.segments) == 2:
+            raise KeyError("the power fails")
+
+    monkeypatch.setattr(job.SegmentStore, "finish", stop_after_two)
+    code, out, _ = run(source, network=True)
+    assert (code, out) == (1, [])
+    monkeypatch.setattr(job.SegmentStore, "finish", lambda *args: (seen.append(0), finish(*args)))
+    code, out, err = run(source, network=True)
+    assert code == 0, err
+    assert seen == [1, 2, 0, 0]  # two segments of four were there
+    assert Path(out[0]).read_bytes() == unbroken
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["film.mp4"]
+
+
+def test_segments_of_other_settings_are_not_used(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
+    source = make_film(tmp_path / "film.mp4", Film(frames=25))
+    monkeypatch.setattr(job, "join_videos", lambda *_: 1 / 0)
+    assert run(source)[0] == 1
+    monkeypatch.undo()
+    written = []
+    write = recode.write_packet
+    monkeypatch.setattr(recode, "write_packet", lambda *args: (written.append(1), write(*args))[1])
+    assert run(source, "--vividness", "0.1")[0] == 0
+    assert len(written) == 25
+
+
+KILLED = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import colourize
+from colourizer.film import container, pictures
+pictures.SEGMENT_SECONDS = 0.4
+container.OPTIONS_OF_CODEC["libx264"] = {{"qp": "0", "preset": "ultrafast"}}
+print("begun", flush=True)
+sys.exit(colourize.main(sys.argv[1:]))
+"""
+
+
+def start(tmp_path, checkpoint_file, source):
+    """Start the command in a process of its own, with short segments; wait until it has begun."""
+    code = KILLED.format(root=str(ROOT), tests=str(ROOT / "tests"))
+    arguments = [str(source), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+def assert_film_is_whole_or_absent(path, frames):
+    """Check that nothing half-written has the film's name; remove what is there."""
+    assert {each.name for each in path.parent.glob("[!.]*")} <= {path.name}
+    if path.exists():
+        assert numbers(path) == list(range(frames))
+        path.unlink()
+
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+
+@posix_only
+def test_ctrl_c_keeps_what_is_whole_and_a_kill_loses_and_doubles_no_frame(
+    tmp_path, checkpoint_file
+):
+    source, film = tmp_path / "film.mp4", tmp_path / "out" / "film.mp4"
+    make_film(source, Film(frames=60))
+    for signum in (signal.SIGINT, signal.SIGKILL):
+        process = start(tmp_path, checkpoint_file, source)
+        there = len(list(film.parent.glob(".film*/*.json")))
+        while process.poll() is None and len(list(film.parent.glob(".film*/*.json"))) == there:
+            time.sleep(0.01)
+        process.send_signal(signum)
+        _, err = process.communicate()
+        if signum == signal.SIGINT:
+            assert process.returncode == 130
+            assert f"note: {source}: stopped; run this again, and it goes on there" in err
+        assert not film.exists()
+    process = start(tmp_path, checkpoint_file, source)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert numbers(film) == list(range(60))
+    assert [path.name for path in film.parent.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.long
+@posix_only
+def test_twenty_kills_at_random_moments_lose_and_double_no_frame(tmp_path, checkpoint_file):
+    source, film = tmp_path / "film.mp4", tmp_path / "out" / "film.mp4"
+    make_film(source, Film(frames=250, sound="aac"))
+    chance = random.Random(0)
+    for _ in range(20):
+        process = start(tmp_path, checkpoint_file, source)
+        time.sleep(chance.uniform(0, 4))
+        process.kill()
+        process.communicate()
+        assert_film_is_whole_or_absent(film, 250)
+    process = start(tmp_path, checkpoint_file, source)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert numbers(film) == list(range(250))
+    assert packets_of(film, "audio") == packets_of(source, "audio")
+    assert [path.name for path in film.parent.iterdir()] == ["film.mp4"]
