@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from colourizer.inference.onnx_graph import export_graph
+from colourizer.inference.onnx_graph import export_graph, export_readout
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import WORKING_PIXELS
 from colourizer.inference.readout import DEFAULT_VIVIDNESS, MAX_VARIANTS
@@ -22,7 +22,7 @@ from colourizer.network.checkpoint import (
 from colourizer.network.onnx_weights import shrink_weights
 from colourizer.runtime.atomic_file import write_atomically
 from colourizer.runtime.cli import print_error, print_result, run_command
-from Model_CNN import STRIDE
+from Model_CNN import STRIDE, Model_CNN
 
 MAX_BYTES = 13_000_000
 VERSION = "1"  # of the inputs, outputs and metadata; rises when programs that use them must change
@@ -53,6 +53,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--max-megabytes", type=float, default=MAX_BYTES / 1e6, metavar="N",
         help="weights are stored in half precision, and where the file would become larger than "
         "this the largest in 8 bits (default: %(default)g)")  # fmt: skip
+    add("--readout", action="store_true",
+        help="write CHECKPOINT_readout.onnx, too: from the network's likelihoods to its colours, "
+        "for programs that show one photograph in many ways, such as web/")  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -63,20 +66,14 @@ def export(checkpoint: Path, max_bytes: int = MAX_BYTES) -> Any:
         CheckpointError: it cannot be used.
         ValueError: it has too many weights for the size.
     """
-    from onnx import helper
-
     model = build_model(load_checkpoint(checkpoint), checkpoint)
     exported = export_graph(model)
     in_8_bits = shrink_weights(exported, max_bytes)
-    exported.producer_name, exported.producer_version = "Image Colourizer", VERSION
-    exported.model_version = int(VERSION)
     exported.doc_string = "Colours for a grey photograph"
-    helper.set_model_props(
+    _add_facts(
         exported,
+        checkpoint,
         {
-            "version": VERSION,
-            "checkpoint_sha256": fingerprint(checkpoint),
-            "licence": LICENCE,
             "how_to_prepare": HOW_TO_PREPARE,
             "working_pixels": str(WORKING_PIXELS),
             "multiple": str(STRIDE),
@@ -88,6 +85,31 @@ def export(checkpoint: Path, max_bytes: int = MAX_BYTES) -> Any:
     return exported
 
 
+def export_readout_of(checkpoint: Path) -> Any:
+    """Return the readout of a checkpoint's network alone, as an onnx.ModelProto with metadata.
+
+    Raises:
+        CheckpointError: it cannot be used, or has no likelihoods.
+    """
+    model = build_model(load_checkpoint(checkpoint), checkpoint)
+    if not isinstance(model, Model_CNN) or not has_likelihoods(model):
+        raise CheckpointError(checkpoint, "predicts no likelihoods", "leave --readout out")
+    exported = export_readout(model)
+    exported.doc_string = "Other colours for a photograph whose likelihoods are known"
+    _add_facts(exported, checkpoint, {})
+    return exported
+
+
+def _add_facts(exported: Any, checkpoint: Path, facts: dict[str, str]) -> None:
+    """Add to a model who made it of which checkpoint, and some facts more."""
+    from onnx import helper
+
+    exported.producer_name, exported.producer_version = "Image Colourizer", VERSION
+    exported.model_version = int(VERSION)
+    origin = {"version": VERSION, "checkpoint_sha256": fingerprint(checkpoint), "licence": LICENCE}
+    helper.set_model_props(exported, origin | facts)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
@@ -97,22 +119,30 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     output = args.output or args.checkpoint.with_suffix(".onnx")
     try:
-        content = export(args.checkpoint, round(args.max_megabytes * 1e6)).SerializeToString(
-            deterministic=True
-        )
+        models = {output: export(args.checkpoint, round(args.max_megabytes * 1e6))}
+        if args.readout:
+            beside = output.with_name(f"{output.stem}_readout.onnx")
+            models[beside] = export_readout_of(args.checkpoint)
     except CheckpointError as error:
         print_error(error)
         return 2
     except ValueError as error:
         print_error(f"{args.checkpoint}: {error}", "--max-megabytes allows more")
         return 2
+    written = [write(model, path) for path, model in models.items()]
+    return 0 if all(written) else 1
+
+
+def write(model: Any, path: Path) -> bool:
+    """Write an onnx.ModelProto, print its path and size, and return whether that went well."""
+    content = model.SerializeToString(deterministic=True)
     try:
-        write_atomically(output, lambda file: file.write(content))
+        write_atomically(path, lambda file: file.write(content))
     except OSError as error:
-        print_error(f"{output}: {(error.strerror or str(error)).lower()}")
-        return 1
-    print_result(f"{output}, {len(content) / 1e6:.1f} MB")
-    return 0
+        print_error(f"{path}: {(error.strerror or str(error)).lower()}")
+        return False
+    print_result(f"{path}, {len(content) / 1e6:.1f} MB")
+    return True
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ONNX graph from a grey picture to its colours: levels, network and readout in one."""
+"""ONNX graphs: levels, network and readout in one; and the readout alone, for other settings."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
-from colourizer.inference.coherence import affinity, average_alike
+from colourizer.inference.coherence import (
+    affinity_of_vectors,
+    average_alike,
+    stride_8_vectors,
+)
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
@@ -17,8 +21,20 @@ from Model_CNN import STRIDE, DecoderStep, Model_CNN
 # ONNX Runtime, its build for browsers and OpenVINO run it, and PyTorch exports to it directly.
 OPSET = 18
 INPUTS = ("grey", "vividness", "variant")
-OUTPUTS = ("ab", "confidence")  # networks without likelihoods have the first only
+# Networks without likelihoods have the first only. The last three are for who reads out other
+# colours of the same picture without the network.
+OUTPUTS = ("ab", "confidence", "sqrt_probability", "affinity", "features")
+READOUT_INPUTS = ("sqrt_probability", "confidence", "affinity", "vividness", "variant")
 EXAMPLE_SIZE = (2 * STRIDE, 3 * STRIDE)  # pixels, of the picture that is traced
+EXAMPLE_SETTINGS = (torch.tensor(0.5), torch.tensor(1, dtype=torch.int32))
+SIDES = {  # as the file names the sides that may vary
+    "grey": {1: "height", 2: "width"},
+    "ab": {2: "height/4", 3: "width/4"},
+    "confidence": {2: "height/4", 3: "width/4"},
+    "sqrt_probability": {1: "height/4", 2: "width/4"},
+    "affinity": {0: "height/8", 1: "width/8", 2: "height/16", 3: "width/16"},
+    "features": {2: "height/8", 3: "width/8"},
+}
 
 
 class GreyToColours(nn.Module):
@@ -46,7 +62,9 @@ class GreyToColours(nn.Module):
             variant: () int32, 0 and more.
 
         Returns:
-            ab (1, 2, H/4, W/4) in Lab units and confidence (1, 1, H/4, W/4) in (0, 1]. Without
+            ab (1, 2, H/4, W/4) in Lab units; confidence (1, 1, H/4, W/4) in (0, 1];
+            sqrt_probability (1, H/4, W/4, K) of `sqrt_softmax`; affinity (H/8, W/8, H/16, W/16),
+            and the features (1, C, H/8, W/8) of `stride_8_vectors` that it is made of. Without
             likelihoods ab alone, which is the same for all vividness and variants.
         """
         lightness = self.stretch_levels(grey).index_select(0, grey.flatten().int())
@@ -54,11 +72,13 @@ class GreyToColours(nn.Module):
         if not self.has_likelihoods:
             return (self.model.ab_of(output),)
         assert isinstance(self.model, Model_CNN)
-        centres, shares = self.model.bin_centres, self.model.bin_shares
         probability = sqrt_softmax(output)
-        sure = confidence(probability, centres)
-        ab = read_ab(probability, centres, shares, vividness, sure, variant)
-        return average_alike(ab, affinity(features)), sure
+        sure = confidence(probability, self.model.bin_centres)
+        vectors = stride_8_vectors(features)
+        rows, columns = grey.shape[1] // 16, grey.shape[2] // 16
+        alike = affinity_of_vectors(vectors).view(2 * rows, 2 * columns, rows, columns)
+        ab = Readout(self.model)(probability, sure, alike, vividness, variant)
+        return ab, sure, probability, alike, vectors
 
     def stretch_levels(self, grey: Tensor) -> Tensor:
         """Return the lightness (256,) of all greys as `network_input` makes it for a picture.
@@ -78,6 +98,37 @@ class GreyToColours(nn.Module):
         stretched = torch.where(is_kept, self.lightness_of, stretched)
         nearest = (stretched[:, None] > self.between).sum(dim=1)
         return self.lightness_of.index_select(0, nearest)
+
+
+class Readout(nn.Module):
+    """From likelihoods to colours; see `forward`."""
+
+    centres: Tensor
+    shares: Tensor
+
+    def __init__(self, model: Model_CNN) -> None:
+        """Take a network's bins."""
+        super().__init__()
+        self.register_buffer("centres", model.bin_centres)  # (K, 2)
+        self.register_buffer("shares", model.bin_shares)  # (K,)
+
+    def forward(
+        self, probability: Tensor, sure: Tensor, alike: Tensor, vividness: Tensor, variant: Tensor
+    ) -> Tensor:
+        """Read out colours.
+
+        Args:
+            probability: sqrt_probability (1, H/4, W/4, K) of `GreyToColours`.
+            sure: its confidence (1, 1, H/4, W/4).
+            alike: its affinity (H/8, W/8, H/16, W/16).
+            vividness: () float32 in [0, 1].
+            variant: () int32, 0 and more.
+
+        Returns:
+            ab (1, 2, H/4, W/4) in Lab units.
+        """
+        ab = read_ab(probability, self.centres, self.shares, vividness, sure, variant)
+        return average_alike(ab, alike.flatten(2).flatten(0, 1))
 
 
 def drop_known_colours(model: Model_CNN) -> Model_CNN:
@@ -106,20 +157,60 @@ def export_graph(model: Network) -> Any:
         model = drop_known_colours(model)
     height, width = torch.export.Dim("rows"), torch.export.Dim("columns")
     grey = torch.arange(EXAMPLE_SIZE[0] * EXAMPLE_SIZE[1]) % 256
-    program = torch.onnx.export(
+    return _export(
         GreyToColours(model).eval(),
+        (grey.byte().view(1, *EXAMPLE_SIZE), *EXAMPLE_SETTINGS),
+        {"grey": {1: STRIDE * height, 2: STRIDE * width}, "vividness": {}, "variant": {}},
+        OUTPUTS if has_likelihoods(model) else OUTPUTS[:1],
+    )
+
+
+def export_readout(model: Model_CNN) -> Any:
+    """Return the readout of a network with likelihoods alone, as an onnx.ModelProto.
+
+    Args:
+        model: in eval mode, as `build_model` returns it.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+    """
+    height, width = torch.export.Dim("rows"), torch.export.Dim("columns")
+    rows, columns = EXAMPLE_SIZE[0] // 16, EXAMPLE_SIZE[1] // 16
+    quarter = (4 * rows, 4 * columns)
+    return _export(
+        Readout(model).eval(),
         (
-            grey.byte().view(1, *EXAMPLE_SIZE),
-            torch.tensor(0.5),
-            torch.tensor(1, dtype=torch.int32),
+            torch.rand(1, *quarter, len(model.bin_centres)),
+            torch.rand(1, 1, *quarter),
+            torch.rand(2 * rows, 2 * columns, rows, columns),
+            *EXAMPLE_SETTINGS,
         ),
-        dynamic_shapes={
-            "grey": {1: STRIDE * height, 2: STRIDE * width},
+        {
+            "probability": {1: 4 * height, 2: 4 * width},
+            "sure": {2: 4 * height, 3: 4 * width},
+            "alike": {0: 2 * height, 1: 2 * width, 2: height, 3: width},
             "vividness": {},
             "variant": {},
         },
-        input_names=INPUTS,
-        output_names=OUTPUTS if has_likelihoods(model) else OUTPUTS[:1],
+        OUTPUTS[:1],
+        READOUT_INPUTS,
+    )
+
+
+def _export(
+    module: nn.Module,
+    arguments: tuple[Tensor, ...],
+    dynamic_shapes: dict[str, dict[int, Any]],
+    outputs: tuple[str, ...],
+    inputs: tuple[str, ...] = INPUTS,
+) -> Any:
+    """Return a module as an onnx.ModelProto, traced with example arguments."""
+    program = torch.onnx.export(
+        module,
+        arguments,
+        dynamic_shapes=dynamic_shapes,
+        input_names=inputs,
+        output_names=outputs,
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
@@ -127,13 +218,10 @@ def export_graph(model: Network) -> Any:
     assert program is not None
     exported = program.model_proto
     _remove_notes(exported)
-    for value in (*exported.graph.input[:1], *exported.graph.output):
-        of_grey = value.name == "grey"
-        rows, columns = value.type.tensor_type.shape.dim[-2:]
-        if rows.dim_param:
-            rows.dim_param, columns.dim_param = (
-                ("height", "width") if of_grey else ("height/4", "width/4")
-            )
+    for value in (*exported.graph.input, *exported.graph.output):
+        for n, side in enumerate(value.type.tensor_type.shape.dim):
+            if side.dim_param:
+                side.dim_param = SIDES[value.name][n]
     return exported
 
 

@@ -1,0 +1,323 @@
+"""web/: the page without a server, in a browser: it colours, keeps metadata, works offline."""
+
+import base64
+import io
+import os
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+from support.browser_page import add, chroma, drop, edit, pixels, settled, wish
+from support.scenes import SAMPLES, scene
+from support.static_site import Site, serve_folder
+
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[2]
+DIST = ROOT / "web" / "dist"
+PATIENCE = 120  # seconds: the network is loaded, and other programs may need the cores
+MAX_FIRST_LOAD = 18_000_000  # bytes
+MAX_GROWTH = 250_000_000  # bytes of memory, from some photographs to many
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+    b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:tiff='
+    b'"http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Artist="Ann"/></rdf:RDF>'
+    b"</x:xmpmeta>"
+)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    if not (DIST / "index.html").exists():
+        pytest.skip("web/dist is not there: cd web && npm ci && npm run build")
+    with serve_folder(DIST) as site:
+        yield site
+
+
+@pytest.fixture
+def context(browser: Any, site: Site) -> Iterator[Any]:
+    """A fresh profile, from which no request may leave; no error may occur."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    wrong: list[str] = []
+    own = (site.address, "blob:", "data:")
+    context.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    context.on("console", lambda message: wrong.append(message.text))
+    yield context
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(context: Any, site: Site) -> Any:
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
+    page.on("dialog", lambda dialog: dialog.accept())
+    visit(page, site.address)
+    return page
+
+
+def visit(page: Any, address: str) -> None:
+    """Open the page, and wait until it has loaded itself a second time, with threads."""
+    page.goto(address)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if page.evaluate("crossOriginIsolated && document.readyState === 'complete'"):
+                return
+        except Exception:  # it is being loaded again
+            page.wait_for_timeout(50)
+        assert time.monotonic() < until
+
+
+def save_download(page: Any, name: str, path: Path) -> Path:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).and_(page.locator(".main-button:visible")).click()
+    target = path / download.value.suggested_filename
+    download.value.save_as(target)
+    return target
+
+
+def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def chroma_of_page(page: Any, grey: np.ndarray) -> np.ndarray:
+    """Return ab (2, h, w) that the page's own network gives for a picture (H, W) uint8."""
+    height, width = grey.shape
+    found = page.evaluate(
+        """async ([text, height, width, vividness]) => {
+            const network = await import("./network.js");
+            const grey = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+            const outputs = await network.predict(grey, height, width);
+            const {a, b} = await network.readOut(outputs, vividness, 0);
+            return [[...a], [...b]];
+        }""",
+        [base64.b64encode(grey.tobytes()).decode(), height, width, DEFAULT_VIVIDNESS],
+    )
+    return np.array(found).reshape(2, height // 4, width // 4)
+
+
+def test_a_first_visit_takes_18_mb_and_gives_grey_at_once_and_then_colour(context, site, page):
+    drop(page, {"cat_chelsea.jpg": (SAMPLES / "cat_chelsea.jpg").read_bytes()})
+    assert page.locator(".card img").first.get_attribute("class") == "grey"
+    page.get_by_text("1 of 1 coloured").wait_for()
+    assert chroma(pixels(page, ".card img:last-child")) > 15
+    assert "/colourizer.onnx.gz" in site.sent
+    assert sum(site.sent.values()) < MAX_FIRST_LOAD
+
+
+def test_colours_are_those_of_onnxruntime_and_the_picture_that_of_the_command(page):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from colourizer.inference.colourizer import Colourizer
+
+    session = onnxruntime.InferenceSession(ROOT / "checkpoints" / "colourizer.onnx")
+    settings = {"vividness": np.float32(DEFAULT_VIVIDNESS), "variant": np.int32(0)}
+    settings = {name: np.array(value) for name, value in settings.items()}
+    colourizer = Colourizer.load(device="cpu")
+    for name in ("coffee.jpg", "cat_chelsea.jpg"):
+        image = Image.open(SAMPLES / name)
+        grey = np.asarray(image.convert("L").resize((288, 224)))
+        expected = session.run(["ab"], {"grey": grey[None], **settings})[0][0]
+        assert np.abs(chroma_of_page(page, grey) - expected).max() < 0.05
+        add(page, SAMPLES / name, seconds=PATIENCE)
+        edit(page, name.removesuffix(".jpg"))
+        shown = pixels(page)
+        own = np.asarray(image.convert("RGB").resize(shown.shape[1::-1])).astype(int)
+        coloured = np.asarray(colourizer.colourize(image.convert("RGB"))).astype(int)
+        assert shown.shape == coloured.shape == own.shape
+        assert np.abs(shown - coloured).mean() < 2
+        page.get_by_role("button", name="Back to all").click()
+        page.get_by_role("button", name="Remove all").click()
+
+
+def test_the_slider_shows_more_or_less_of_the_grey_photograph(page):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    edit(page, "coffee")
+    page.get_by_role("slider", name="Compare").fill("75")
+    clip = page.eval_on_selector("#grey", "e => getComputedStyle(e).clipPath")
+    assert clip == "inset(0px 25% 0px 0px)"
+    assert chroma(pixels(page, "#grey > *")) == 0
+
+
+def test_vividness_variants_hints_and_confidence_are_followed_at_once(page):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    edit(page, "coffee")
+    first = pixels(page)
+    strengths = []
+    for value in ("0", str(round(100 * DEFAULT_VIVIDNESS)), "100"):
+        page.get_by_role("slider", name="Vividness").fill(value)
+        settled(page)
+        strengths.append(chroma(pixels(page)))
+    assert strengths[0] < strengths[1] < strengths[2]
+    page.get_by_role("radio", name="Variant 3").click()
+    settled(page)
+    assert wish(page)["variant"] == 2
+    assert np.abs(pixels(page) - first).mean() > 1
+    page.get_by_role("button", name="Undo all changes").click()
+    settled(page)
+    assert np.array_equal(pixels(page), first)
+
+
+def test_a_hint_colours_what_belongs_to_the_spot(page):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    edit(page, "coffee")
+    before = pixels(page)
+    page.get_by_role("button", name="Add a hint by keyboard").click()
+    page.get_by_label("Colour of hint 1").fill("#2040d0")
+    settled(page)
+    after = pixels(page)
+    height, width = after.shape[:2]
+    there = slice(height // 2 - 3, height // 2 + 3), slice(width // 2 - 3, width // 2 + 3)
+    was, is_now = (rgb[there].mean(axis=(0, 1)) for rgb in (before, after))
+    assert is_now[2] - is_now[0] > was[2] - was[0] + 30
+    page.get_by_role("button", name="Remove hint 1").click()
+    settled(page)
+    assert np.array_equal(pixels(page), before)
+
+
+def test_a_jpeg_keeps_its_size_exif_xmp_and_profile_and_stands_upright(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6  # turned by a quarter
+    exif[0x10F] = "Camera"
+    exif[0x131] = "Scanner"
+    exif.get_ifd(0x8769)[0x9003] = "1950:01:02 03:04:05"
+    exif.get_ifd(0x8769)[0xA002] = 301
+    exif.get_ifd(0x8769)[0xA003] = 200
+    content = encoded(
+        scene(1, 200, 301), "JPEG", exif=exif, icc_profile=ICC, xmp=XMP, comment=b"aunt Mary",
+        dpi=(300, 300), quality=95
+    )  # fmt: skip
+    drop(page, {"aunt.JPG": content})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    path = save_download(page, "Download", tmp_path)
+    assert path.name == "aunt.JPG"
+    with Image.open(path) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (200, 301))
+        assert image.info["icc_profile"] == ICC
+        assert image.info["comment"] == b"aunt Mary"
+        assert image.info["dpi"] == (300, 300)
+        assert b'tiff:Orientation="1" tiff:Artist="Ann"' in image.info["xmp"]
+        found = image.getexif()
+        assert found[0x112] == 1
+        assert found[0x10F] == "Camera"
+        assert found[0x131] == "Scanner; colourized with Image Colourizer"
+        assert found.get_ifd(0x8769)[0x9003] == "1950:01:02 03:04:05"
+        assert [found.get_ifd(0x8769)[tag] for tag in (0xA002, 0xA003)] == [200, 301]
+        assert chroma(np.asarray(image).astype(int)) > 3
+        upright = Image.open(io.BytesIO(content)).transpose(Image.Transpose.ROTATE_270)
+        lightness = np.asarray(image.convert("L")).astype(int) - np.asarray(upright.convert("L"))
+        assert np.abs(lightness).mean() < 4
+
+
+def test_a_png_keeps_its_transparency_texts_exif_and_profile(page, tmp_path):
+    image = scene(2, 120, 160).convert("L").convert("RGB")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    texts = PngInfo()
+    texts.add_text("Title", "Aunt Mary")
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    exif = Image.Exif()
+    exif[0x10F] = "Camera"
+    content = encoded(image, "PNG", pnginfo=texts, icc_profile=ICC, exif=exif, dpi=(300, 300))
+    drop(page, {"album/größe.png": content})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    with Image.open(save_download(page, "Download", tmp_path)) as found:
+        found.load()
+        assert (found.format, found.mode, found.size) == ("PNG", "RGBA", (160, 120))
+        assert np.array_equal(np.asarray(found)[..., 3], np.asarray(image)[..., 3])
+        assert found.info["icc_profile"] == ICC
+        assert found.text["Title"] == "Aunt Mary"
+        assert 'Orientation="1"' in found.text["XML:com.adobe.xmp"]
+        assert found.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert found.getexif()[0x10F] == "Camera"
+        assert "Image Colourizer" in found.getexif()[0x131]
+
+
+def test_it_works_offline_after_the_first_visit(page, context, site):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    context.set_offline(True)
+    before = dict(site.sent)
+    page.reload()
+    add(page, SAMPLES / "cat_chelsea.jpg", seconds=PATIENCE)
+    assert chroma(pixels(page, ".card img:last-child")) > 15
+    assert site.sent == before
+    context.set_offline(False)
+
+
+def test_what_cannot_be_read_says_why_on_its_own_card(page):
+    huge = bytearray(encoded(Image.new("L", (8, 8)), "PNG"))
+    huge[16:24] = (12_000).to_bytes(4, "big") + (9_000).to_bytes(4, "big")
+    drop(
+        page,
+        {
+            "good.jpg": (SAMPLES / "coffee.jpg").read_bytes(),
+            "<b>bad.jpg": b"no photograph",
+            "scan.tif": encoded(scene(1), "TIFF"),
+            "huge.png": bytes(huge),
+            "torn.jpg": (SAMPLES / "coffee.jpg").read_bytes()[:300],
+        },
+    )
+    page.get_by_text("1 of 5 coloured, 4 failed").wait_for()
+    said = {card.locator(".name").inner_text(): card.locator(".state").inner_text()
+            for card in page.locator(".card.wrong").all()}  # fmt: skip
+    assert said["<b>bad.jpg"] == said["torn.jpg"] == "not an image that this browser reads"
+    assert "no TIFF" in said["scan.tif"]
+    assert "12000 \u00d7 9000 pixels" in said["huge.png"]
+
+
+def test_thirty_photographs_are_coloured_in_bounded_memory_and_zipped(page, browser, tmp_path):
+    photos = {}
+    for n in range(30):
+        image = scene(n, 1000, 1500).convert("L")
+        photos[f"{n % 2}/photo.jpg" if n < 2 else f"photo{n}.jpg"] = encoded(image, "JPEG")
+    first = dict(list(photos.items())[:8])
+    drop(page, first)
+    page.get_by_text("8 of 8 coloured").wait_for()
+    before = memory_of_pages(browser)
+    drop(page, {name: content for name, content in photos.items() if name not in first})
+    page.get_by_text("30 of 30 coloured").wait_for()
+    assert memory_of_pages(browser) - before < MAX_GROWTH
+    with zipfile.ZipFile(save_download(page, "Download all 30", tmp_path)) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == set(photos)
+        with Image.open(io.BytesIO(archive.read("photo9.jpg"))) as image:
+            assert (image.mode, image.size) == ("RGB", (1500, 1000))
+
+
+def memory_of_pages(browser: Any) -> int:
+    """Return the memory that the browser's pages and workers have, in bytes (Linux)."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("memory is read from /proc")
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    pages = [item["id"] for item in processes if item["type"] == "renderer"]
+    resident = (int(Path(f"/proc/{n}/statm").read_text().split()[1]) for n in pages)
+    return sum(resident) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_nothing_sticks_out_sideways_on_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    edit(page, "coffee")
+    assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth")
+
+
+def test_the_page_may_load_nothing_from_elsewhere_and_says_how_it_is_installed(page):
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe-inline" not in policy
+    assert "http" not in policy
+    manifest = page.evaluate("async () => (await fetch('manifest.webmanifest')).json()")
+    assert manifest["start_url"] == "./"
+    assert manifest["icons"]

@@ -1,0 +1,83 @@
+/* JPEG: its size and profile read; its metadata put into another JPEG. */
+
+import { updateExif, uprightXmp } from "./exif.js";
+
+const EXIF = "Exif\0\0";
+const XMP = "http://ns.adobe.com/xap/1.0/\0";
+const PROFILE = "ICC_PROFILE\0";
+const MAX_SEGMENT = 65533; // bytes
+const APP0 = 0xe0, APP1 = 0xe1, APP2 = 0xe2, APP13 = 0xed, APP15 = 0xef;
+const COMMENT = 0xfe;
+const SCAN = 0xda;
+
+const startsWith = (bytes, text) => [...text].every((c, n) => bytes[n] === c.charCodeAt(0));
+const ascii = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
+
+/* Return the segments before the first scan: {marker, body} each, and where that scan begins. */
+function readSegments(bytes) {
+  const segments = [];
+  let at = 2;
+  while (at + 4 <= bytes.length && bytes[at] === 0xff) {
+    const marker = bytes[at + 1];
+    if (marker === 0xff) { // a fill byte
+      at++;
+      continue;
+    }
+    if (marker === SCAN) break;
+    const length = (bytes[at + 2] << 8) | bytes[at + 3];
+    segments.push({ marker, body: bytes.subarray(at + 4, at + 2 + length), at });
+    at += 2 + length;
+  }
+  return { segments, scan: at };
+}
+
+export const isJpeg = (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8;
+
+/* Return what the first bytes of a JPEG say: {width, height, profile}; a profile's first bytes. */
+export function readJpegHead(bytes) {
+  const { segments } = readSegments(bytes);
+  const frame = segments.find(({ marker }) =>
+    marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker))?.body;
+  const profile = segments.find(({ marker, body }) => marker === APP2 && startsWith(body, PROFILE));
+  return {
+    width: frame && ((frame[3] << 8) | frame[4]),
+    height: frame && ((frame[1] << 8) | frame[2]),
+    profile: profile?.body.subarray(PROFILE.length + 2),
+  };
+}
+
+function segment(marker, ...parts) {
+  const length = 2 + parts.reduce((sum, part) => sum + part.length, 0);
+  return [Uint8Array.of(0xff, marker, length >> 8, length & 255), ...parts];
+}
+
+/* Return the parts of a JPEG with the metadata of another, turned upright.
+
+   coloured: a JPEG's bytes. original: another's. keepProfile: whether its profile is right for it.
+   software: the program to be named. */
+export function withMetadataOfJpeg(coloured, original, keepProfile, software) {
+  const kept = readSegments(original).segments.filter(({ marker }) =>
+    [APP0, APP1, APP2, APP13, COMMENT].includes(marker));
+  const isExif = ({ marker, body }) => marker === APP1 && startsWith(body, EXIF);
+  const parts = [Uint8Array.of(0xff, 0xd8)];
+  const jfif = kept.find(({ marker, body }) => marker === APP0 && startsWith(body, "JFIF\0"));
+  if (jfif) parts.push(...segment(APP0, jfif.body.slice(0, 12), Uint8Array.of(0, 0)));
+  const old = kept.find(isExif)?.body.subarray(EXIF.length);
+  let exif = updateExif(old, software);
+  if (exif.length + EXIF.length > MAX_SEGMENT) exif = updateExif(undefined, software);
+  parts.push(...segment(APP1, ascii(EXIF), exif));
+  for (const part of kept) {
+    const { marker, body } = part;
+    if (marker === APP0 || isExif(part)) continue;
+    if (marker === APP2 && !(startsWith(body, PROFILE) && keepProfile)) continue;
+    const isXmp = marker === APP1 && startsWith(body, XMP);
+    parts.push(...segment(marker, isXmp ? uprightXmp(body) : body));
+  }
+  // Of the coloured one, all but its own metadata.
+  const { segments, scan } = readSegments(coloured);
+  for (const { marker, body } of segments) {
+    if (marker < APP0 || marker > APP15) parts.push(...segment(marker, body));
+  }
+  parts.push(coloured.subarray(scan));
+  return parts;
+}

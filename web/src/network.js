@@ -1,0 +1,94 @@
+/* The network: onnxruntime-web, with WebGPU where there is one, else WebAssembly. */
+
+import { decompress } from "./decompress.js";
+
+const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity"];
+const MAX_THREADS = 4; // more of them wait for each other
+
+let ort = null;
+let sessions = null;
+
+async function fetchBytes(name) {
+  const response = await fetch(new URL(`${name}.gz`, import.meta.url));
+  if (!response.ok) throw new Error(`${name}: the host answered ${response.status}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  // A host may say that .gz is an encoding, which the browser has then undone.
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  return decompress(bytes, "gzip");
+}
+
+async function createSessions(onGpu) {
+  const build = onGpu ? ["ort.webgpu.min.mjs", "asyncify."] : ["ort.wasm.min.mjs", ""];
+  const runtime = `runtime/ort-wasm-simd-threaded.${build[1]}`;
+  const [module, wasm, network, readout] = await Promise.all([
+    import(`./runtime/${build[0]}`),
+    fetchBytes(`${runtime}wasm`),
+    fetchBytes("colourizer.onnx"),
+    fetchBytes("colourizer_readout.onnx"),
+  ]);
+  ort = module;
+  ort.env.wasm.wasmBinary = wasm;
+  ort.env.wasm.wasmPaths = { mjs: new URL(`${runtime}mjs`, import.meta.url).href };
+  const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  ort.env.wasm.numThreads = Math.min(MAX_THREADS, threads);
+  const create = (bytes, provider) =>
+    ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+  return {
+    network: await create(network, onGpu ? "webgpu" : "wasm"),
+    readout: await create(readout, "wasm"),
+  };
+}
+
+/* Load the network, once. */
+export function load() {
+  sessions ??= (async () => {
+    const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
+    if (gpu) {
+      try {
+        const made = await createSessions(true);
+        await run(made, new Uint8Array(64 * 64), 64, 64); // some drivers fail only now
+        return made;
+      } catch {
+        // WebAssembly runs everywhere
+      }
+    }
+    return createSessions(false);
+  })();
+  sessions.catch(() => { sessions = null; }); // the network may be back next time
+  return sessions;
+}
+
+const settings = (vividness, variant) => ({
+  vividness: new ort.Tensor("float32", [vividness], []),
+  variant: new ort.Tensor("int32", [variant], []),
+});
+
+function run({ network }, grey, height, width) {
+  const feeds = { grey: new ort.Tensor("uint8", grey, [1, height, width]), ...settings(0, 0) };
+  return network.run(feeds, network.outputNames.filter((name) => name !== "ab" || onlyAb(network)));
+}
+
+const onlyAb = (network) => network.outputNames.length === 1;
+
+/* Run the network on a grey picture, whose sides are multiples of 32.
+
+   Return its outputs, as docs/onnx.md lists them, without ab; with ab alone of networks that have
+   no likelihoods. */
+export async function predict(grey, height, width) {
+  return run(await load(), grey, height, width);
+}
+
+export const hasLikelihoods = (outputs) => "sqrt_probability" in outputs;
+
+/* Return chroma, {a, b, width, height} in Lab units, of the network's outputs. */
+export async function readOut(outputs, vividness, variant) {
+  const { readout } = await load();
+  let { ab } = outputs;
+  if (hasLikelihoods(outputs)) {
+    const inputs = Object.fromEntries(READOUT_INPUTS.map((name) => [name, outputs[name]]));
+    ({ ab } = await readout.run({ ...inputs, ...settings(vividness, variant) }));
+  }
+  const [, , height, width] = ab.dims;
+  const size = height * width;
+  return { a: ab.data.slice(0, size), b: ab.data.slice(size), width, height };
+}

@@ -1,0 +1,71 @@
+/* PNG: its size and profile read; its metadata put into another PNG. */
+
+import { crc32 } from "./crc32.js";
+import { decompress } from "./decompress.js";
+import { updateExif, uprightXmp } from "./exif.js";
+
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
+const TONE = ["iCCP", "sRGB", "gAMA", "cHRM"]; // what its values mean
+const XMP = "XML:com.adobe.xmp\0";
+const KEPT = ["pHYs", "tEXt", "zTXt", "iTXt"];
+
+const textOf = (bytes) => String.fromCharCode(...bytes);
+
+function readChunks(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const chunks = [];
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    const kind = textOf(bytes.subarray(at + 4, at + 8));
+    chunks.push({ kind, body: bytes.subarray(at + 8, at + 8 + length) });
+    at += 12 + length;
+  }
+  return chunks;
+}
+
+export const isPng = (bytes) => SIGNATURE.every((value, n) => bytes[n] === value);
+
+/* Return what the first bytes of a PNG say: {width, height, profile}. */
+export async function readPngHead(bytes) {
+  const chunks = readChunks(bytes);
+  const header = chunks.find(({ kind }) => kind === "IHDR")?.body;
+  const view = header && new DataView(header.buffer, header.byteOffset);
+  const iccp = chunks.find(({ kind }) => kind === "iCCP")?.body;
+  let profile;
+  if (iccp) {
+    try {
+      profile = await decompress(iccp.subarray(iccp.indexOf(0) + 2), "deflate");
+    } catch {
+      // a damaged profile, which the browser does not use either
+    }
+  }
+  return { width: view?.getUint32(0), height: view?.getUint32(4), profile };
+}
+
+function chunk(kind, body) {
+  const bytes = new Uint8Array(12 + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, body.length);
+  bytes.set([...kind].map((c) => c.charCodeAt(0)), 4);
+  bytes.set(body, 8);
+  view.setUint32(8 + body.length, crc32(bytes.subarray(4, 8 + body.length)));
+  return bytes;
+}
+
+/* Return the parts of a PNG with the metadata of another; arguments as for JPEG. */
+export function withMetadataOfPng(coloured, original, keepProfile, software) {
+  const old = readChunks(original);
+  const parts = [Uint8Array.from(SIGNATURE)];
+  for (const { kind, body } of readChunks(coloured)) {
+    if (![...TONE, ...KEPT, "eXIf"].includes(kind)) parts.push(chunk(kind, body));
+    if (kind !== "IHDR") continue;
+    for (const part of old) {
+      const isXmp = part.kind === "iTXt" && textOf(part.body.subarray(0, XMP.length)) === XMP;
+      const kept = KEPT.includes(part.kind) || (keepProfile && TONE.includes(part.kind));
+      if (kept) parts.push(chunk(part.kind, isXmp ? uprightXmp(part.body) : part.body));
+    }
+    const exif = old.find((part) => part.kind === "eXIf")?.body;
+    parts.push(chunk("eXIf", updateExif(exif, software)));
+  }
+  return parts;
+}
