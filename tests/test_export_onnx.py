@@ -28,6 +28,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 ROOT = Path(__file__).parent.parent
 BUNDLED_ONNX = ROOT / "checkpoints" / "colourizer.onnx"
+BUNDLED_READOUT = ROOT / "checkpoints" / "colourizer_readout.onnx"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))
 READOUTS = [(0.0, 0), (0.5, 0), (1.0, 1)]  # vividness, variant
 
@@ -38,6 +39,11 @@ def run(*args: object) -> int:
 
 def open_session(path: Path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def settings(vividness: float, variant: int) -> dict[str, np.ndarray]:
+    """Return the scalars that the graphs take."""
+    return {"vividness": np.array(vividness, np.float32), "variant": np.array(variant, np.int32)}
 
 
 def small_grey(path: Path) -> np.ndarray:
@@ -58,9 +64,7 @@ def ab_differences(checkpoint: Path, exported: Path, greys: list[np.ndarray]) ->
             alike = affinity(features) if has_likelihoods(model) else None
             prediction = Prediction(model, output, alike)
         for vividness, variant in READOUTS:
-            scalars = np.array(vividness, np.float32), np.array(variant, np.int32)
-            feeds = dict(zip(("grey", "vividness", "variant"), (grey, *scalars), strict=True))
-            ab = session.run(["ab"], feeds)[0]
+            ab = session.run(["ab"], {"grey": grey, **settings(vividness, variant)})[0]
             expected = prediction.ab(Look(vividness), variant).numpy()
             assert ab.shape == expected.shape
             found.append(float(np.abs(ab - expected).mean()))
@@ -95,11 +99,29 @@ def test_the_onnx_in_the_repository_gives_the_colours_of_the_checkpoint():
     assert max(differences) < 1
 
 
+def test_the_readout_alone_gives_the_colours_of_the_whole_with_other_settings():
+    whole, readout = open_session(BUNDLED_ONNX), open_session(BUNDLED_READOUT)
+    facts = readout.get_modelmeta().custom_metadata_map
+    hint = "export it again: python export_onnx.py --readout"
+    assert facts["checkpoint_sha256"] == hashlib.sha256(BUNDLED.read_bytes()).hexdigest(), hint
+    grey = {"grey": small_grey(SAMPLES[0])}
+    names = [value.name for value in whole.get_outputs()]
+    known = dict(zip(names, whole.run(None, {**grey, **settings(0.2, 0)}), strict=True))
+    height, width = grey["grey"].shape[1:]
+    assert known["features"].shape[2:] == (height // 8, width // 8)
+    inputs = {n: known[n] for n in ("sqrt_probability", "confidence", "affinity")}
+    for vividness, variant in READOUTS:
+        (expected,) = whole.run(["ab"], {**grey, **settings(vividness, variant)})
+        (ab,) = readout.run(["ab"], {**inputs, **settings(vividness, variant)})
+        assert np.abs(ab - expected).max() < 1e-3
+
+
 @pytest.mark.parametrize("size", [(48, 64), (64, 100)])
 def test_sizes_that_are_no_multiples_of_32_are_refused(size):
-    feeds = {"vividness": np.array(0, np.float32), "variant": np.array(0, np.int32)}
     with pytest.raises(Exception, match="dimensions must match"):
-        open_session(BUNDLED_ONNX).run(None, {"grey": np.zeros((1, *size), np.uint8), **feeds})
+        open_session(BUNDLED_ONNX).run(
+            None, {"grey": np.zeros((1, *size), np.uint8), **settings(0, 0)}
+        )
 
 
 @pytest.mark.long
@@ -143,6 +165,8 @@ def test_networks_without_likelihoods_have_ab_alone(tmp_path, kind):
     likelihoods = ModelConfig(likelihoods=False, attention_blocks=0, known_colours=False)
     model = ClassicCNN() if kind == "classic" else Model_CNN(likelihoods)
     checkpoint = save_random(tmp_path / "small.pt", model)
+    assert run(checkpoint, "--readout") == 2
+    assert not checkpoint.with_suffix(".onnx").exists()
     assert run(checkpoint) == 0
     exported = tmp_path / "small.onnx"
     assert [value.name for value in open_session(exported).get_outputs()] == ["ab"]

@@ -41,8 +41,9 @@ const copyCompressed = (from, to) =>
   writeFileSync(path.join(DIST, `${to}.gz`), gzipSync(readFileSync(from), { level: 9 }));
 
 rmSync(DIST, { recursive: true, force: true });
+cpSync(PAGE, DIST, { recursive: true });
+rmSync(path.join(DIST, "server.js")); // app.py's back end
 cpSync(path.join(HERE, "src"), DIST, { recursive: true });
-cpSync(path.join(PAGE, "editor"), path.join(DIST, "editor"), { recursive: true });
 mkdirSync(path.join(DIST, "runtime"));
 for (const name of RUNTIME_FILES) {
   const source = path.join(RUNTIME, name);

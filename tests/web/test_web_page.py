@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "web" / "dist"
 PATIENCE = 120  # seconds: the network is loaded, and other programs may need the cores
+NO_GPU = "No available adapters."  # the browser's own words
 MAX_FIRST_LOAD = 18_000_000  # bytes
 MAX_GROWTH = 250_000_000  # bytes of memory, from some photographs to many
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -53,7 +54,7 @@ def context(browser: Any, site: Site) -> Iterator[Any]:
     context.on("console", lambda message: wrong.append(message.text))
     yield context
     context.close()
-    assert wrong == []
+    assert [text for text in wrong if text != NO_GPU] == []
 
 
 @pytest.fixture
@@ -170,8 +171,8 @@ def test_vividness_variants_hints_and_confidence_are_followed_at_once(page):
 
 
 def test_a_hint_colours_what_belongs_to_the_spot(page):
-    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
-    edit(page, "coffee")
+    add(page, SAMPLES / "cat_chelsea.jpg", seconds=PATIENCE)
+    edit(page, "cat_chelsea")
     before = pixels(page)
     page.get_by_role("button", name="Add a hint by keyboard").click()
     page.get_by_label("Colour of hint 1").fill("#2040d0")

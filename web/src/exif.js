@@ -74,7 +74,7 @@ function programs(exif, view, directory, little, software) {
     before = String.fromCharCode(...exif.subarray(from, from + count)).replace(/[\0 ]+$/, "");
   }
   const text = before.includes(software) ? before : [before, software].filter(Boolean).join("; ");
-  return Uint8Array.from(`${text}\0\0\0\0`, (c) => c.charCodeAt(0)); // more than 4 bytes
+  return Uint8Array.from(`${text}\0`, (c) => c.charCodeAt(0));
 }
 
 /* Swap the width and height that the inner directory gives, for a picture turned by a quarter. */

@@ -17,7 +17,8 @@ const FORMATS = {
   },
   png: { type: "image/png", suffixes: /\.png$/i, withMetadataOf: withMetadataOfPng },
 };
-const formatOf = (head) => FORMATS[head.format ?? "png"]; // others become PNG
+// The format that is asked for, else the photograph's own, else PNG.
+const writtenFormat = (head, format) => format ?? head.format ?? "png";
 const TIFF = /^(II\*\0|MM\0\*)/;
 
 /* Return what the first bytes of a file say: {format, width, height, keepsProfile}. */
@@ -83,8 +84,9 @@ export function* strips(bitmap, multiple = 1) {
 
 /* Colour a photograph in its own size, and return the file as a Blob.
 
-   head: of `inspect`. colour(data, y, rows): changes the pixels of a strip, four bytes each. */
-export async function makeColoured(file, head, colour) {
+   head: of `inspect`. format: one of FORMATS, or undefined for its own.
+   colour(data, y, rows): changes the pixels of a strip, four bytes each. */
+export async function makeColoured(file, head, format, colour) {
   const bitmap = await decode(file, head);
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
@@ -99,10 +101,11 @@ export async function makeColoured(file, head, colour) {
     colour(pixels.data, y, rows);
     context.putImageData(pixels, 0, y);
   }
-  const { type, quality, withMetadataOf } = formatOf(head);
+  const written = writtenFormat(head, format);
+  const { type, quality, withMetadataOf } = FORMATS[written];
   const encoded = await canvas.convertToBlob({ type, quality });
   canvas.width = canvas.height = 1; // its memory, now
-  if (!head.format) return encoded;
+  if (written !== head.format) return encoded;
   const coloured = new Uint8Array(await encoded.arrayBuffer());
   const original = new Uint8Array(await file.arrayBuffer());
   const parts = withMetadataOf(coloured, original, head.keepsProfile, SOFTWARE);
@@ -110,7 +113,8 @@ export async function makeColoured(file, head, colour) {
 }
 
 /* Return the name of the coloured file. */
-export function colouredName(name, head) {
-  if (formatOf(head).suffixes.test(name)) return name;
-  return `${name.replace(/\.[^./]*$/, "")}.${head.format === "jpeg" ? "jpg" : "png"}`;
+export function colouredName(name, head, format) {
+  const written = writtenFormat(head, format);
+  if (FORMATS[written].suffixes.test(name)) return name;
+  return `${name.replace(/\.[^./]*$/, "")}.${written === "jpeg" ? "jpg" : "png"}`;
 }

@@ -76,15 +76,23 @@ function drawView(bitmap) {
 }
 
 /* Return the greys of a picture, reduced: {grey, width, height}. */
-function greysOf(picture, scale) {
-  const [width, height] = [picture.width, picture.height].map((side) =>
+function greysOf(shown, scale) {
+  const canvas = drawReduced(shown, scale);
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  return { grey: toGrey(data), width, height };
+}
+
+function drawReduced(shown, scale) {
+  const [width, height] = [shown.width, shown.height].map((side) =>
     Math.max(1, Math.round(side * scale)));
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.fillStyle = "#fff"; // behind what is transparent
   context.fillRect(0, 0, width, height);
-  context.drawImage(picture, 0, 0, width, height);
-  return { grey: toGrey(context.getImageData(0, 0, width, height).data), width, height };
+  context.drawImage(shown, 0, 0, width, height);
+  return canvas;
 }
 
 function keep(id, prediction) {
@@ -93,9 +101,14 @@ function keep(id, prediction) {
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
-async function predictionOf(id) {
+function find(id) {
   const photo = photographs.get(id);
   if (!photo) throw new Error("this photograph is not here any more; add it again");
+  return photo;
+}
+
+async function predictionOf(id) {
+  const photo = find(id);
   const prediction = kept.get(id) ?? (await look(photo.file, photo.head));
   if (photographs.has(id)) keep(id, prediction);
   return prediction;
@@ -104,7 +117,7 @@ async function predictionOf(id) {
 /* Return the chroma that a wish asks for, {a, b, width, height}. */
 async function chromaFor(id, wish) {
   const { outputs, view } = await predictionOf(id);
-  const photo = photographs.get(id);
+  const photo = find(id);
   const plain = await readOut(outputs, wish.vividness, wish.variant);
   const chroma = applyLook(plain, wish, view);
   if (!wish.hints.length || !outputs.features) return chroma;
@@ -117,6 +130,12 @@ async function chromaFor(id, wish) {
 
 /* Draw a picture: an ImageBitmap if it is large, else a JPEG. */
 export async function picture(id, what, wish, side) {
+  const canvas = what === "before" ? await drawBefore(id, side) : await draw(id, what, wish, side);
+  if (side > SMALL_SIDE) return canvas.transferToImageBitmap();
+  return canvas.convertToBlob({ type: "image/jpeg", quality: SMALL_QUALITY });
+}
+
+async function draw(id, what, wish, side) {
   const { outputs, view } = await predictionOf(id);
   const shown = reduced(view, side);
   const image = new ImageData(shown.width, shown.height);
@@ -124,8 +143,16 @@ export async function picture(id, what, wish, side) {
   else paintGrey(image.data, what === "grey" ? shown.grey : confidence(outputs, shown));
   const canvas = new OffscreenCanvas(shown.width, shown.height);
   canvas.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
-  if (side > SMALL_SIDE) return canvas.transferToImageBitmap();
-  return canvas.convertToBlob({ type: "image/jpeg", quality: SMALL_QUALITY });
+  return canvas;
+}
+
+/* Draw the photograph as it is. */
+async function drawBefore(id, side) {
+  const { file, head } = find(id);
+  const bitmap = await decode(file, head);
+  const canvas = drawReduced(bitmap, Math.min(1, side / Math.max(bitmap.width, bitmap.height)));
+  bitmap.close();
+  return canvas;
 }
 
 function reduced(view, side) {
@@ -167,12 +194,12 @@ function confidence({ confidence: { data, dims } }, { width, height }) {
   return grey;
 }
 
-/* Return the coloured file. */
-async function colouredFile(id, wish) {
+/* Return the coloured file, in a format or, if that is undefined, in its own. */
+async function colouredFile(id, wish, format) {
   const chroma = await chromaFor(id, wish);
-  const { file, head, width, height } = photographs.get(id);
+  const { file, head, width, height } = find(id);
   const [a, b] = enlarge(chroma, width, height);
-  return makeColoured(file, head, (data, y, rows) => {
+  return makeColoured(file, head, format, (data, y, rows) => {
     const grey = toGrey(data);
     for (let row = 0; row < rows; row++) {
       colourRow(grey, row * width, a.row(y + row), b.row(y + row), data, 4 * row * width);
@@ -180,20 +207,22 @@ async function colouredFile(id, wish) {
   });
 }
 
-export async function download(id, wish) {
-  const blob = await colouredFile(id, wish);
-  const { path, head } = photographs.get(id);
-  return { name: colouredName(path, head).split("/").pop(), blob };
+export async function download(id, wish, { format } = {}) {
+  const blob = await colouredFile(id, wish, format);
+  const { path, head } = find(id);
+  return { name: colouredName(path, head, format).split("/").pop(), blob };
 }
 
-export async function zip(wanted) {
+export async function zip(wanted, { format } = {}) {
   const made = new Zip();
   const found = wanted.map(({ id }) => photographs.get(id));
-  const names = uniqueNames(found.map((photo) => photo ? colouredName(photo.path, photo.head) : ""));
+  const names = uniqueNames(
+    found.map((photo) => (photo ? colouredName(photo.path, photo.head, format) : "")),
+  );
   const failed = [];
   for (const [n, { id, wish }] of wanted.entries()) {
     try {
-      await made.add(names[n], await colouredFile(id, wish));
+      await made.add(names[n], await colouredFile(id, wish, format));
     } catch (error) {
       failed.push(`${found[n]?.path ?? id}: ${error.message}`);
     }

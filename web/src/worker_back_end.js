@@ -61,8 +61,10 @@ export const worker = {
   takesHints: true,
   add: (file, path) => ask("add", file, path),
   picture: async (id, what, wish, side) => elementOf(await ask("picture", id, what, wish, side)),
-  download: (id, wish) => ask("download", id, wish),
-  zip: (wanted) => ask("zip", wanted),
+  formats: ["jpeg", "png"],
+  keepsLuma: false,
+  download: (id, wish, options) => ask("download", id, wish, options),
+  zip: (wanted, options) => ask("zip", wanted, options),
   forget: (ids) => {
     if (ids.length) ask("forget", ids);
   },
