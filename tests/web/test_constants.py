@@ -12,14 +12,14 @@ from Model_CNN import STRIDE
 SOURCES = Path(__file__).parents[2] / "web" / "src"
 SHARED = [
     ("photographs.js", "DEFAULT_VIVIDNESS", readout.DEFAULT_VIVIDNESS),
-    ("photographs.js", "VIEW_SIDE", shown_pictures.VIEW_SIDE),
-    ("photographs.js", "CONFIDENCE_GAMMA", shown_pictures.CONFIDENCE_GAMMA),
+    ("drawing.js", "CONFIDENCE_GAMMA", shown_pictures.CONFIDENCE_GAMMA),
     ("working_size.js", "WORKING_PIXELS", preprocess.WORKING_PIXELS),
     ("working_size.js", "MULTIPLE", STRIDE),
     ("working_size.js", "MIN_DETAIL", preprocess.MIN_DETAIL),
-    ("hints.js", "AB_LENGTH", hints.AB_LENGTH),
-    ("hints.js", "POSITION_LENGTH", hints.POSITION_LENGTH),
-    ("hints.js", "NOISE", hints.HINT_NOISE),
+    ("known_colours.js", "AB_LENGTH", hints.AB_LENGTH),
+    ("known_colours.js", "POSITION_LENGTH", hints.POSITION_LENGTH),
+    ("known_colours.js", "HINT_NOISE", hints.HINT_NOISE),
+    ("known_colours.js", "REFERENCE_NOISE", hints.REFERENCE_NOISE),
     ("look.js", "WARM_SHIFT", looks.WARM_SHIFT),
 ]
 

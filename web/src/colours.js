@@ -37,8 +37,17 @@ export function toGrey(rgba) {
 }
 
 /* Return the chroma [a, b] of a colour "#rrggbb". */
-export function chromaOf(colour) {
-  const [red, green, blue] = [1, 3, 5].map((n) => LINEAR[parseInt(colour.slice(n, n + 2), 16)]);
+export const chromaOf = (colour) =>
+  toChroma(...[1, 3, 5].map((n) => LINEAR[parseInt(colour.slice(n, n + 2), 16)]));
+
+/* Return the chroma {a, b} of pixels of four bytes. */
+export function chromaOfRgb(rgba) {
+  const pixels = Array.from({ length: rgba.length / 4 }, (_, n) =>
+    toChroma(...Array.from(rgba.subarray(4 * n, 4 * n + 3), (value) => LINEAR[value])));
+  return { a: pixels.map(([a]) => a), b: pixels.map(([, b]) => b) };
+}
+
+function toChroma(red, green, blue) {
   const x = toF((0.412453 * red + 0.35758 * green + 0.180423 * blue) / WHITE[0]);
   const y = toF(LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue);
   const z = toF((0.019334 * red + 0.119193 * green + 0.950227 * blue) / WHITE[2]);

@@ -1,5 +1,6 @@
 /* JPEG: its size and profile read; its metadata put into another JPEG. */
 
+import { ascii, join } from "./bytes.js";
 import { updateExif, uprightXmp } from "./exif.js";
 
 const EXIF = "Exif\0\0";
@@ -11,7 +12,6 @@ const COMMENT = 0xfe;
 const SCAN = 0xda;
 
 const startsWith = (bytes, text) => [...text].every((c, n) => bytes[n] === c.charCodeAt(0));
-const ascii = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 /* Return the segments before the first scan: {marker, body} each, and where that scan begins. */
 function readSegments(bytes) {
@@ -49,6 +49,39 @@ export function readJpegHead(bytes) {
 function segment(marker, ...parts) {
   const length = 2 + parts.reduce((sum, part) => sum + part.length, 0);
   return [Uint8Array.of(0xff, marker, length >> 8, length & 255), ...parts];
+}
+
+/* Return a JPEG's metadata: {exif, xmp, profile}, bytes or undefined. */
+export function readJpegMetadata(bytes) {
+  const { segments } = readSegments(bytes);
+  const bodies = (wanted, head) => segments
+    .filter(({ marker, body }) => marker === wanted && startsWith(body, head))
+    .map(({ body }) => body.subarray(head.length));
+  const profile = bodies(APP2, PROFILE)
+    .sort(([one], [other]) => one - other) // the first byte is a number
+    .flatMap((part) => [...part.subarray(2)]);
+  return {
+    exif: bodies(APP1, EXIF)[0],
+    xmp: bodies(APP1, XMP)[0],
+    profile: profile.length ? Uint8Array.from(profile) : undefined,
+  };
+}
+
+/* Return the bytes of a JPEG of metadata only, less what does not fit into a segment. */
+export function jpegOfMetadata({ exif, xmp, profile }) {
+  const parts = [Uint8Array.of(0xff, 0xd8)];
+  const room = MAX_SEGMENT - PROFILE.length - 2;
+  for (const [head, body] of [[EXIF, exif], [XMP, xmp]]) {
+    if (body && head.length + body.length <= MAX_SEGMENT) {
+      parts.push(...segment(APP1, ascii(head), body));
+    }
+  }
+  const count = Math.ceil((profile?.length ?? 0) / room);
+  for (let n = 0; n < count; n++) {
+    const part = profile.subarray(n * room, (n + 1) * room);
+    parts.push(...segment(APP2, ascii(PROFILE), Uint8Array.of(n + 1, count), part));
+  }
+  return join(parts);
 }
 
 /* Return the parts of a JPEG with the metadata of another, turned upright.

@@ -1,6 +1,6 @@
 /* The network: onnxruntime-web, with WebGPU where there is one, else WebAssembly. */
 
-import { decompress } from "./decompress.js";
+import { decompress } from "./bytes.js";
 
 const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity"];
 const MAX_THREADS = 4; // more of them wait for each other

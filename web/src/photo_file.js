@@ -1,7 +1,9 @@
 /* A photograph's file: what it is, its pixels, and the coloured file that is made like it. */
 
-import { isJpeg, readJpegHead, withMetadataOfJpeg } from "./jpeg.js";
-import { isPng, readPngHead, withMetadataOfPng } from "./png.js";
+import {
+  isJpeg, jpegOfMetadata, readJpegHead, readJpegMetadata, withMetadataOfJpeg,
+} from "./jpeg.js";
+import { isPng, pngOfMetadata, readPngHead, readPngMetadata, withMetadataOfPng } from "./png.js";
 
 const HEAD_BYTES = 1 << 20; // that are searched for size and profile
 const MAX_MEGAPIXELS = 64;
@@ -13,9 +15,17 @@ const FORMATS = {
     type: "image/jpeg",
     quality: 0.96,
     suffixes: /\.(jpe?g|jpe|jfif)$/i,
+    readMetadata: readJpegMetadata,
+    ofMetadata: jpegOfMetadata,
     withMetadataOf: withMetadataOfJpeg,
   },
-  png: { type: "image/png", suffixes: /\.png$/i, withMetadataOf: withMetadataOfPng },
+  png: {
+    type: "image/png",
+    suffixes: /\.png$/i,
+    readMetadata: readPngMetadata,
+    ofMetadata: pngOfMetadata,
+    withMetadataOf: withMetadataOfPng,
+  },
 };
 // The format that is asked for, else the photograph's own, else PNG.
 const writtenFormat = (head, format) => format ?? head.format ?? "png";
@@ -102,12 +112,15 @@ export async function makeColoured(file, head, format, colour) {
     context.putImageData(pixels, 0, y);
   }
   const written = writtenFormat(head, format);
-  const { type, quality, withMetadataOf } = FORMATS[written];
+  const { type, quality, ofMetadata, withMetadataOf } = FORMATS[written];
   const encoded = await canvas.convertToBlob({ type, quality });
   canvas.width = canvas.height = 1; // its memory, now
-  if (written !== head.format) return encoded;
+  if (!head.format) return encoded;
   const coloured = new Uint8Array(await encoded.arrayBuffer());
-  const original = new Uint8Array(await file.arrayBuffer());
+  let original = new Uint8Array(await file.arrayBuffer());
+  if (written !== head.format) {
+    original = await ofMetadata(await FORMATS[head.format].readMetadata(original));
+  }
   const parts = withMetadataOf(coloured, original, head.keepsProfile, SOFTWARE);
   return new Blob(parts, { type });
 }

@@ -1,7 +1,7 @@
 /* PNG: its size and profile read; its metadata put into another PNG. */
 
+import { ascii, compress, decompress, join } from "./bytes.js";
 import { crc32 } from "./crc32.js";
-import { decompress } from "./decompress.js";
 import { updateExif, uprightXmp } from "./exif.js";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
@@ -42,6 +42,35 @@ export async function readPngHead(bytes) {
   return { width: view?.getUint32(0), height: view?.getUint32(4), profile };
 }
 
+/* Return a PNG's metadata: {exif, xmp, profile}, bytes or undefined. */
+export async function readPngMetadata(bytes) {
+  const chunks = readChunks(bytes);
+  const xmp = chunks.find(isXmp)?.body;
+  const { profile } = await readPngHead(bytes);
+  return {
+    exif: chunks.find(({ kind }) => kind === "eXIf")?.body,
+    // Neither compressed nor in a language: after the keyword come four bytes of 0.
+    xmp: xmp && !xmp.subarray(XMP.length, XMP.length + 4).some(Boolean)
+      ? xmp.subarray(XMP.length + 4) : undefined,
+    profile,
+  };
+}
+
+/* Return the bytes of a PNG that has metadata only. */
+export async function pngOfMetadata({ exif, xmp, profile }) {
+  const parts = [Uint8Array.from(SIGNATURE)];
+  if (profile) {
+    const name = ascii("ICC Profile\0\0");
+    parts.push(chunk("iCCP", join([name, await compress(profile, "deflate")])));
+  }
+  if (xmp) parts.push(chunk("iTXt", join([ascii(`${XMP}\0\0\0\0`), xmp])));
+  if (exif) parts.push(chunk("eXIf", exif));
+  return join(parts);
+}
+
+const isXmp = ({ kind, body }) =>
+  kind === "iTXt" && textOf(body.subarray(0, XMP.length)) === XMP;
+
 function chunk(kind, body) {
   const bytes = new Uint8Array(12 + body.length);
   const view = new DataView(bytes.buffer);
@@ -60,9 +89,8 @@ export function withMetadataOfPng(coloured, original, keepProfile, software) {
     if (![...TONE, ...KEPT, "eXIf"].includes(kind)) parts.push(chunk(kind, body));
     if (kind !== "IHDR") continue;
     for (const part of old) {
-      const isXmp = part.kind === "iTXt" && textOf(part.body.subarray(0, XMP.length)) === XMP;
       const kept = KEPT.includes(part.kind) || (keepProfile && TONE.includes(part.kind));
-      if (kept) parts.push(chunk(part.kind, isXmp ? uprightXmp(part.body) : part.body));
+      if (kept) parts.push(chunk(part.kind, isXmp(part) ? uprightXmp(part.body) : part.body));
     }
     const exif = old.find((part) => part.kind === "eXIf")?.body;
     parts.push(chunk("eXIf", updateExif(exif, software)));

@@ -60,6 +60,7 @@ export const worker = {
   atOnce: 1,
   takesHints: true,
   add: (file, path) => ask("add", file, path),
+  addReference: (file) => ask("addReference", file),
   picture: async (id, what, wish, side) => elementOf(await ask("picture", id, what, wish, side)),
   formats: ["jpeg", "png"],
   keepsLuma: false,
