@@ -40,8 +40,9 @@ from colourizer.inference.output_plan import (
     take_share,
 )
 from colourizer.inference.prediction import Reference
-from colourizer.inference.readout import DEFAULT_VIVIDNESS, MAX_VARIANTS
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.side_pictures import write_contact_sheet
+from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.photos.errors import PhotoError

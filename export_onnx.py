@@ -11,7 +11,8 @@ from typing import Any
 from colourizer.inference.onnx_graph import export_graph, export_readout
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import WORKING_PIXELS
-from colourizer.inference.readout import DEFAULT_VIVIDNESS, MAX_VARIANTS
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.network.checkpoint import (
     BUNDLED,
     CheckpointError,

@@ -25,7 +25,7 @@ from onnxruntime import quantization  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
-from colourizer.inference.coherence import affinity  # noqa: E402
+from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer  # noqa: E402
 from colourizer.inference.looks import Look  # noqa: E402
 from colourizer.inference.prediction import Prediction  # noqa: E402
@@ -123,7 +123,7 @@ def exact_ab(grey: np.ndarray) -> np.ndarray:
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     lightness = network_input(grey_to_lightness(torch.from_numpy(grey.copy()) / 255))
     output, features = model.forward_with_features(lightness)
-    return Prediction(model, output, affinity(features)).ab(Look(VIVIDNESS)).numpy()
+    return Prediction(model, output, stride_8_vectors(features)).ab(Look(VIVIDNESS)).numpy()
 
 
 def time_engines(folder: Path, greys: list[np.ndarray], rounds: int) -> None:

@@ -11,7 +11,7 @@ from colourizer.app.photo_store import MAX_PHOTOS
 from colourizer.app.shown_pictures import VIEW_SIDE, ColourSettings
 from colourizer.inference.hints import parse_hint
 from colourizer.inference.looks import Look
-from colourizer.inference.readout import MAX_VARIANTS
+from colourizer.inference.variants import MAX_VARIANTS
 
 MAX_HINTS = 100
 MAX_KEY_LENGTH = 64

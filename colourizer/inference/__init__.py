@@ -4,11 +4,13 @@ colourizer     Colourizer, the class that other programs import
 preprocess     a photograph -> the network's input
 block_means    means over square blocks of pixels
 prediction     the network's output for a photograph, from which colours are read
-readout        likelihoods of the bins -> chroma, confidence, variants
+readout        likelihoods of the bins -> chroma, confidence
 looks          named settings of vividness, warmth and saturation
 calibration    colourfulness kept in fine-tuning: the bias of the bins
 onnx_graph     levels, network and readout as one ONNX graph
 coherence      chroma averaged over places that are alike
+things         features of the thing that each place belongs to
+variants       other plausible colourings
 hints          known colours propagated by Gaussian-process regression
 batching       dynamic batching over threads, on a GPU
 lightness      a photograph's own lightness and grey levels

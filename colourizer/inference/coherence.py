@@ -32,20 +32,15 @@ def stride_8_vectors(features: Sequence[Tensor]) -> Tensor:
     )
 
 
-def affinity(features: Sequence[Tensor]) -> Tensor:
+def affinity(vectors: Tensor) -> Tensor:
     """Return how alike places are, as weights that sum to 1 for each of them.
 
     Args:
-        features: as for `stride_8_vectors`.
+        vectors: (1, C + C', 2h, 2w), from `stride_8_vectors`.
 
     Returns:
-        weights (4hw, hw): of the means over 2x2 places at stride 8, for each of those places.
+        weights (4hw, hw): of the means over 2x2 places, for each of the places.
     """
-    return affinity_of_vectors(stride_8_vectors(features))
-
-
-def affinity_of_vectors(vectors: Tensor) -> Tensor:
-    """Return `affinity` of the vectors (1, C + C', 2h, 2w) that `stride_8_vectors` gives."""
     keys = _halve(vectors)[0].flatten(1)  # (C + C', hw)
     with torch.autocast(keys.device.type, enabled=False):  # bf16 is too coarse
         # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all keys.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.batching import Batching
-from colourizer.inference.coherence import affinity
+from colourizer.inference.coherence import stride_8_vectors
 from colourizer.inference.hints import Hint, feature_vectors
 from colourizer.inference.looks import NATURAL, Look, choose_look
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
@@ -240,9 +240,12 @@ class Colourizer:
                     outputs, *maps = (each.cpu() for each in (outputs, *maps))
                 for n, output in enumerate(outputs.split(1)):
                     features = [each[n : n + 1] for each in maps]
-                    alike = affinity(features) if self.has_likelihoods else None
-                    vectors = feature_vectors(features, size) if with_features else None
-                    predictions.append(Prediction(self.model, output, alike, vectors))
+                    prediction = Prediction(self.model, output)
+                    if self.has_likelihoods:
+                        prediction = replace(prediction, vectors=stride_8_vectors(features))
+                    if with_features:
+                        prediction = replace(prediction, features=feature_vectors(features, size))
+                    predictions.append(prediction)
         return predictions
 
     def _run(self, lightness: Tensor) -> tuple[Tensor, ...]:

@@ -3,8 +3,8 @@
 The differences between known and predicted chroma are samples of a Gaussian process over places;
 all other places get its posterior mean: Rasmussen and Williams, Gaussian Processes for Machine
 Learning, 2006, equation 2.23. The kernel is an RBF of the decoder's features, the predicted chroma
-and the position. Nothing is trained: any checkpoint can be steered. The constants were chosen on
-training photographs (docs/experiments.md).
+and, for hints, the features of the thing and the position. Nothing is trained: any checkpoint can
+be steered. The constants were chosen on training photographs (docs/experiments.md).
 """
 
 import re
@@ -15,11 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colourizer.inference.things import thing_vectors
+
 # Weight of each stride's normalized decoder features (strides 8 and 4) in the squared distance.
 FEATURE_WEIGHTS = (1.1, 2.0)
+# Weight for hints of a place's own features, and of those of the thing that it belongs to.
+OWN_WEIGHT, THING_WEIGHT = 0.36, 0.84
 # Length scales: the distances at which the kernel is 1/e.
 AB_LENGTH = 61.5  # Lab units of predicted chroma
-POSITION_LENGTH = 0.71  # of the photograph's sides
+POSITION_LENGTH = 1.0  # of the photograph's sides
 # Noise variances, for a signal variance of 1: a hint is nearly exact; places of a reference that
 # look similar may show another thing, or several.
 HINT_NOISE, REFERENCE_NOISE = 0.02, 0.5
@@ -75,7 +79,7 @@ def rbf_kernel(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _kernel_inputs(features: Tensor, ab: Tensor) -> Tensor:
-    """Return the kernel's inputs (h*w, D): features and predicted chroma, without position.
+    """Return the kernel's inputs (h*w, D) for references: features and predicted chroma.
 
     Args:
         features: (h, w, C) of `feature_vectors`.
@@ -84,6 +88,19 @@ def _kernel_inputs(features: Tensor, ab: Tensor) -> Tensor:
     size = (features.shape[0], features.shape[1])
     colours = F.adaptive_avg_pool2d(ab, size)[0].movedim(0, -1) / AB_LENGTH
     return torch.cat((features.float(), colours), dim=-1).flatten(0, 1)
+
+
+def _hint_inputs(features: Tensor, ab: Tensor) -> Tensor:
+    """Return the kernel's inputs (h*w, D) for hints; arguments as for `_kernel_inputs`."""
+    height, width = features.shape[:2]
+    planes = features.float().movedim(-1, 0)[None]
+    halves = F.avg_pool2d(planes, 2, ceil_mode=True)
+    things = F.interpolate(thing_vectors(halves), (height, width), mode="bilinear")
+    things = things[0].movedim(0, -1) * THING_WEIGHT**0.5
+    down = ((torch.arange(height) + 0.5) / height / POSITION_LENGTH)[:, None].expand(-1, width)
+    right = ((torch.arange(width) + 0.5) / width / POSITION_LENGTH).expand(height, -1)
+    place = torch.cat((things, down[..., None], right[..., None]), dim=-1).flatten(0, 1)
+    return torch.cat((_kernel_inputs(features * OWN_WEIGHT**0.5, ab), place), dim=1)
 
 
 def gp_posterior_mean(inputs: Tensor, known: Tensor, targets: Tensor, noise: float) -> Tensor:
@@ -112,10 +129,7 @@ def propagate_hints(
         ab as given, changed.
     """
     height, width = features.shape[:2]
-    down = ((torch.arange(height) + 0.5) / height / POSITION_LENGTH)[:, None].expand(-1, width)
-    right = ((torch.arange(width) + 0.5) / width / POSITION_LENGTH).expand(height, -1)
-    position = torch.stack((down, right), dim=-1).flatten(0, 1)
-    places = torch.cat((_kernel_inputs(features, ab), position), dim=1)
+    places = _hint_inputs(features, ab)
     cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in points])
     predicted = torch.stack(
         [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in points]

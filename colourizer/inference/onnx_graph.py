@@ -8,23 +8,25 @@ from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
 from colourizer.inference.coherence import (
-    affinity_of_vectors,
+    affinity,
     average_alike,
     stride_8_vectors,
 )
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
+from colourizer.inference.things import thing_vectors
+from colourizer.inference.variants import lean, thing_directions
 from colourizer.network.checkpoint import Network
 from Model_CNN import STRIDE, DecoderStep, Model_CNN
 
 # ONNX Runtime, its build for browsers and OpenVINO run it, and PyTorch exports to it directly.
 OPSET = 18
 INPUTS = ("grey", "vividness", "variant")
-# Networks without likelihoods have the first only. The last three are for who reads out other
+# Networks without likelihoods have the first only. The others are for who reads out other
 # colours of the same picture without the network.
-OUTPUTS = ("ab", "confidence", "sqrt_probability", "affinity", "features")
-READOUT_INPUTS = ("sqrt_probability", "confidence", "affinity", "vividness", "variant")
+OUTPUTS = ("ab", "confidence", "sqrt_probability", "affinity", "features", "things")
+READOUT_INPUTS = ("sqrt_probability", "confidence", "affinity", "things", "vividness", "variant")
 EXAMPLE_SIZE = (2 * STRIDE, 3 * STRIDE)  # pixels, of the picture that is traced
 EXAMPLE_SETTINGS = (torch.tensor(0.5), torch.tensor(1, dtype=torch.int32))
 SIDES = {  # as the file names the sides that may vary
@@ -34,6 +36,7 @@ SIDES = {  # as the file names the sides that may vary
     "sqrt_probability": {1: "height/4", 2: "width/4"},
     "affinity": {0: "height/8", 1: "width/8", 2: "height/16", 3: "width/16"},
     "features": {2: "height/8", 3: "width/8"},
+    "things": {2: "height/8", 3: "width/8"},
 }
 
 
@@ -64,8 +67,9 @@ class GreyToColours(nn.Module):
         Returns:
             ab (1, 2, H/4, W/4) in Lab units; confidence (1, 1, H/4, W/4) in (0, 1];
             sqrt_probability (1, H/4, W/4, K) of `sqrt_softmax`; affinity (H/8, W/8, H/16, W/16),
-            and the features (1, C, H/8, W/8) of `stride_8_vectors` that it is made of. Without
-            likelihoods ab alone, which is the same for all vividness and variants.
+            the features (1, C, H/8, W/8) of `stride_8_vectors` that it is made of; and things, of
+            `thing_vectors`, of the same shape. Without likelihoods ab alone, which is the same for
+            all vividness and variants.
         """
         lightness = self.stretch_levels(grey).index_select(0, grey.flatten().int())
         output, features = self.model.forward_with_features(lightness.view(1, *grey.shape))
@@ -76,9 +80,10 @@ class GreyToColours(nn.Module):
         sure = confidence(probability, self.model.bin_centres)
         vectors = stride_8_vectors(features)
         rows, columns = grey.shape[1] // 16, grey.shape[2] // 16
-        alike = affinity_of_vectors(vectors).view(2 * rows, 2 * columns, rows, columns)
-        ab = Readout(self.model)(probability, sure, alike, vividness, variant)
-        return ab, sure, probability, alike, vectors
+        alike = affinity(vectors).view(2 * rows, 2 * columns, rows, columns)
+        things = thing_vectors(vectors)
+        ab = Readout(self.model)(probability, sure, alike, things, vividness, variant)
+        return ab, sure, probability, alike, vectors, things
 
     def stretch_levels(self, grey: Tensor) -> Tensor:
         """Return the lightness (256,) of all greys as `network_input` makes it for a picture.
@@ -113,7 +118,13 @@ class Readout(nn.Module):
         self.register_buffer("shares", model.bin_shares)  # (K,)
 
     def forward(
-        self, probability: Tensor, sure: Tensor, alike: Tensor, vividness: Tensor, variant: Tensor
+        self,
+        probability: Tensor,
+        sure: Tensor,
+        alike: Tensor,
+        things: Tensor,
+        vividness: Tensor,
+        variant: Tensor,
     ) -> Tensor:
         """Read out colours.
 
@@ -121,13 +132,15 @@ class Readout(nn.Module):
             probability: sqrt_probability (1, H/4, W/4, K) of `GreyToColours`.
             sure: its confidence (1, 1, H/4, W/4).
             alike: its affinity (H/8, W/8, H/16, W/16).
+            things: its things (1, C, H/8, W/8).
             vividness: () float32 in [0, 1].
             variant: () int32, 0 and more.
 
         Returns:
             ab (1, 2, H/4, W/4) in Lab units.
         """
-        ab = read_ab(probability, self.centres, self.shares, vividness, sure, variant)
+        leaning = lean(probability, self.centres, thing_directions(things, variant))
+        ab = read_ab(leaning, self.centres, self.shares, vividness, sure)
         return average_alike(ab, alike.flatten(2).flatten(0, 1))
 
 
@@ -183,12 +196,14 @@ def export_readout(model: Model_CNN) -> Any:
             torch.rand(1, *quarter, len(model.bin_centres)),
             torch.rand(1, 1, *quarter),
             torch.rand(2 * rows, 2 * columns, rows, columns),
+            torch.rand(1, sum(model.config.decoder_channels[1:]), 2 * rows, 2 * columns),
             *EXAMPLE_SETTINGS,
         ),
         {
             "probability": {1: 4 * height, 2: 4 * width},
             "sure": {2: 4 * height, 3: 4 * width},
             "alike": {0: 2 * height, 1: 2 * width, 2: height, 3: width},
+            "things": {2: 2 * height, 3: 2 * width},
             "vividness": {},
             "variant": {},
         },

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
-from colourizer.inference.coherence import average_alike
+from colourizer.inference.coherence import affinity, average_alike
 from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
+from colourizer.inference.things import thing_vectors
+from colourizer.inference.variants import lean, thing_directions
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
 
@@ -28,14 +30,14 @@ class Prediction:
     """A network's output for one photograph.
 
     output: logits (1, K, h, w), or of a ClassicCNN rgb (1, 3, h, w).
-    affinity: from `coherence.affinity`; None without likelihoods.
+    vectors: (1, D, h/2, w/2), from `coherence.stride_8_vectors`; None without likelihoods.
     features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
     lightness: the photograph's own, (1, 1, h, w) in [0, 100], for warmth; or None.
     """
 
     model: Network
     output: Tensor
-    affinity: Tensor | None = None
+    vectors: Tensor | None = None
     features: Tensor | None = None
     lightness: Tensor | None = None
 
@@ -49,6 +51,18 @@ class Prediction:
         """Confidence (1, 1, h, w) in (0, 1], for networks with likelihoods only."""
         assert isinstance(self.model, Model_CNN)
         return confidence(self._sqrt_probability, self.model.bin_centres.to(self.output.device))
+
+    @cached_property
+    def _affinity(self) -> Tensor:
+        """`affinity` of the places (hw/4, hw/16), for networks with likelihoods only."""
+        assert self.vectors is not None
+        return affinity(self.vectors)
+
+    @cached_property
+    def _things(self) -> Tensor:
+        """`thing_vectors` of the features (1, D, h/2, w/2), for networks with likelihoods only."""
+        assert self.vectors is not None
+        return thing_vectors(self.vectors)
 
     @torch.inference_mode()
     def confidence(self) -> Tensor | None:
@@ -102,8 +116,11 @@ class Prediction:
             return model.ab_of(output.float()).cpu()
         centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
         probability, sure = self._sqrt_probability, self._confidence
-        ab = read_ab(probability, centres, shares, vividness, sure, variant)
-        return (ab if self.affinity is None else average_alike(ab, self.affinity)).cpu()
+        if variant:
+            directions = thing_directions(self._things, variant)
+            probability = lean(probability, centres, directions)
+        ab = read_ab(probability, centres, shares, vividness, sure)
+        return average_alike(ab, self._affinity).cpu()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""Likelihoods of the bins -> chroma, confidence and variants: choices made after training."""
-
-import math
+"""Likelihoods of the bins -> chroma and confidence: choices made after training."""
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +16,6 @@ UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the 
 MAX_GAIN = 0.3  # ... and the gain of chroma.
 # Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
 UNCERTAIN = 35.0
-MAX_VARIANTS = 24  # that may be asked for
-GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # radians
-TILT = 0.06  # per Lab unit: the slope of a variant's log-likelihoods along its direction
 
 
 def sqrt_softmax(logits: Tensor) -> Tensor:
@@ -89,33 +84,12 @@ def class_weights(shares: Tensor, strength: float | Tensor) -> Tensor:
     return common**-strength
 
 
-def variant_weights(centres: Tensor, variant: int | Tensor) -> Tensor:
-    """Return factors for likelihoods that make another plausible colouring.
-
-    They prefer one direction in the ab plane. Where only one colour is likely nothing changes;
-    where several are, the whole photograph leans the same way, so that a thing keeps one colour.
-
-    Args:
-        centres: (K, 2), the bins' ab in Lab units.
-        variant: 0 prefers none; each further one another direction.
-
-    Returns:
-        factors (K,).
-    """
-    # The first is warm (a = b), as sunlight; each next one lies a golden angle further, so that any
-    # number of them is spread well around the circle of hues.
-    angle = torch.as_tensor(math.pi / 4 + (variant - 1) * GOLDEN_ANGLE)
-    direction = torch.stack((angle.cos(), angle.sin())).to(centres)
-    return (TILT * (variant != 0) * (centres @ direction)).exp()
-
-
 def read_ab(
     sqrt_probability: Tensor,
     centres: Tensor,
     shares: Tensor,
     vividness: float | Tensor,
     confidence: Tensor,
-    variant: int | Tensor = 0,
 ) -> Tensor:
     """Return chroma: the annealed mean, made more vivid where the network is confident.
 
@@ -123,18 +97,17 @@ def read_ab(
         sqrt_probability: (B, H, W, K), from `sqrt_softmax`.
         centres: (K, 2), the bins' ab in Lab units.
         shares: (K,), the frequency of each bin's colours.
-        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get. It and the
-            variant are tensors () in the graph that onnx_graph.py makes.
+        vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get. A tensor () in
+            the graph that onnx_graph.py makes.
         confidence: (B, 1, H, W) in (0, 1].
-        variant: which of several plausible colourings, as for `variant_weights`.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
     """
     # Factors are annealed like the likelihoods that they multiply.
-    plain = variant_weights(centres, variant)[:, None] ** ANNEALING
-    rebalanced = plain * class_weights(shares, vividness * MAX_REBALANCING * ANNEALING)[:, None]
-    weights = (plain * centres, plain, rebalanced * centres, rebalanced)
+    rebalanced = class_weights(shares, vividness * MAX_REBALANCING * ANNEALING)[:, None]
+    plain = torch.ones_like(rebalanced)
+    weights = (centres, plain, rebalanced * centres, rebalanced)
     with torch.autocast(sqrt_probability.device.type, enabled=False):  # bf16 is too coarse
         sums = F.linear(anneal(sqrt_probability), torch.cat(weights, dim=1).T.contiguous()).movedim(
             -1, 1

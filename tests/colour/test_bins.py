@@ -1,4 +1,4 @@
-"""bins.py: colours into bins, and out of likelihoods safe, vivid or different colours."""
+"""bins.py: colours into bins, and out of likelihoods safe or vivid colours."""
 
 import pytest
 import torch
@@ -15,7 +15,6 @@ from colourizer.inference.readout import (
     read_ab,
     sqrt_softmax,
     standard_deviation,
-    variant_weights,
 )
 
 CENTRES = ab_bin_centres()
@@ -32,13 +31,11 @@ def logits_of(*likely: tuple[float, float, float]) -> torch.Tensor:
     return probability.log()[None, :, None, None]
 
 
-def read(
-    logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES, variant: int = 0
-) -> torch.Tensor:
+def read(logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES) -> torch.Tensor:
     """Read colours as the colourizer does."""
     roots = sqrt_softmax(logits)
     sure = confidence(roots, CENTRES)
-    return read_ab(roots, CENTRES, shares, vividness, sure, variant)
+    return read_ab(roots, CENTRES, shares, vividness, sure)
 
 
 def spread(*likely: tuple[float, float, float]) -> torch.Tensor:
@@ -140,24 +137,3 @@ def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     assert sure < 0.7
     assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
     assert (vivid - safe).norm() > 1
-
-
-def test_variants_differ_where_several_colours_are_likely_and_agree_where_one_is():
-    doubtful = logits_of((40, 0, 0.25), (-40, 0, 0.25), (0, 40, 0.25), (0, -40, 0.25))
-    sure = logits_of((30, 20, 1.0))
-
-    def colourings(logits):
-        return [read(logits, 0, variant=i).flatten() for i in range(5)]
-
-    distances = torch.cdist(*[torch.stack(colourings(doubtful))] * 2)
-    assert distances[~torch.eye(5, dtype=torch.bool)].min() > 15
-    assert torch.cdist(*[torch.stack(colourings(sure))] * 2).max() < 1
-    assert torch.equal(variant_weights(CENTRES, 0), torch.ones(K))
-
-
-@pytest.mark.parametrize("variant", [0, 1, 4])
-def test_a_variant_is_what_the_preferred_likelihoods_give(variant):
-    logits = random_logits()
-    preferred = logits + variant_weights(CENTRES, variant).log()[:, None, None]
-    expected = mean_of_bins(preferred, CENTRES, 1 / ANNEALING)
-    assert torch.allclose(read(logits, 0, variant=variant), expected, atol=1e-3)

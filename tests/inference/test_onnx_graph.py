@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from colourizer.colour.space import grey_to_lightness
-from colourizer.inference.coherence import affinity
+from colourizer.inference.coherence import stride_8_vectors
 from colourizer.inference.looks import Look
 from colourizer.inference.onnx_graph import GreyToColours, drop_known_colours
 from colourizer.inference.prediction import Prediction
@@ -56,10 +56,10 @@ def test_colours_and_confidence_are_those_of_a_prediction():
     model, grey = random_network(), random_greys(60, 180)
     graph = GreyToColours(model)
     output, features = model.forward_with_features(network_input(grey_to_lightness(grey / 255)))
-    prediction = Prediction(model, output, affinity(features))
+    prediction = Prediction(model, output, stride_8_vectors(features))
     for vividness, variant in ((0.0, 0), (0.5, 3), (1.0, 23)):
         scalars = torch.tensor(vividness), torch.tensor(variant, dtype=torch.int32)
-        ab, sure = graph(grey, *scalars)
+        ab, sure, *_ = graph(grey, *scalars)
         assert (ab - prediction.ab(Look(vividness), variant)).abs().max() < 1e-3
         assert (sure - prediction.confidence()).abs().max() < 1e-5
 

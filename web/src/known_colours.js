@@ -4,15 +4,22 @@
    stride 8. Chroma is {a, b, width, height}, features a tensor (1, C, height / 2, width / 2). */
 
 const AB_LENGTH = 61.5; // Lab units of predicted chroma
-const POSITION_LENGTH = 0.71; // of the photograph's sides
+const OWN_WEIGHT = 0.36; // for hints, of a place's own features ...
+const THING_WEIGHT = 0.84; // ... and of those of the thing that it belongs to
+const POSITION_LENGTH = 1.0; // of the photograph's sides
 const HINT_NOISE = 0.02;
 const REFERENCE_NOISE = 0.5;
 
-/* Return chroma, changed by hints: {x, y} as shares of width and height in [0, 1), and {a, b}. */
-export function propagateHints(chroma, features, hints) {
-  const [, , rows, columns] = features.dims;
+/* Return chroma, changed by hints: {x, y} as shares of width and height in [0, 1), and {a, b}.
+
+   things: the features of the thing that each place belongs to, of the shape of its own. */
+export function propagateHints(chroma, { features, things }, hints) {
+  const [, channels, rows, columns] = features.dims;
   const { places, size } = kernelInputs(chroma, features);
-  const located = places.map((place, n) => Float32Array.of(...place,
+  const located = places.map((place, n) => Float32Array.of(
+    ...place.map((value, c) => (c < channels ? value * Math.sqrt(OWN_WEIGHT) : value)),
+    ...Array.from({ length: channels },
+      (_, c) => things.data[c * rows * columns + n] * Math.sqrt(THING_WEIGHT)),
     (Math.floor(n / columns) + 0.5) / rows / POSITION_LENGTH,
     ((n % columns) + 0.5) / columns / POSITION_LENGTH));
   const known = hints.map(({ x, y }) =>

@@ -2,7 +2,7 @@
 
 import { decompress } from "./bytes.js";
 
-const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity"];
+const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity", "things"];
 const MAX_THREADS = 4; // more of them wait for each other
 
 let ort = null;

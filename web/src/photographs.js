@@ -91,7 +91,7 @@ async function chromaFor(id, wish) {
     const [a, b] = chromaOf(colour);
     return { x: (x + 0.5) / photo.width, y: (y + 0.5) / photo.height, a, b };
   });
-  return propagateHints(chroma, outputs.features, points);
+  return propagateHints(chroma, outputs, points);
 }
 
 async function applyReference(chroma, { features }, { reference, vividness, variant }) {
