@@ -17,6 +17,8 @@ SHARED = [
     ("working_size.js", "MULTIPLE", STRIDE),
     ("working_size.js", "MIN_DETAIL", preprocess.MIN_DETAIL),
     ("known_colours.js", "AB_LENGTH", hints.AB_LENGTH),
+    ("known_colours.js", "OWN_WEIGHT", hints.OWN_WEIGHT),
+    ("known_colours.js", "THING_WEIGHT", hints.THING_WEIGHT),
     ("known_colours.js", "POSITION_LENGTH", hints.POSITION_LENGTH),
     ("known_colours.js", "HINT_NOISE", hints.HINT_NOISE),
     ("known_colours.js", "REFERENCE_NOISE", hints.REFERENCE_NOISE),
