@@ -148,7 +148,8 @@ def add_video_stream(container: OutputContainer, settings: VideoSettings) -> Vid
     try:
         stream = container.add_stream(settings.target.codec, rate=settings.rate)
     except ValueError as error:
-        raise FilmError(f"{settings.target.muxer} cannot hold {settings.target.codec}") from error
+        what = f"{settings.target.muxer} cannot hold {settings.target.codec}"
+        raise FilmError(what) from error
     video = cast(VideoStream, stream)
     configure(video.codec_context, settings)
     is_hevc = video.codec_context.codec.canonical_name == "hevc"

@@ -19,10 +19,9 @@ from colourizer.film.encode import (
     VideoSettings,
     choose_settings,
     find_encoder,
-    open_encoder,
 )
 from colourizer.film.film_hints import FilmHint
-from colourizer.film.join import join_film
+from colourizer.film.join import JoinPlan, check_join, join_film
 from colourizer.film.pictures import FilmPainter
 from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
@@ -137,16 +136,17 @@ def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome)
     info = probe_film(job.source)
     settings = choose_settings(info, film_target(job.coloured[0], run.options.codec))
     videos = plan_videos(job, wanted, info, settings)
-    for video in videos:
-        open_encoder(video.settings)  # fails now or never
+    plans = [plan_join(video, job, info, run) for video in videos]
+    for plan in plans:
+        check_join(plan)  # now, not after hours
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     folder = segments_folder(job.coloured[0])
     with SegmentStore(folder, segments_key(job, videos, run), len(videos)) as store:
         encode_segments(job, info, settings, videos, store, run)
         if not store.segments:
             raise FilmError("has no frames that can be decoded")
-        notes = join_videos(job, info, videos, store, run)
-        store.remove()
+        notes = join_videos(plans, store)
+    store.remove()
     outcome.result, outcome.reason = "colourized", ""
     outcome.files = [video.path for video in videos]
     outcome.note = "; ".join(notes)
@@ -177,8 +177,7 @@ def encode_segments(
         colours.restore(state)
     after = store.position()
     start = store.segments[0].pts[0] if after else None
-    reader = FilmReader(job.source, info)
-    reader.damaged = store.segments[-1].damaged if after else 0
+    reader = FilmReader(job.source, info, store.segments[-1].damaged if after else 0)
     painter = FilmPainter(info, settings.cell, colours, options.hints, start)
     with closing(prefetch(reader.frames(after), FRAMES_AHEAD)) as decoded:
         frames = painter.colourize(decoded, after.pts if after else None)
@@ -224,43 +223,35 @@ def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
     }
 
 
-def join_videos(
-    job: Job,
-    info: FilmInfo,
-    videos: list[Video],
-    store: SegmentStore,
-    run: FilmRun,
-) -> list[str]:
+def plan_join(video: Video, job: Job, info: FilmInfo, run: FilmRun) -> JoinPlan:
+    """Return what a video is joined of."""
+    is_compared, provenance = video.path == job.compared, run.options.provenance
+    return JoinPlan(video.path, job.source, info, video.settings, provenance, is_compared)
+
+
+def join_videos(plans: Sequence[JoinPlan], store: SegmentStore) -> list[str]:
     """Join the segments of each video to a file; return what is wrong with the film, in words."""
     notes: list[str] = []
-    for number, video in enumerate(videos):
-        left_out, end = write_joined(job, info, number, video, store, run)
-        if video.path != job.compared:
-            notes = describe_losses(job.source, info, store, end, left_out)
+    for number, plan in enumerate(plans):
+        left_out, end = write_joined(plan, store, number)
+        if not notes:
+            notes = describe_losses(plan, store, end, [] if plan.is_compared else left_out)
     return notes
 
 
-def write_joined(
-    job: Job, info: FilmInfo, number: int, video: Video, store: SegmentStore, run: FilmRun
-) -> tuple[list[str], float]:
+def write_joined(plan: JoinPlan, store: SegmentStore, video: int) -> tuple[list[str], float]:
     """Join the segments of one video to a file; return what `join_film` does."""
     results: list[tuple[list[str], float]] = []
-    provenance, is_compared = run.options.provenance, video.path == job.compared
 
     def write(file: BinaryIO) -> None:
-        path, settings = video.path, video.settings
-        results.append(
-            join_film(
-                file, path, job.source, info, settings, store, number, provenance, is_compared
-            )
-        )
+        results.append(join_film(file, plan, store, video))
 
-    write_atomically(video.path, write)
+    write_atomically(plan.path, write)
     return results[0]
 
 
 def describe_losses(
-    source: Path, info: FilmInfo, store: SegmentStore, sound_end: float, left_out: list[str]
+    plan: JoinPlan, store: SegmentStore, sound_end: float, left_out: list[str]
 ) -> list[str]:
     """Return in words what of a film could not be had."""
     last = store.segments[-1]
@@ -268,10 +259,10 @@ def describe_losses(
     if last.damaged:
         frames = "frame is" if last.damaged == 1 else "frames are"
         notes.append(f"{last.damaged} {frames} damaged")
-    with open_film(source) as container:
+    with open_film(plan.source) as container:
         begin = (container.start_time or 0) / av.time_base
         promised = (container.duration or 0) / av.time_base
-    end = float((last.pts[-1] + last.duration) * info.time_base)
+    end = float((last.pts[-1] + last.duration) * plan.info.time_base)
     there = max(end, sound_end) - begin
     if there < promised - CUT_OFF_SECONDS:
         notes.append(f"is cut off: ends after {there:.1f} s of {promised:.1f} s")

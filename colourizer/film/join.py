@@ -2,6 +2,9 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,29 +26,48 @@ TIME_CODE = "tmcd"  # QuickTime's data stream, which its muxer makes of the meta
 COPIED = ("audio", "subtitle", "attachment", "video")
 
 
+@dataclass(frozen=True)
+class JoinPlan:
+    """What a film is joined of.
+
+    path: where it will be; the name decides on the container's options.
+    source: the film that was coloured.
+    info: of it.
+    settings: of the segments' encoders.
+    provenance: what coloured it, for the metadata; None leaves it out.
+    is_compared: whether it is the film of --compare, which is upright and has sound only.
+    """
+
+    path: Path
+    source: Path
+    info: FilmInfo
+    settings: VideoSettings
+    provenance: str | None
+    is_compared: bool
+
+
+def check_join(plan: JoinPlan) -> None:
+    """Check that the container takes all that is to be joined, before anything is coloured.
+
+    Raises:
+        FilmError: it does not, or the encoder does not take its settings.
+    """
+    with open_film(plan.source) as before:
+        with suppress(av.FFmpegError):  # of the end of a film without packets
+            with open_output(BytesIO(), plan) as after:
+                begin_film(before, after, plan)
+
+
 def join_film(
-    file: BinaryIO,
-    path: Path,
-    source: Path,
-    info: FilmInfo,
-    settings: VideoSettings,
-    store: SegmentStore,
-    video: int,
-    provenance: str | None,
-    is_compared: bool = False,
+    file: BinaryIO, plan: JoinPlan, store: SegmentStore, video: int
 ) -> tuple[list[str], float]:
     """Write a film of its segments and of what else is in the source.
 
     Args:
         file: where to write; seekable.
-        path: its name, which decides on the container's options.
-        source: the film that was coloured.
-        info: of it.
-        settings: the segments' encoder had.
+        plan: what is joined.
         store: the segments.
         video: which of the store's videos.
-        provenance: what coloured it, for the metadata; None leaves it out.
-        is_compared: write the film of --compare, which is upright and has sound only.
 
     Returns:
         What was left out, in words; and the time in seconds at which the source's sound and
@@ -54,29 +76,49 @@ def join_film(
     Raises:
         FilmError: the container does not take a stream.
     """
-    muxer = settings.target.muxer
-    options = muxer_options(path, info.time_base.denominator)
-    with (
-        open_film(source) as before,
-        av.open(file, "w", format=muxer, container_options=options) as after,
-    ):
-        pictures = video_stream(before)
-        stream = add_video_stream(after, settings)
-        stream.time_base = info.time_base
-        if info.matrix and not is_compared:
-            stream.set_display_matrix(info.matrix)
-        copy_metadata(pictures, stream)
-        kinds = ("audio",) if is_compared else COPIED
-        copied, left_out = add_copied_streams(before, after, pictures, kinds)
-        copy_container_metadata(before, after, provenance)
-        try:
-            after.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            raise FilmError(
-                f"cannot be written as {muxer} ({say(error, in_detail=True)})"
-            ) from error
-        end = mux_all(after, stream, info, store, video, before, copied)
+    with open_film(plan.source) as before, open_output(file, plan) as after:
+        stream, copied, left_out = begin_film(before, after, plan)
+        pictures = video_packets(store, video, plan.info)
+        end = mux_all(after, stream, pictures, before, copied)
     return left_out, end
+
+
+def open_output(file: BinaryIO, plan: JoinPlan) -> OutputContainer:
+    """Return a container that is written to an open file."""
+    options = muxer_options(plan.path, plan.info.time_base.denominator)
+    return av.open(file, "w", format=plan.settings.target.muxer, container_options=options)
+
+
+def begin_film(
+    before: InputContainer, after: OutputContainer, plan: JoinPlan
+) -> tuple[VideoStream, dict[int, Stream], list[str]]:
+    """Add all streams and metadata, and write the container's header.
+
+    Returns:
+        The video's stream; those that are copied, by the index of the source's; and what is left
+        out, in words.
+
+    Raises:
+        FilmError: the container does not take a stream.
+    """
+    pictures = video_stream(before)
+    stream = add_video_stream(after, plan.settings)
+    stream.time_base = plan.info.time_base
+    if plan.info.matrix and not plan.is_compared:
+        stream.set_display_matrix(plan.info.matrix)
+    copy_metadata(pictures, stream)
+    kinds = ("audio",) if plan.is_compared else COPIED
+    copied, left_out = add_copied_streams(before, after, pictures, kinds)
+    copy_container_metadata(before, after, plan.provenance)
+    try:
+        after.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        muxer = plan.settings.target.muxer
+        what = f"cannot be written as {muxer} ({say(error, in_detail=True)})"
+        failure = FilmError(what)
+        failure.add_note("hint: name another encoder with --film-codec")
+        raise failure from error
+    return stream, copied, left_out
 
 
 def copy_metadata(source: Stream, stream: Stream) -> None:
@@ -132,9 +174,7 @@ def copy_container_metadata(
 def mux_all(
     after: OutputContainer,
     stream: VideoStream,
-    info: FilmInfo,
-    store: SegmentStore,
-    video: int,
+    pictures: Iterator[Packet],
     before: InputContainer,
     copied: dict[int, Stream],
 ) -> float:
@@ -144,11 +184,11 @@ def mux_all(
         FilmError: the container does not take one.
     """
     end = 0.0
-    pictures = ((time_of(packet), 0, packet) for packet in video_packets(store, video, info))
+    coloured = ((time_of(packet), 0, packet) for packet in pictures)
     others: Iterator[tuple[float, int, Packet]] = (
         (time, 1, packet) for time, packet in copied_packets(before, copied)
     )
-    for time, is_copied, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
+    for time, is_copied, packet in heapq.merge(coloured, others, key=lambda item: item[0]):
         if is_copied:
             end = max(end, time + float((packet.duration or 0) * packet.time_base))
             packet.stream = copied[packet.stream_index]

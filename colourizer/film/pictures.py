@@ -30,6 +30,7 @@ class ColouredFrame:
     greys: of `cell_greys`.
     ab: (1, 2, h, w) in Lab units, turned as the frame is stored.
     checksum: of the luma as decoded.
+    damaged: frames that are damaged, up to it.
     state: of the colours before it, if it begins a segment; otherwise None.
     """
 
@@ -38,6 +39,7 @@ class ColouredFrame:
     luma: np.ndarray
     greys: np.ndarray
     checksum: int
+    damaged: int
     ab: Tensor
     state: dict[str, Any] | None = None
 
@@ -121,9 +123,15 @@ class FilmPainter:
             square = Image.fromarray(seen).resize((width, len(seen)), Image.Resampling.BILINEAR)
             seen = np.asarray(square)
         upright = np.ascontiguousarray(np.rot90(seen, info.quarter_turns))
-        checksum = luma_checksum(timed.frame)
-        none = torch.zeros(1, 2, 1, 1)
-        frame = ColouredFrame(timed.pts, timed.duration, luma, greys, checksum, none)
+        frame = ColouredFrame(
+            timed.pts,
+            timed.duration,
+            luma,
+            greys,
+            luma_checksum(timed.frame),
+            timed.damaged,
+            torch.zeros(1, 2, 1, 1),
+        )
         return frame, reduced_lightness(upright)
 
     def _colour(

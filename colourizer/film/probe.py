@@ -16,6 +16,11 @@ from colourizer.film.container import FilmError
 
 PROBED_FRAMES = 12  # of which one that is interlaced makes an interlaced film
 MAX_ERRORS = 100  # of reading; then the film is given up
+# A film is one file: playlists, which name others, are not followed.
+SAFE_INPUT = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo",
+}
 HD_ROWS = 720  # of so many rows and more, a film without a tag is coded as BT.709 says
 UNKNOWN_RATE = Fraction(25)  # frames a second, where the film does not tell
 MAX_RATE = 1000  # frames a second; more is a container's guess
@@ -93,7 +98,7 @@ def open_film(path: Path) -> "av.container.InputContainer":
         FilmError: it is none, or is damaged.
     """
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(f"file:{path}", options=dict(SAFE_INPUT), metadata_errors="replace")
     except av.FFmpegError as error:
         raise FilmError(f"cannot be read as a film ({say(error)})") from error
     except OSError as error:

@@ -20,11 +20,16 @@ WITHOUT_TIMES = ("avi", "h264", "hevc", "m4v", "mpegvideo")  # store no presenta
 
 
 class TimedFrame(NamedTuple):
-    """A decoded frame, when it is shown and for how long, in units of the film's time base."""
+    """A decoded frame.
+
+    pts, duration: when it is shown and for how long, in units of the film's time base.
+    damaged: how many packets could not be decoded, and frames are damaged, up to it.
+    """
 
     pts: int
     duration: int
     frame: VideoFrame
+    damaged: int
 
 
 class Position(NamedTuple):
@@ -49,13 +54,11 @@ def luma_checksum(frame: VideoFrame) -> int:
 class FilmReader:
     """Decodes a film.
 
-    damaged: how many packets could not be decoded, and frames that are damaged.
-    end: the time after the last frame, in units of the time base.
+    damaged: how many packets could not be decoded, and frames are damaged, so far.
     """
 
-    def __init__(self, path: Path, info: FilmInfo) -> None:
-        self.damaged = 0
-        self.end = 0
+    def __init__(self, path: Path, info: FilmInfo, damaged: int = 0) -> None:
+        self.damaged = damaged
         self._path = path
         self._info = info
 
@@ -79,10 +82,11 @@ class FilmReader:
 
     def _seek(self, after: Position) -> Iterator[TimedFrame] | None:
         """Return the frames after a place, or None if it was not found."""
-        frames = self._decode(after.start)
+        frames, damaged = self._decode(after.start), self.damaged
         for timed in frames:
             if timed.pts >= after.pts:
                 if timed.pts == after.pts and luma_checksum(timed.frame) == after.checksum:
+                    self.damaged = damaged  # what came before was counted
                     return frames
                 break
         frames.close()
@@ -115,8 +119,8 @@ class FilmReader:
                     duration = frame.duration or step
                     if pts is None or (last is not None and pts <= last):
                         pts = 0 if last is None else last + step
-                    last, self.end = pts, pts + duration
-                    yield TimedFrame(pts, duration, frame)
+                    last = pts
+                    yield TimedFrame(pts, duration, frame, self.damaged)
 
     def _packets(
         self, container: "av.container.InputContainer", stream: VideoStream

@@ -55,12 +55,13 @@ class SegmentEncoder:
         self._pts.append(item.pts)
         self._last = item
 
-    def finish(self, state: dict[str, Any] | None, damaged: int) -> None:
+    def finish(self, state: dict[str, Any] | None, damaged: int | None = None) -> None:
         """Write what the encoders still hold; the segment is whole then.
 
         Args:
             state: of the colours after it; None after the film's last segment.
-            damaged: frames that could not be decoded so far.
+            damaged: frames that are damaged up to its end, if it is the last; else up to its last
+                frame.
 
         Raises:
             FilmError: an encoder has lost frames.
@@ -72,6 +73,7 @@ class SegmentEncoder:
                 raise FilmError(f"{name} made {made} frames of {len(self._pts)}")
         delays = [max(n - number for n, number in enumerate(each)) for each in self._numbers]
         last = self._last
+        damaged = last.damaged if damaged is None else damaged
         segment = Segment(self._pts, last.duration, delays, last.checksum, damaged)
         self._store.finish(self._files, segment, state)
 
@@ -116,7 +118,7 @@ def encode_frames(
                 raise Stopped
             if item.state is not None:
                 if encoder:
-                    encoder.finish(item.state, reader.damaged)
+                    encoder.finish(item.state)
                 encoder = SegmentEncoder(store, videos)
             assert encoder, "the first frame begins a segment"
             chroma = chroma_planes(item.greys, item.ab, info.coding, settings.bits)

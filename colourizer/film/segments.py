@@ -117,6 +117,9 @@ class SegmentStore:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Let others use the folder; one without a whole segment is removed."""
+        if not self.segments:
+            self.remove()
         self._lock.close()
 
     def packets_path(self, number: int, video: int) -> Path:

@@ -326,6 +326,7 @@ def test_a_container_that_cannot_hold_the_codec_is_said(tmp_path, run):
     code, out, err = run(source, "--film-codec", "libx264")
     assert (code, out) == (1, [])
     assert f"error: {source}: webm cannot hold libx264" in err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
 def test_a_hint_reaches_the_colours_with_the_first_frame_of_its_time(tmp_path, run, monkeypatch):
@@ -353,6 +354,26 @@ def test_a_hint_outside_the_frame_is_said(tmp_path, run):
     assert code == 1
     assert "outside" in err
     assert "48x64" in err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_playlist_that_calls_itself_a_film_is_not_followed(tmp_path, run):
+    make_film(tmp_path / "other.m2ts", Film(frames=2))
+    playlist = tmp_path / "film.mp4"
+    playlist.write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.m2ts\n#EXT-X-ENDLIST\n"
+    )
+    code, out, err = run(playlist)
+    assert (code, out) == (1, [])
+    assert f"error: {playlist}: cannot be read as a film" in err
+
+
+def test_a_film_may_have_any_name(tmp_path, run):
+    source = make_film(tmp_path / "plain.mp4", Film(frames=1))
+    name = "12:30 – reel #1 %d.mp4"
+    code, out, err = run(source.rename(tmp_path / name))
+    assert code == 0, err
+    assert out == [str(tmp_path / "out" / name)]
 
 
 def test_a_disk_that_is_full_is_said_once_and_ends_the_run(tmp_path, run, monkeypatch):
@@ -403,7 +424,7 @@ def test_a_film_goes_on_from_the_last_whole_segment_as_if_nothing_had_happened(
 def test_segments_of_other_settings_are_not_used(tmp_path, run, monkeypatch):
     monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
     source = make_film(tmp_path / "film.mp4", Film(frames=25))
-    monkeypatch.setattr(job, "join_videos", lambda *_: 1 / 0)
+    monkeypatch.setattr(job, "join_videos", lambda *_: 1 / 0)  # as a kill would
     assert run(source)[0] == 1
     monkeypatch.undo()
     written = []
@@ -483,8 +504,12 @@ def test_twenty_kills_at_random_moments_lose_and_double_no_frame(tmp_path, check
     make_film(source, Film(frames=250, sound="aac"))
     chance = random.Random(0)
     for _ in range(20):
-        process = start(tmp_path, checkpoint_file, source)
-        time.sleep(chance.uniform(0, 4))
+        process, begun = start(tmp_path, checkpoint_file, source), time.time()
+        while process.poll() is None and not any(
+            path.stat().st_mtime > begun for path in film.parent.glob(".film*/*.unfinished")
+        ):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 1))
         process.kill()
         process.communicate()
         assert_film_is_whole_or_absent(film, 250)
