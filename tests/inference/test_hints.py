@@ -15,6 +15,7 @@ from colourizer.inference.hints import (
     propagate_hints,
     propagate_reference,
 )
+from colourizer.inference.preprocess import reduced_lightness
 from colourizer.network.checkpoint import model_content, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 
@@ -147,3 +148,43 @@ def test_the_original_project_s_network_can_be_steered_too(tmp_path):
     hinted = classic.colourize(scene(1), hints=[(10, 40, RED)])
     before, after = (np.linalg.norm(ab_at(rgb, 10, 40) - ab_of(RED)) for rgb in (plain, hinted))
     assert after < before / 2
+
+
+# photograph: the hint's place and colour; places of the same thing; places of other things
+FILLED = {
+    "astronaut": (  # the suit; the backdrop, the shuttle, the face
+        ((250, 300), (60, 80, 150)),
+        [(60, 330), (330, 280), (120, 440), (200, 250)],
+        [(220, 40), (460, 120), (225, 120), (500, 300)],
+    ),
+    "coffee": (  # saucer and cup; the table, the cup's rim, the coffee
+        ((170, 300), (170, 60, 40)),
+        [(450, 200), (300, 360), (110, 230), (410, 320)],
+        [(50, 50), (550, 320), (260, 40), (290, 130)],
+    ),
+    "cat_chelsea": (  # the fur; the background
+        ((240, 60), (200, 120, 60)),
+        [(150, 200), (240, 160), (320, 60), (100, 180)],
+        [(430, 130), (440, 40), (440, 200)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_a_hint_fills_the_thing_and_leaves_others_alone(colourizer, name):
+    ((x, y), colour), inside, outside = FILLED[name]
+    grey = np.asarray(Image.open(SAMPLES / f"{name}.jpg").convert("L"))
+    height, width = grey.shape
+    (prediction,) = colourizer.predict([reduced_lightness(grey)], with_features=True)
+    hinted = prediction.ab(colourizer.look, 0, [Hint(x, y, colour)], (height, width))
+    change = (hinted - prediction.ab(colourizer.look))[0]
+
+    def share(place: tuple[int, int]) -> float:
+        """Return how much of the hint's own change a place gets."""
+        rows, columns = change.shape[1:]
+        at = [change[:, v * rows // height, u * columns // width] for u, v in (place, (x, y))]
+        return float(at[0] @ at[1] / (at[1] @ at[1]))
+
+    filled, left = np.mean([share(p) for p in inside]), np.mean([share(p) for p in outside])
+    assert filled > 0.3
+    assert left < filled / 2.5

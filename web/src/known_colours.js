@@ -4,8 +4,8 @@
    stride 8. Chroma is {a, b, width, height}, features a tensor (1, C, height / 2, width / 2). */
 
 const AB_LENGTH = 61.5; // Lab units of predicted chroma
-const OWN_WEIGHT = 0.36; // for hints, of a place's own features ...
-const THING_WEIGHT = 0.84; // ... and of those of the thing that it belongs to
+const OWN_WEIGHT = 0.4; // for hints, of a place's own features ...
+const THING_WEIGHT = 2.5; // ... and of those of the thing that it belongs to
 const POSITION_LENGTH = 1.0; // of the photograph's sides
 const HINT_NOISE = 0.02;
 const REFERENCE_NOISE = 0.5;
