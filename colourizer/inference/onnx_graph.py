@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
+from colourizer.inference.cast import limit_cast
 from colourizer.inference.coherence import (
     affinity,
     average_alike,
@@ -141,7 +142,7 @@ class Readout(nn.Module):
         """
         leaning = lean(probability, self.centres, thing_directions(things, variant))
         ab = read_ab(leaning, self.centres, self.shares, vividness, sure)
-        return average_alike(ab, alike.flatten(2).flatten(0, 1))
+        return limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
 
 
 def drop_known_colours(model: Model_CNN) -> Model_CNN:

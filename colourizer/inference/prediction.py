@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
+from colourizer.inference.cast import limit_cast
 from colourizer.inference.coherence import affinity, average_alike
 from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
 from colourizer.inference.looks import NATURAL, Look, apply_look
@@ -120,7 +121,7 @@ class Prediction:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, sure)
-        return average_alike(ab, self._affinity).cpu()
+        return limit_cast(average_alike(ab, self._affinity)).cpu()
 
 
 @dataclass(frozen=True)
