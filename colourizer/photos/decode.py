@@ -36,6 +36,7 @@ MAX_HEADER = 1 << 20  # bytes of a file in which it is looked for what kind it i
 UNIDENTIFIED = "not an image, or of a format that is not supported"
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a JPEG's frame
+LOSSLESS, HIERARCHICAL = (0xC3, 0xC7, 0xCB, 0xCF), (0xC5, 0xC6, 0xCD, 0xCE)  # among those
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -87,18 +88,23 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
                 return Image.open(closeable_source(source), formats=others)
             if start.startswith(SIGNATURE):
                 return Image.open(_strip_png(file), formats=FORMATS)
-            if kind := name_unread_jpeg(start):
-                raise PhotoError(f"is a JPEG {kind}, which is not supported") from None
+            refuse_rare_jpeg(start)
         raise
 
 
-def name_unread_jpeg(content: bytes) -> str:
-    """Return of which kind, that is not read, a JPEG's first bytes say that it is; "" for none."""
+def refuse_rare_jpeg(content: bytes) -> None:
+    """Raise PhotoError if the first bytes of a JPEG say that it is of a kind that is not read."""
     for marker, body in iterate_segments(content) if content.startswith(START) else ():
         if marker in FRAMES and len(body) >= 5:
-            bits, height = body[0], int.from_bytes(body[1:3], "big")
-            return f"of {bits} bits" if bits != 8 else "" if height else "without a height (DNL)"
-    return ""
+            kinds = {
+                f"of {body[0]} bits": body[0] != 8,
+                "without a height (DNL)": not any(body[1:3]),
+                "of a lossless kind": marker in LOSSLESS,
+                "of a hierarchical kind": marker in HIERARCHICAL,
+            }
+            for kind in (kind for kind, is_so in kinds.items() if is_so):
+                raise PhotoError(f"is a JPEG {kind}, which is not supported")
+            return
 
 
 def _refuse_bomb(source: Path | BinaryIO, image: Image.Image) -> None:
@@ -234,9 +240,14 @@ def complete_jpeg(source: Path | BinaryIO) -> io.BytesIO | None:
     """Return a JPEG that lacks only its end marker with it; None if it lacks anything else.
 
     Browsers and djpeg show such a file, Pillow refuses it.
+
+    Raises:
+        PhotoError: it is of a kind that is not read, which Pillow notices too late to say so.
     """
+    stored = read_content(source)
+    refuse_rare_jpeg(stored)
     try:
-        content = append_end_marker(read_content(source))
+        content = append_end_marker(stored)
         if content is None:
             return None
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:

@@ -306,7 +306,13 @@ def test_of_a_motion_photograph_the_still_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at", "value", "words"), [(4, b"\x0c", "of 12 bits"), (5, b"\0\0", "without a height")]
+    ("at", "value", "words"),
+    [
+        (4, b"\x0c", "of 12 bits"),
+        (5, b"\0\0", "without a height"),
+        (1, b"\xc3", "of a lossless kind"),
+        (1, b"\xc5", "of a hierarchical kind"),
+    ],
 )
 def test_a_jpeg_of_a_rare_kind_is_refused_in_words(tmp_path, at, value, words):
     scene(0).save(tmp_path / "a.jpg")
