@@ -76,6 +76,9 @@ def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, caps
     captured = capsys.readouterr()
     assert "10 photographs to train on, 2 held out" in captured.out
     assert f"--checkpoint {run / 'best.pt'}" in captured.out
+    first, grey = log[0]["ab_error"], log[0]["grey_ab_error"]
+    course = f"ab error at first: {first:.2f}, at best: {min(row['ab_error'] for row in log):.2f}"
+    assert f"{course}, without any colour: {grey:.2f}; lower is better\n" in captured.out
     assert captured.err == ""
 
 

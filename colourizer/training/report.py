@@ -39,6 +39,10 @@ def print_end(run: Path, log: list[dict[str, Any]]) -> None:
         if best == before["ab_error"]:
             what = f"{run / BEST} is what it started from; more photographs or more --minutes"
             print_note(f"hint: no better than before, so {what} may help")
+    else:
+        first, grey = before["ab_error"], before["grey_ab_error"]
+        course = f"at first: {first:.2f}, at best: {best:.2f}"
+        print_result(f"ab error {course}, without any colour: {grey:.2f}; lower is better")
     print_result(f"done: {run / BEST}; how it went: {run / PICTURE}")
     target = f"-o {run / 'colourized'}"
     print_result(f"try it: python colourize.py PHOTOS --checkpoint {run / BEST} {target}")
