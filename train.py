@@ -34,9 +34,9 @@ from colourizer.runtime.cli import (
 )
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.process import (
+    is_first_of_machine,
     is_started_by_torchrun,
     keep_freed_memory,
-    rank_and_world_size,
 )
 from colourizer.training.batches import EpochConfig
 from colourizer.training.crops import CropBatch, network_input_and_target
@@ -519,12 +519,11 @@ def start(
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     given = sys.argv[1:] if argv is None else argv
-    is_main = rank_and_world_size()[0] == 0
     try:
-        with output_only_if(is_main):
+        with output_only_if(is_first_of_machine()):
             options = parse_args(given)
     except SystemExit as stop:  # bad usage, which the first process has printed
-        if stop.code and not is_main:
+        if stop.code and not is_first_of_machine():
             wait_for_end()
         raise
     if options.processes > 1 and not is_started_by_torchrun():

@@ -280,7 +280,7 @@ def refuse_several_pictures(image: Image.Image) -> None:
     previews, depths, and the other eye's view. A HEIC names its primary picture.
     """
     if isinstance(image, TiffImage):
-        others = [page for page in image.photographs[1:] if not image.has_copy(page)]
+        others = [page for page in image.photographs[1:] if not image.is_reduced_copy(page)]
         if others:
             raise SeveralPicturesError(
                 f"has {1 + len(others)} pages; only single photographs are coloured"

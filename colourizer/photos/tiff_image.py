@@ -125,8 +125,8 @@ class TiffImage(TiffImageFile):
             return False
         return True
 
-    def has_copy(self, page: Page) -> bool:
-        """Return whether another of its pictures is a reduced copy of its photograph."""
+    def is_reduced_copy(self, page: Page) -> bool:
+        """Return whether another of the file's pictures is a reduced copy of the photograph."""
         if not may_be_copy(page, self.photographs[0]):
             return False
         size = min(COPY_SIDE, page.size[0]), min(COPY_SIDE, page.size[1])

@@ -18,6 +18,11 @@ def is_started_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def is_first_of_machine() -> bool:
+    """Return whether torchrun has started no process on this machine before this one."""
+    return not is_started_by_torchrun() or os.environ["LOCAL_RANK"] == "0"
+
+
 def rank_and_world_size() -> tuple[int, int]:
     """Return torchrun's (rank, world size); (0, 1) for a process that it has not started."""
     if not is_started_by_torchrun():

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from colourizer.runtime.cli import describe_error, print_error
-from colourizer.runtime.process import rank_and_world_size
+from colourizer.runtime.process import is_first_of_machine, rank_and_world_size
 
 TIMEOUT = timedelta(hours=12)  # while the first process decodes what the others wait for
 SAME_ERROR_SECONDS = 10.0  # within which processes that fail for the same reason do so
@@ -44,7 +44,7 @@ class ProcessGroup:
     @property
     def is_local_main(self) -> bool:
         """Whether this is its machine's first process."""
-        return self.world_size == 1 or os.environ["LOCAL_RANK"] == "0"
+        return self.world_size == 1 or is_first_of_machine()
 
     def all_reduce_sum(self, *values: float) -> list[float]:
         """Return for each value the sum over all processes."""
