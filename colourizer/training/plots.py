@@ -81,7 +81,8 @@ def _style(axes: "Axes", name: str, logs: Sequence[Log], x: str) -> None:
                 color=BASELINE)  # fmt: skip
     axes.margins(y=0.15)
     if name in ("colourfulness_ratio", "learning_rate", "images_per_s"):
-        axes.set_ylim(0, axes.get_ylim()[1])
+        top = axes.dataLim.y1  # infinite where nothing was measured
+        axes.set_ylim(0, 1.15 * top if math.isfinite(top) and top > 0 else 1)
 
 
 def _plot(axes: "Axes", log: Log, x: str, name: str, colour: str, **options: Any) -> None:

@@ -383,9 +383,16 @@ UPRIGHT = {
 }
 
 
+@pytest.fixture(scope="module")
+def colourizer() -> Colourizer:
+    return Colourizer.load(device="cpu")
+
+
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16"])
-def test_an_uncompressed_tiff_that_lies_on_its_side_is_read_upright(tmp_path, mode, orientation):
+def test_an_uncompressed_tiff_that_lies_on_its_side_is_read_upright(
+    tmp_path, colourizer, mode, orientation
+):
     stored = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))  # (32, 48)
     stored[4:9, 4:30] = 250
     image = Image.fromarray(stored)
@@ -399,7 +406,7 @@ def test_an_uncompressed_tiff_that_lies_on_its_side_is_read_upright(tmp_path, mo
     image.save(tmp_path / "a.tif", tiffinfo={ExifTags.Base.Orientation: orientation})
     expected = UPRIGHT[orientation](stored).astype(float)
     with Image.open(tmp_path / "a.tif") as opened:
-        by_library = Colourizer.load(device="cpu").colourize(opened)
+        by_library = colourizer.colourize(opened)
     found = read_photo(tmp_path / "a.tif").pixels
     if found.dtype == np.uint16:
         found = found / 257

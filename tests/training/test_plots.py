@@ -6,10 +6,11 @@ import sys
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from support.scenes import ROOT
 
-from colourizer.training.plots import draw_progress
+from colourizer.training.plots import draw_curves, draw_progress
 from colourizer.training.validation import Validation
 
 
@@ -22,8 +23,13 @@ def row(epoch: int, trained: bool = True) -> dict:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("photos", [1, 4, 6])
-@pytest.mark.parametrize("epochs", [[0], [1], [0, 8, 16], list(range(1, 91))])
+MANY = list(range(1, 91))
+
+
+@pytest.mark.parametrize(
+    ("photos", "epochs"),
+    [(1, [0]), (4, [1]), (4, [0, 8, 16]), (6, [0, 8, 16]), (1, MANY), (6, MANY)],
+)
 def test_a_run_of_any_length_is_drawn(tmp_path, photos, epochs):
     pictures = torch.randint(0, 256, (photos, 3, 128, 128), dtype=torch.uint8)
     log = [row(epoch, trained=epoch > 0) for epoch in epochs]
@@ -34,6 +40,13 @@ def test_a_run_of_any_length_is_drawn(tmp_path, photos, epochs):
     with Image.open(path) as picture:
         assert picture.width == 1200
         assert 600 < picture.height < 2200
+
+
+def test_no_curve_lies_on_the_upper_edge_of_its_panel():
+    figure = Figure()
+    draw_curves(figure, {"": [row(1), row(2)]}, "epoch")
+    for axes in figure.axes:
+        assert all(max(line.get_ydata()) < axes.get_ylim()[1] for line in axes.get_lines())
 
 
 def test_a_log_of_an_older_version_is_drawn_with_gaps(tmp_path):
