@@ -9,17 +9,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
 from colourizer.inference.batch import (
     COLOURIZED_BEFORE,
-    EXISTS_ALREADY,
     ColourOptions,
     Outcome,
     colourize_jobs,
@@ -28,6 +27,7 @@ from colourizer.inference.batch import (
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
+from colourizer.inference.outcome_rows import make_rows
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
     DEFAULT_OUTPUT,
@@ -41,6 +41,7 @@ from colourizer.inference.output_plan import (
 )
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
+from colourizer.inference.reruns import EXISTS_ALREADY, choose_files
 from colourizer.inference.side_pictures import write_contact_sheet
 from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
@@ -48,6 +49,11 @@ from colourizer.network.device import add_device_option
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
+from colourizer.photos.source import hash_source
+from colourizer.record.report import Report, ReportError
+from colourizer.record.row import Settings
+from colourizer.record.row_index import RowIndex
+from colourizer.record.verify import verify_report
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
     abandon_stdout,
@@ -81,6 +87,7 @@ class Options:
     film_codec: str | None
     json: bool
     report: Path | None
+    verify: Path | None
 
 
 def path_or_stream(text: str) -> Path | None:
@@ -105,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
         "torchrun, processes share the photographs.",
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=path_or_stream, metavar="PATH",
+    add("paths", nargs="*", type=path_or_stream, metavar="PATH",
         help="photographs, films, or folders of them with their subfolders; - for one photograph "
         "from standard input, coloured to standard output")  # fmt: skip
     add("-o", "--output", type=Path, metavar="DIR",
@@ -113,6 +120,9 @@ def make_parser() -> argparse.ArgumentParser:
         f"(default: {DEFAULT_OUTPUT}/ and the folder's name)")  # fmt: skip
     add("--format", choices=tuple(TARGETS), help="write all as this (default: each as it was)")
     add("--overwrite", action="store_true", help="do again what is in the output folder already")
+    add("--update", action="store_true",
+        help="do again what is older than its source, or was made with another network or other "
+        "settings")  # fmt: skip
     add("--dry-run", action="store_true", help="only say which files would be written")
     add("--keep-luma", action="store_true",
         help="grey JPEGs: keep what they store bit for bit and put colour beside it; faster, but "
@@ -160,8 +170,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", action="store_true",
         help="print a line of JSON for each photograph, not the files")  # fmt: skip
     add("--report", type=Path, metavar="FILE",
-        help="add such lines to a file as well; under torchrun, FILE_0, FILE_1 and so "
-        "on")  # fmt: skip
+        help="record what was done, with hashes and settings, a row for each written file, in JSON "
+        "lines or, if FILE ends in .parquet, in Parquet; rows of earlier runs stay, those of the "
+        "same files are replaced; under torchrun, FILE_0, FILE_1 and so on")  # fmt: skip
+    add("--verify", type=Path, metavar="FILE",
+        help="colour nothing; say which outputs of a report are missing, changed, or made with "
+        "other settings")  # fmt: skip
     return parser
 
 
@@ -169,10 +183,12 @@ def parse_args(argv: list[str] | None = None) -> Options:
     """Parse the command line; exit with a message if options do not go together."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    if bool(args.paths) == bool(args.verify):
+        parser.error("--verify: takes no PATH" if args.verify else "needs a PATH")
     if None in args.paths:
         if len(args.paths) > 1:
             parser.error("-: is one photograph alone; leave the other paths out")
-        for name in ("output", "dry_run", "json", "report", "confidence", "compare"):
+        for name in ("output", "dry_run", "json", "report", "confidence", "compare", "update"):
             if getattr(args, name):
                 parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
         if args.variants > 1:
@@ -181,6 +197,8 @@ def parse_args(argv: list[str] | None = None) -> Options:
             parser.error("--hint: a photograph has no seconds")
     if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
         parser.error(f"--report {args.report}: needs the name of a text file")
+    if args.update and args.overwrite:
+        parser.error("--update: has no meaning with --overwrite")
 
     outputs = OutputOptions(
         args.output or Path(DEFAULT_OUTPUT),
@@ -189,6 +207,8 @@ def parse_args(argv: list[str] | None = None) -> Options:
         args.confidence,
         args.compare,
         args.overwrite,
+        args.update,
+        bool(args.report),
     )
     return Options(
         args.paths,
@@ -204,7 +224,11 @@ def parse_args(argv: list[str] | None = None) -> Options:
         args.film_codec,
         args.json,
         args.report,
+        args.verify,
     )
+
+
+MOST_REASONS = 5  # why photographs were skipped, that are printed
 
 
 class UsageError(Exception):
@@ -344,7 +368,7 @@ def read_reference(path: Path, colourizer: Colourizer) -> Reference:
         UsageError: it cannot be read, or has no colours.
     """
     try:
-        return colourizer.study_reference(read_photo(path).pixels)
+        return colourizer.study_reference(read_photo(path).pixels, hash_source(path)[0])
     except (PhotoError, ValueError) as error:
         raise UsageError(f"--reference {path}: {error}", *list_hints(error)) from error
 
@@ -398,12 +422,16 @@ def colourize_folder(
     begun = time.monotonic()
     with ExitStack() as stack:
         try:
-            report = open_report(options.report, rank if world_size > 1 else None, stack)
+            report = open_report(options.report, rank if world_size > 1 else None, stack, counts)
+        except ReportError as error:
+            print_error(f"--report {error}", *list_hints(error))
+            return 2
         except OSError as error:
             print_error(f"--report {error.filename}: {error.strerror}")
             return 2
         stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
-        outcomes = colourize_all(mine, colourizer, options, colours, stop)
+        recorded = report.before if report else None
+        outcomes = colourize_all(mine, colourizer, options, colours, stop, recorded)
         disk_full = report_outcomes(
             progress(outcomes, "colourizing", len(mine)), counts, options.json, report
         )
@@ -419,9 +447,7 @@ def colourize_folder(
     if disk_full:
         hint = "make room and run this again; it goes on there"
         print_error(f"{outputs.output}: the disk is full", hint)
-    if counts[EXISTS_ALREADY]:
-        where = f"there already in {outputs.output}"
-        print_note(f"hint: skipped: {where}; --overwrite does them again")
+    print_skipped(counts, outputs)
     if counts[COLOURIZED_BEFORE]:
         what = f"{counts[COLOURIZED_BEFORE]} in colour already, as results of this program"
         print_note(f"hint: skipped: {what}; name one itself to colourize it again")
@@ -436,49 +462,77 @@ def colourize_all(
     options: Options,
     colours: ColourOptions,
     stop: Interrupt,
+    recorded: RowIndex | None,
 ) -> Iterator[Outcome]:
     """Colour photographs, then films; yield the outcome of each."""
     films = [job for job in jobs if job.is_film]
     disk_full = False
     photos = [job for job in jobs if not job.is_film]
-    for outcome in colourize_jobs(photos, colourizer, options.outputs, colours, stop):
+    for outcome in colourize_jobs(photos, colourizer, options.outputs, colours, stop, recorded):
         disk_full |= outcome.disk_full
         yield outcome
     if films and not disk_full:
         from colourizer.film.job import FilmOptions, FilmRun, colourize_films  # takes PyAV
 
+        settings = colours.settings(colourizer)
         how = FilmOptions(
             options.film_codec,
             options.hints,
             colours.reference,
             options.reference,
-            colours.provenance,
+            colourizer.provenance(settings) if colours.tag else None,
         )
-        yield from colourize_films(films, FilmRun(colourizer, options.outputs, how, stop))
+        for outcome in colourize_films(films, FilmRun(colourizer, options.outputs, how, stop)):
+            outcome.settings = settings
+            yield outcome
 
 
-def open_report(path: Path | None, rank: int | None, stack: ExitStack) -> TextIO | None:
-    """Open the report to append to; of several processes each has its own.
+def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
+    """Print how many photographs were skipped since they are there already, by the reason."""
+    reasons = [reason for reason in counts if reason.startswith(EXISTS_ALREADY)]
+    for reason in sorted(reasons, key=counts.__getitem__, reverse=True)[:MOST_REASONS]:
+        how = "--overwrite" if reason == EXISTS_ALREADY else "--update"
+        where = reason.replace(EXISTS_ALREADY, f"{EXISTS_ALREADY} in {outputs.output}", 1)
+        print_note(f"hint: skipped: {counts[reason]} {where}; {how} does them again")
+    if len(reasons) > MOST_REASONS:
+        print_note("hint: skipped: others, for more reasons; --report holds all of them")
+
+
+def open_report(
+    path: Path | None, rank: int | None, stack: ExitStack, counts: Counter[str]
+) -> Report | None:
+    """Open the report to add to; of several processes each has its own. The stack closes it.
 
     Raises:
+        ReportError: it is no report, or cannot be used.
         OSError: it cannot be written.
     """
     if not path:
         return None
     if rank is not None:
         path = path.with_stem(f"{path.stem}_{rank}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return stack.enter_context(path.open("a"))
+    report = Report(path)
+    stack.callback(close_report, report, counts)
+    return report
+
+
+def close_report(report: Report, counts: Counter[str]) -> None:
+    """Close the report; print and count an error if that fails."""
+    try:
+        report.close()
+    except OSError as error:
+        print_error(f"--report: cannot be written ({(error.strerror or str(error)).lower()})")
+        counts["failed"] += 1
 
 
 def report_outcomes(
-    outcomes: Iterable[Outcome], counts: Counter[str], as_json: bool, report: TextIO | None
+    outcomes: Iterable[Outcome], counts: Counter[str], as_json: bool, report: Report | None
 ) -> bool:
     """Print and count the outcome of each photograph; return whether the disk is full."""
     disk_full = False
     for outcome in outcomes:
         counts[outcome.result] += 1
-        counted = outcome.reason in (EXISTS_ALREADY, COLOURIZED_BEFORE)
+        counted = outcome.reason.startswith((EXISTS_ALREADY, COLOURIZED_BEFORE))
         if counted:  # one line for all of them
             counts[outcome.reason] += 1
         disk_full |= outcome.disk_full
@@ -493,8 +547,13 @@ def report_outcomes(
         else:
             for path in outcome.files:
                 print_result(path)
-        if report:
-            print(outcome.as_json(), file=report, flush=True)
+        try:
+            for row in make_rows(outcome) if report else ():
+                report.write(row)
+        except OSError as error:
+            print_error(f"--report: cannot be written ({(error.strerror or str(error)).lower()})")
+            counts["failed"] += 1
+            report = None
     return disk_full
 
 
@@ -510,13 +569,22 @@ def make_contact_sheet(jobs: list[Job]) -> bool:
     return True
 
 
-def dry_run(plan: Plan, options: Options) -> int:
-    """Print what would be written; return the exit code."""
+def dry_run(plan: Plan, options: Options, settings: Callable[[int], Settings] | None = None) -> int:
+    """Print what would be written; return the exit code.
+
+    Args:
+        plan: the photographs.
+        options: the command line.
+        settings: returns those of a variant; for --update only.
+    """
     counts = Counter(failed=plan.failed)
     lines = []
     for job in plan.jobs:
         try:
-            wanted = list_unfinished(job, options.outputs.overwrite)
+            if settings:
+                wanted, _ = choose_files(job, options.outputs, settings)
+            else:
+                wanted = list_unfinished(job, options.outputs.overwrite)
         except PhotoError as error:
             counts["failed"] += 1
             print_error(f"{job.source}: {error}")
@@ -539,12 +607,14 @@ def dry_run(plan: Plan, options: Options) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parse_args(argv)
+    if options.verify:
+        return verify_report(options.verify, options.json)
     is_stream = options.paths == [None]
     try:
         plan = Plan([], 0, Counter()) if is_stream else find_jobs(options)
-        if options.dry_run:
+        if options.dry_run and not options.outputs.update:
             return dry_run(plan, options)
-        if not is_stream:
+        if not (is_stream or options.dry_run):
             check_output(options.outputs.output)
         colourizer = load_colourizer(options)
         reference = read_reference(options.reference, colourizer) if options.reference else None
@@ -552,9 +622,10 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    provenance = colourizer.provenance if options.tag else None
     hints = tuple(hint.hint for hint in options.hints)
-    colours = ColourOptions(hints, reference, options.keep_luma, provenance)
+    colours = ColourOptions(hints, reference, options.keep_luma, options.tag)
+    if options.dry_run:
+        return dry_run(plan, options, partial(colours.settings, colourizer))
     if is_stream:
         return colourize_stream(colourizer, options, colours)
     return colourize_folder(plan, colourizer, options, colours)

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     # Photographs beside each other use the cores better than one photograph on all of them.
     torch.set_num_threads(max(1, count_cores() // 2))
     token = secrets.token_urlsafe(32)  # other users of this machine do not know it
-    server = make_server(make_app(PhotoStore(colourizer, colourizer.provenance), token))
+    server = make_server(make_app(PhotoStore(colourizer), token))
     listener.listen()
     print_result(f"http://{HOST}:{listener.getsockname()[1]}/?token={token}")
     print_note("open that address in a browser; Ctrl-C stops")

@@ -77,15 +77,9 @@ def temporary_file() -> BinaryIO:
 class PhotoStore:
     """The photographs of all pages; any number of threads may share it."""
 
-    def __init__(self, colourizer: Colourizer, provenance: str | None) -> None:
-        """Create an empty store.
-
-        Args:
-            colourizer: what colours the photographs.
-            provenance: the program that coloured them, for their metadata; None leaves it out.
-        """
+    def __init__(self, colourizer: Colourizer) -> None:
+        """Create an empty store; `colourizer` is what colours its photographs."""
         self.colourizer = colourizer
-        self._provenance = provenance
         self._photos: dict[str, StoredPhoto] = {}
         self._predicted: OrderedDict[str, PredictedPhoto] = OrderedDict()  # least recent first
         self._lock = Lock()  # held while either of them changes
@@ -202,7 +196,11 @@ class PhotoStore:
         with self._hold_budget(photo.weight):
             with photo.rewound_file() as source:
                 prepared = read_prepared(source)
-            write_coloured(file, prepared, ab, provenance=self._provenance)
+            made_with = self.colourizer.settings(
+                settings.variant, settings.hints, look=settings.look
+            )
+            provenance = self.colourizer.provenance(made_with)
+            write_coloured(file, prepared, ab, provenance=provenance)
         path = Path(photo.name)
         name = written_name(path, file_format=prepared.photo.format)
         return path.with_name(name).as_posix()

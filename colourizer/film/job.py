@@ -27,14 +27,16 @@ from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
 from colourizer.film.recode import Stopped, Video, encode_frames
 from colourizer.film.segments import SegmentStore, segments_folder
-from colourizer.inference.batch import COLOURIZED_BEFORE, EXISTS_ALREADY, Outcome
+from colourizer.inference.batch import COLOURIZED_BEFORE, Outcome
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
 from colourizer.inference.prediction import Reference
-from colourizer.inference.provenance import MADE_BY
+from colourizer.inference.reruns import EXISTS_ALREADY
 from colourizer.network.checkpoint import fingerprint
 from colourizer.photos.errors import PhotoError
+from colourizer.photos.source import hash_source
+from colourizer.record.tag import MADE_BY
 from colourizer.runtime.atomic_file import DISK_FULL, remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
 from colourizer.runtime.interrupt import Interrupt
@@ -100,11 +102,14 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
     for job in jobs:
         if run.stop.exit_code:
             return
-        outcome = Outcome(job.source, "skipped", reason=EXISTS_ALREADY)
+        outcome = Outcome(job.source, "skipped", reason=EXISTS_ALREADY, job=job)
         begun = time.monotonic()
         try:
             if wanted := list_unfinished(job, run.outputs.overwrite):
                 colourize_film(job, wanted, run, outcome)
+            if run.outputs.hashed and outcome.files:
+                outcome.source_hash = hash_source(job.source)
+                outcome.hashes = {path: hash_source(path) for path in outcome.files}
         except Stopped:
             outcome.result = outcome.reason = "stopped"
             outcome.note = GOES_ON

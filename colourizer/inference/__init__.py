@@ -19,8 +19,10 @@ upsample       bicubic upsampling of chroma
 recombine      lightness + chroma -> pixels; calls fast/
 colour_file    a file -> a prepared photograph; that + chroma -> a coloured file
 output_plan    which photographs are coloured, and which files are written
+reruns         which files are written where some are there already
 batch          a folder: many photographs at a time
-provenance     what coloured a photograph, in its metadata
+outcome_rows   the rows of a report that the outcome of a photograph makes
+provenance     hints as text; whether a photograph is a result of this program
 side_pictures  pictures of variants, confidence, comparison; contact sheet
 fast/          look-up tables
 """

@@ -23,10 +23,11 @@ from torch import Tensor
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError
-from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
+from colourizer.inference.output_plan import Job, OutputOptions
 from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.provenance import is_colourized
+from colourizer.inference.reruns import choose_files
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
     SIDE_JPEG_QUALITY,
@@ -35,10 +36,15 @@ from colourizer.inference.side_pictures import (
     draw_confidence,
     draw_variants,
 )
+from colourizer.photos.conversions import describe_compression, describe_writing
 from colourizer.photos.decode import open_image
 from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
+from colourizer.photos.sidecars import copy_sidecars
+from colourizer.photos.source import hash_source
 from colourizer.photos.write import wrap_write_errors
+from colourizer.record.row import Settings
+from colourizer.record.row_index import RowIndex
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import list_hints
 from colourizer.runtime.interrupt import Interrupt
@@ -55,7 +61,6 @@ GROUP_PIXELS = 40_000_000  # of a group of several photographs, at most
 MAX_FLUSHING_GROUPS = 4  # groups whose files are being flushed to disk, each in a thread
 SPARE_FILES = 100  # open besides photographs
 SWITCH_SECONDS = 1e-4  # Python's: how long a thread may wait for the GIL after a computation
-EXISTS_ALREADY = "there already"
 COLOURIZED_BEFORE = "a result of this program"
 
 
@@ -66,13 +71,17 @@ class ColourOptions:
     hints: known colours of single points.
     reference: a colour photograph whose colours are propagated to them.
     keep_luma: keep what grey JPEGs store bit for bit.
-    provenance: the program that coloured them, for their metadata; None leaves it out.
+    tag: whether their metadata say what coloured them.
     """
 
     hints: tuple[Hint, ...] = ()
     reference: Reference | None = None
     keep_luma: bool = False
-    provenance: str | None = None
+    tag: bool = True
+
+    def settings(self, colourizer: Colourizer, variant: int = 0) -> Settings:
+        """Return what moves the colours of a variant."""
+        return colourizer.settings(variant, self.hints, self.reference, self.keep_luma)
 
 
 @dataclass
@@ -87,6 +96,13 @@ class Outcome:
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
     disk_full: bool = False
+    job: Job | None = None
+    settings: Settings | None = None  # of the first variant
+    converted: list[str] = field(default_factory=list)  # what is not as it was in the file
+    # SHA-256 and bytes of the photograph, and of the files; if they are computed.
+    source_hash: tuple[str, int] = "", 0
+    hashes: dict[Path, tuple[str, int]] = field(default_factory=dict)
+    modified: int = 0  # the photograph's time of modification, in nanoseconds since 1970
     # Files that are written but not yet flushed to disk and renamed.
     parts: list[tuple[Path, PartFile]] = field(default_factory=list)
 
@@ -123,6 +139,7 @@ class Run:
     """What the photographs of a run share.
 
     group_pixels: of a group of several photographs, at most.
+    recorded: what a report says of earlier runs; or None.
     disk_full: set by the photograph that finds it so; no later one can be written.
     """
 
@@ -133,6 +150,7 @@ class Run:
     group_pixels: int
     budget: PixelBudget
     flusher: BoundedExecutor
+    recorded: RowIndex | None = None
     disk_full: bool = False
 
     @property
@@ -145,6 +163,14 @@ class Run:
         if self.ends:
             raise Stopped
 
+    def settings(self, variant: int = 0) -> Settings:
+        """Return what moves the colours of a variant."""
+        return self.colours.settings(self.colourizer, variant)
+
+    def provenance(self, variant: int = 0) -> str | None:
+        """Return what the metadata of a variant say; None for nothing."""
+        return self.colourizer.provenance(self.settings(variant)) if self.colours.tag else None
+
 
 def colourize_jobs(
     jobs: Sequence[Job],
@@ -152,6 +178,7 @@ def colourize_jobs(
     outputs: OutputOptions,
     colours: ColourOptions,
     stop: Interrupt,
+    recorded: RowIndex | None = None,
 ) -> Iterator[Outcome]:
     """Colour the photographs of all jobs, several at a time.
 
@@ -161,6 +188,7 @@ def colourize_jobs(
         outputs: which files are made.
         colours: how.
         stop: once it has an exit code no further photograph is begun.
+        recorded: what a report says of earlier runs; or None.
 
     Yields:
         The outcome of each, in their order, once its files are on the disk.
@@ -179,7 +207,8 @@ def colourize_jobs(
     pixels = pixels_in_flight()
     with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
         group_pixels = min(GROUP_PIXELS, pixels // threads)  # each thread has its share
-        run = Run(colourizer, outputs, colours, stop, group_pixels, PixelBudget(pixels), flusher)
+        budget = PixelBudget(pixels)
+        run = Run(colourizer, outputs, colours, stop, group_pixels, budget, flusher, recorded)
         groups = cut_into_groups(jobs, group_size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
@@ -243,13 +272,15 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
     Returns:
         The outcome of each; and futures, after all of which the files are on the disk.
     """
-    outcomes = [Outcome(job.source, "skipped", reason=EXISTS_ALREADY) for job in jobs]
+    outcomes = [Outcome(job.source, "skipped", job=job) for job in jobs]
     unfinished: list[Unfinished] = []
     flushes = []
     for job, outcome in zip(jobs, outcomes, strict=True):
         with recorded_in(outcome, run):
-            if wanted := list_unfinished(job, run.outputs.overwrite):
+            wanted, outcome.reason = choose_files(job, run.outputs, run.settings, run.recorded)
+            if wanted:
                 image = open_image(job.source)
+                outcome.settings, outcome.modified = run.settings(), job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
                 unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
     while unfinished:
@@ -271,6 +302,8 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
             run.check()
             image, item.opened = item.opened, None
             source, target = item.job.source, run.outputs.target
+            if run.outputs.hashed:  # before it is decoded, which then finds it in memory
+                item.outcome.source_hash = hash_source(source)
             prepared = read_prepared(source, target, run.colours.keep_luma, image)
             if is_colourized(prepared.photo.metadata) and not item.job.named:
                 item.outcome.reason = COLOURIZED_BEFORE
@@ -349,15 +382,17 @@ def write_files(
     folder = job.coloured[0].parent
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-    target, provenance = run.outputs.target, run.colours.provenance
-    for path, ab in zip(job.coloured, colourings, strict=True):
+    target = run.outputs.target
+    for variant, (path, ab) in enumerate(zip(job.coloured, colourings, strict=True)):
         if path in wanted:
+            tag = run.provenance(variant)
 
-            def encode(file: BinaryIO, ab: Tensor = ab) -> None:
-                write_coloured(file, prepared, ab, target, provenance, run.check)
+            def encode(file: BinaryIO, ab: Tensor = ab, tag: str | None = tag) -> None:
+                write_coloured(file, prepared, ab, target, tag, run.check)
 
             write(path, encode)
     run.check()
+    provenance = run.provenance()
     text = PngInfo()
     if provenance:
         text.add_text("Software", provenance)
@@ -372,7 +407,8 @@ def write_files(
         options = {"quality": SIDE_JPEG_QUALITY, "comment": provenance or ""}
         write(job.compared, lambda file: save_image(pair, file, "JPEG", **options))
     item.outcome.result, item.outcome.reason = "colourized", ""
-    item.outcome.note = photo.note
+    item.outcome.note = photo.note or describe_compression(photo, target)
+    item.outcome.converted = describe_writing(photo, target)
 
 
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
@@ -381,5 +417,9 @@ def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
         with recorded_in(outcome, run):
             for path, file in outcome.parts:
                 with wrap_write_errors():
-                    file.finish()
+                    if run.outputs.hashed:
+                        outcome.hashes[path] = file.digest()
+                    if outcome.job and path in outcome.job.coloured:
+                        copy_sidecars(outcome.source, path)
+                    file.finish(outcome.modified)
                 outcome.files.append(path)

@@ -46,7 +46,9 @@ def greys_for_jpeg(photo: Photo, target: str | None = None) -> Photo:
     """Return a photograph that is written as JPEG reduced to 8-bit greys; others as they are."""
     if written_format(photo.format, target) != "JPEG":
         return photo
-    return replace(photo, pixels=to_grey(to_8_bits(photo.pixels)))
+    bits = ("16 bits -> 8",) if photo.pixels.dtype == np.uint16 else ()
+    pixels = to_grey(to_8_bits(photo.pixels))
+    return replace(photo, pixels=pixels, converted=photo.converted + bits)
 
 
 def write_coloured(

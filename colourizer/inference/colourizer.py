@@ -1,5 +1,6 @@
 """Colourizer: checkpoint + photograph -> coloured photograph; what other programs import."""
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,18 +22,21 @@ from colourizer.inference.hints import Hint, feature_vectors
 from colourizer.inference.looks import NATURAL, Look, choose_look
 from colourizer.inference.prediction import Prediction, Reference, has_likelihoods
 from colourizer.inference.preprocess import network_input, reduced_lightness
-from colourizer.inference.provenance import describe_provenance
+from colourizer.inference.provenance import describe_hints
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import (
     BUNDLED,
     Network,
     build_model,
+    fingerprint,
     load_checkpoint,
 )
 from colourizer.network.device import autocast, pick_device
-from colourizer.network.prepare import prepare_for_inference
+from colourizer.network.prepare import name_precision, prepare_for_inference
 from colourizer.photos.pixels import avoid_mapping, split_alpha, to_8_bits
+from colourizer.record.row import Settings
+from colourizer.record.tag import write_tag
 from Model_CNN import Model_CNN
 
 REFERENCE_SIDE = 512  # pixels; a reference's colours are reduced to that
@@ -52,6 +56,7 @@ class Colourizer:
     ) -> None:
         """Take a network, which is changed in place, and the file that it was loaded from."""
         self.model = prepare_for_inference(model, device)
+        self.precision = name_precision(self.model, device)
         self.device = device
         self.look = look
         self.checkpoint = checkpoint
@@ -98,9 +103,44 @@ class Colourizer:
         return has_likelihoods(self.model)
 
     @cached_property
-    def provenance(self) -> str:
-        """The program and checkpoint that coloured a photograph, for its metadata."""
-        return describe_provenance(self.checkpoint)
+    def fingerprint(self) -> str:
+        """The SHA-256 of the checkpoint's file, hexadecimal; empty if the network was in none."""
+        return fingerprint(self.checkpoint) if self.checkpoint else ""
+
+    def settings(
+        self,
+        variant: int = 0,
+        hints: Sequence[Hint] = (),
+        reference: Reference | None = None,
+        keep_luma: bool = False,
+        look: Look | None = None,
+    ) -> Settings:
+        """Return what moves the colours of a photograph, for its metadata and a report.
+
+        Args:
+            variant: as for `Prediction.ab`.
+            hints: as for `Prediction.ab`.
+            reference: as for `Prediction.ab`.
+            keep_luma: whether a grey JPEG's luma is kept.
+            look: None is this Colourizer's own.
+        """
+        look = look or self.look
+        return Settings(
+            self.fingerprint,
+            look.vividness if self.has_likelihoods else None,
+            look.warmth,
+            look.saturation,
+            variant + 1,
+            describe_hints(hints),
+            reference.sha256 if reference else "",
+            keep_luma,
+            self.device.type,
+            self.precision,
+        )
+
+    def provenance(self, settings: Settings) -> str:
+        """Return the program, the checkpoint and settings, for a photograph's metadata."""
+        return write_tag(self.checkpoint.name if self.checkpoint else "", settings)
 
     def colourize(
         self,
@@ -151,7 +191,7 @@ class Colourizer:
             hints: as for `colourize`.
             reference: as for `colourize`.
             keep_luma: keep what a grey JPEG stores bit for bit.
-            tag: name the program and the checkpoint in the metadata.
+            tag: name the program, the checkpoint and the settings in the metadata.
             overwrite: replace an existing file.
 
         Raises:
@@ -168,9 +208,12 @@ class Colourizer:
         to = Path(to) if isinstance(to, str) else to
         if isinstance(to, Path) and to.exists() and not overwrite:
             raise FileExistsError(f"{to}: exists already; overwrite=True replaces it")
+        if reference is not None and not isinstance(reference, Reference):
+            reference = self.study_reference(reference)
         prepared = read_prepared(source, target, keep_luma)
         ab = self._predict_steered(prepared.lightness, prepared.size, hints, reference)
-        provenance = self.provenance if tag else None
+        settings = self.settings(0, [Hint(*hint) for hint in hints], reference, keep_luma)
+        provenance = self.provenance(settings) if tag else None
 
         def write(file: BinaryIO) -> None:
             write_coloured(file, prepared, ab, target, provenance)
@@ -266,11 +309,12 @@ class Colourizer:
         height, width = lightness.shape[-2:]
         return upsample(prediction.ab(self.look), height, width)
 
-    def study_reference(self, picture: Image.Image | np.ndarray) -> Reference:
+    def study_reference(self, picture: Image.Image | np.ndarray, sha256: str = "") -> Reference:
         """Return a colour photograph as a reference for others: its prediction and true colours.
 
         Args:
             picture: as for `colourize`, in colour.
+            sha256: of its file, hexadecimal, to name it by; without, its pixels' is taken.
 
         Raises:
             ValueError: it has no colours, or is an array of another shape or type.
@@ -282,7 +326,8 @@ class Colourizer:
         image.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
         rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
         (prediction,) = self.predict([reduced_lightness(pixels)], with_features=True)
-        return Reference(prediction, rgb_to_lab(rgb)[None, 1:])
+        sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+        return Reference(prediction, rgb_to_lab(rgb)[None, 1:], sha256)
 
 
 def _to_pixels(picture: Image.Image | np.ndarray) -> np.ndarray:

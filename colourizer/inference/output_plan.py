@@ -31,6 +31,8 @@ class OutputOptions:
     variants: how many colourings.
     confidence, compare: whether to draw those pictures beside it.
     overwrite: whether to replace what exists.
+    update: whether to replace what is older than its source, or was made with other settings.
+    hashed: whether hashes of what is read and written are computed, for a report.
     """
 
     output: Path = Path(DEFAULT_OUTPUT)
@@ -39,6 +41,8 @@ class OutputOptions:
     confidence: bool = False
     compare: bool = False
     overwrite: bool = False
+    update: bool = False
+    hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)  # there may be a million

@@ -130,10 +130,12 @@ class Reference:
 
     prediction: of the network for it, with features.
     true_ab: its own colours, (1, 2, h', w') in Lab units.
+    sha256: of its file, or of its pixels; hexadecimal.
     """
 
     prediction: Prediction
     true_ab: Tensor
+    sha256: str = ""
 
 
 def _locate(hint: Hint, size: tuple[int, int]) -> tuple[float, float, Tensor]:

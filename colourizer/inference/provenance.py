@@ -1,19 +1,22 @@
-"""Provenance in metadata: what coloured a photograph, and whether this program did."""
+"""Provenance in metadata: hints as text, and whether this program coloured a photograph."""
 
-from pathlib import Path
+import hashlib
+from collections.abc import Sequence
 
-from colourizer.network.checkpoint import fingerprint
+from colourizer.inference.hints import Hint
 from colourizer.photos.metadata import Metadata
+from colourizer.record.tag import MADE_BY
 
-MADE_BY = "colourized with Image Colourizer"
 SHEET_COMMENT = b"Image Colourizer's contact sheet"
+MOST_HINTS = 200  # characters of hints that are written out
 
 
-def describe_provenance(checkpoint: Path | None) -> str:
-    """Return the program, and the checkpoint's name and hash, for a photograph's metadata."""
-    if not checkpoint:
-        return MADE_BY
-    return f"{MADE_BY} ({checkpoint.name}, sha256 {fingerprint(checkpoint)[:12]})"
+def describe_hints(hints: Sequence[Hint]) -> str:
+    """Return hints as X,Y,#RRGGBB joined by |; of many, "sha256:" and the hash of that."""
+    text = "|".join(f"{hint.x},{hint.y},#{bytes(hint.rgb).hex()}" for hint in hints)
+    if len(text) <= MOST_HINTS:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def is_colourized(metadata: Metadata) -> bool:

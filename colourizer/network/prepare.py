@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from colourizer.network.checkpoint import Network
 from colourizer.network.device import is_fast_in_bf16
 from colourizer.network.fast.packed_conv import pack_convolutions
-from colourizer.network.fast.quantized_decoder import quantize_decoder
+from colourizer.network.fast.quantized_decoder import QuantizedConv2d, quantize_decoder
 from Model_CNN import Model_CNN
 
 
@@ -52,3 +52,10 @@ def fold_batch_norm(model: nn.Module) -> None:
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 module[i - 1] = fuse_conv_bn_eval(convolution, norm)
                 module[i] = nn.Identity()
+
+
+def name_precision(model: Network, device: torch.device) -> str:
+    """Return what a prepared network computes in: float32 or bfloat16; "+int8" if quantized."""
+    fast = isinstance(model, Model_CNN) and is_fast_in_bf16(device)
+    quantized = any(isinstance(module, QuantizedConv2d) for module in model.modules())
+    return ("bfloat16" if fast else "float32") + ("+int8" if quantized else "")

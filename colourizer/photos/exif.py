@@ -13,7 +13,7 @@ Value = tuple[int, int, bytes]
 # Bytes of one item of each type: BYTE, ASCII, SHORT, LONG, RATIONAL, ...; 16 to 18 are BigTIFF's.
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
 NEW_SUBFILE_TYPE, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 274, 282, 283, 296
 SOFTWARE, XMP, ICC_PROFILE, PHOTOSHOP = 305, 700, 34675, 34377
 # Tags whose value is the offset of a directory of further tags: EXIF, GPS, interoperability.
@@ -52,7 +52,7 @@ class Directory:
 
     def put(self, tag: int, kind: int, *numbers: int) -> None:
         """Set a tag to whole numbers, of which a rational takes two."""
-        code, count = {SHORT: "H", LONG: "I", RATIONAL: "I"}[kind], len(numbers)
+        code, count = {SHORT: "H", LONG: "I", RATIONAL: "I", LONG8: "Q"}[kind], len(numbers)
         raw = struct.pack(f"{self.order}{count}{code}", *numbers)
         self.tags[tag] = (kind, count // 2 if kind == RATIONAL else count, raw)
 
@@ -78,33 +78,45 @@ class Directory:
             self.put(tag, RATIONAL, ratio.numerator, ratio.denominator)
         self.put(RESOLUTION_UNIT, SHORT, 3 if per_cm else 2)
 
-    def pack(self, offset: int) -> bytes:
+    def pack(self, offset: int, big: bool = False) -> bytes:
         """Return the directory's bytes, its values and its children after it.
 
         Args:
             offset: of the first byte in the file, an even number.
+            big: whether it is part of a BigTIFF.
         """
+        head, word, room = ("Q", "Q", 8) if big else ("H", "I", 4)
         tags = {tag: value for tag, value in self.tags.items() if tag not in self.children}
-        size = 2 + 12 * (len(tags) + len(self.children)) + 4
-        data = b""  # the values that are longer than four bytes, and the children
+        size = struct.calcsize(f"<{head}{word}")  # of the count of tags, and of no next directory
+        size += struct.calcsize(f"<HH{word}{word}") * (len(tags) + len(self.children))
+        data = b""  # the values for which an entry has no room, and the children
         entries = {}
         for tag, (kind, count, raw) in tags.items():
-            field = raw.ljust(4, b"\0")
-            if len(raw) > 4:
-                field = struct.pack(f"{self.order}I", offset + size + len(data))
+            field = raw.ljust(room, b"\0")
+            if len(raw) > room:
+                field = struct.pack(self.order + word, offset + size + len(data))
                 data += raw + b"\0" * (len(raw) % 2)
-            entries[tag] = struct.pack(f"{self.order}HHI", tag, kind, count) + field
+            entries[tag] = struct.pack(f"{self.order}HH{word}", tag, kind, count) + field
         for tag, child in self.children.items():
-            child_offset = offset + size + len(data)
-            entries[tag] = struct.pack(f"{self.order}HHII", tag, LONG, 1, child_offset)
-            data += child.pack(child_offset)
+            place, kind = offset + size + len(data), LONG8 if big else LONG
+            entries[tag] = struct.pack(f"{self.order}HH{word}{word}", tag, kind, 1, place)
+            data += child.pack(place, big)
         ordered = b"".join(entries[tag] for tag in sorted(entries))
-        return struct.pack(f"{self.order}H", len(entries)) + ordered + b"\0\0\0\0" + data
+        return struct.pack(self.order + head, len(entries)) + ordered + bytes(room) + data
 
 
-def tiff_header(order: str, offset: int) -> bytes:
-    """Return the 8 bytes that a TIFF begins with: byte order, offset of the first directory."""
-    return struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, offset)
+def tiff_header(order: str, offset: int, big: bool = False) -> bytes:
+    """Return what a TIFF begins with, 8 bytes, or 16 of a BigTIFF.
+
+    Args:
+        order: byte order, "<" or ">".
+        offset: of the first directory.
+        big: whether it is a BigTIFF.
+    """
+    start = b"II" if order == "<" else b"MM"
+    if big:
+        return struct.pack(f"{order}2s3HQ", start, 43, 8, 0, offset)
+    return struct.pack(f"{order}2sHI", start, 42, offset)
 
 
 def read_exactly(file: BinaryIO, offset: int, size: int) -> bytes:

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image
 
-from colourizer.photos.exif import extract_exif
+from colourizer.photos.exif import extract_exif, read_header
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
 from colourizer.photos.orientation import turn_extent
@@ -15,6 +15,31 @@ from colourizer.photos.photoshop import remove_thumbnails
 from colourizer.photos.source import open_source
 from colourizer.photos.upright_exif import upright_exif
 from colourizer.photos.upright_xmp import upright_xmp
+
+COMPRESSION = 259  # TIFF's tag, and its numbers of the compressions that are written
+NONE, LZW, PACKBITS, DEFLATE = 1, 5, 32773, 8
+OLD_DEFLATE = 32946  # another number of the same
+
+
+class TiffStorage(NamedTuple):
+    """How a TIFF stores its photograph: TIFF's number of the compression; whether it is a BigTIFF.
+
+    By default, as one is written of a photograph that was none.
+    """
+
+    compression: int = DEFLATE
+    is_big: bool = False
+
+    @property
+    def written(self) -> int:
+        """The compression of a coloured photograph: its own, if that is written, or deflate."""
+        kept = self.compression in (NONE, LZW, PACKBITS)
+        return self.compression if kept else DEFLATE
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the compression is the same after colouring."""
+        return self.compression in (self.written, OLD_DEFLATE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,7 @@ class Metadata:
     photoshop: of a JPEG, the contents of its APP13 segments, IPTC among them.
     tone: of a PNG, its chunks that say in another way than a profile what its values mean.
     lossless: of a WebP, whether its pixels are compressed without loss.
+    tiff: of a TIFF, how it stores the photograph.
     """
 
     exif: bytes = b""
@@ -46,6 +72,7 @@ class Metadata:
     photoshop: tuple[bytes, ...] = ()
     tone: bytes = b""
     lossless: bool = False
+    tiff: TiffStorage | None = None
 
 
 def read_metadata(
@@ -74,7 +101,15 @@ def read_metadata(
         comment=comment if is_jpeg and isinstance(comment, bytes) else b"",
         photoshop=tuple(remove_thumbnails(body) for name, body in app_segments if name == "APP13"),
         lossless=image.format == "WEBP" and _is_lossless_webp(source),
+        tiff=_read_tiff_storage(source, image) if image.format == "TIFF" else None,
     )
+
+
+def _read_tiff_storage(source: Path | BinaryIO, image: Image.Image) -> TiffStorage:
+    with open_source(source) as file:
+        _, is_big, _ = read_header(file)
+    tags = getattr(image, "tag_v2", {})  # of the photograph, which need not be the first picture
+    return TiffStorage(tags.get(COMPRESSION, NONE), is_big)
 
 
 def _read_exif(source: Path | BinaryIO, image: Image.Image) -> bytes:

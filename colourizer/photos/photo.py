@@ -20,6 +20,7 @@ class Photo:
     scans: entropy-coded scans of a grey JPEG, if they were asked for and pixels are what they
         decode to; None else, and of JPEGs of a rare kind.
     note: what to tell the user: what the file lacks, or which of its pictures this is; or empty.
+    converted: what is not as it was in the file.
     """
 
     pixels: np.ndarray
@@ -28,3 +29,4 @@ class Photo:
     metadata: Metadata = field(default_factory=Metadata)
     scans: GreyScans | None = None
     note: str = ""
+    converted: tuple[str, ...] = ()

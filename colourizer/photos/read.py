@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageFile
 
+from colourizer.photos.conversions import describe_reading
 from colourizer.photos.decode import (
     apply_orientation,
     complete_jpeg,
@@ -130,7 +131,7 @@ def read_photo(
 
 def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool) -> Photo:
     refuse_several_pictures(image)
-    file_format = str(image.format)
+    file_format, mode = str(image.format), image.mode
     is_jpeg = file_format in JPEG_FORMATS
     tone = read_tone(source, image)
     stored, alpha = decode_jpeg_without_pillow(image) if is_jpeg else None, None
@@ -149,8 +150,10 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
         chunks = b"" if tone.is_far_from_srgb else tone.chunks
         metadata = replace(photo.metadata, icc_profile=tone.profile(), tone=chunks)
         photo = replace(photo, pixels=tone.to_srgb(photo.pixels), metadata=metadata)
-    converted = profile_colour_space(image.info.get("icc_profile") or b"") == "GRAY"
-    if with_scans and is_jpeg and image.mode == "L" and not (turned or converted):
+    profile = profile_colour_space(image.info.get("icc_profile") or b"")
+    converted = describe_reading(mode, profile, turned, bool(tone and tone.is_far_from_srgb))
+    photo = replace(photo, converted=converted)
+    if with_scans and is_jpeg and image.mode == "L" and not converted:
         photo = replace(photo, scans=read_grey_scans(source))
     if is_jpeg and lacks_end_marker(source):
         photo = replace(photo, note=NO_END_MARKER)

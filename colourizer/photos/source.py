@@ -1,5 +1,6 @@
 """Sources of photographs: a path, or an open file that can be read from any place."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +32,10 @@ def read_content(source: Path | BinaryIO) -> bytes:
     with open_source(source) as file:
         file.seek(0)
         return file.read()
+
+
+def hash_source(source: Path | BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of a source, hexadecimal, and its size in bytes."""
+    with open_source(source) as file:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.seek(0, io.SEEK_END)

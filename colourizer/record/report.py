@@ -84,12 +84,6 @@ class Report:
         finally:
             self._file.close()
 
-    def __enter__(self) -> "Report":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def compact(path: Path) -> None:
     """Rewrite a report with one row for each scan and output; of Parquet, with its journal's rows.

@@ -16,9 +16,11 @@ class Settings:
 
     network: SHA-256 of the checkpoint's file, hexadecimal.
     vividness: in [0, 1]; None of a network that has one answer only.
+    warmth: from -1, bluish, to 1, yellowish.
+    saturation: what chroma is multiplied by, from 0 on.
     variant: 1 for the most likely colouring, 2 for NAME_variant2, and so on.
     hints: known colours, X,Y,#RRGGBB joined by |; "sha256:" and a hash if they are many.
-    reference: SHA-256 of the reference's file, hexadecimal.
+    reference: SHA-256 of the reference's file, hexadecimal; of its pixels if it was in none.
     keep_luma: whether a grey JPEG's luma was kept instead of its lightness.
     device: cpu, cuda or mps.
     precision: of the network's numbers.
@@ -26,6 +28,8 @@ class Settings:
 
     network: str = ""
     vividness: float | None = None
+    warmth: float = 0.0
+    saturation: float = 1.0
     variant: int = 1
     hints: str = ""
     reference: str = ""
@@ -94,7 +98,8 @@ class Row:
     picture: what the output is: COLOURED, CONFIDENCE, VARIANTS (all of them) or COMPARISON.
     source_sha256, output_sha256: of the files, hexadecimal; empty where there was nothing to read.
     source_bytes, output_bytes: sizes; 0 where there was nothing to read.
-    converted: what is not as it was in the scan's file, parts separated by "; ".
+    converted: what is not as it was in the scan's file, or was kept bit for bit on request; parts
+        separated by "; ".
     seconds: that the scan took, all of its outputs together.
     version: of the program.
     settings: what moved the colours.

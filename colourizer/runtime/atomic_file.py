@@ -1,6 +1,7 @@
 """Atomic writes: a part file beside the target, flushed to disk, then renamed."""
 
 import errno
+import hashlib
 import os
 import secrets
 import socket
@@ -41,11 +42,23 @@ class PartFile:
             self._discard()
             raise
 
-    def finish(self) -> None:
-        """Flush the part file to disk and rename it to the target; any thread may do so."""
+    def digest(self) -> tuple[str, int]:
+        """Return the SHA-256 of what was written, hexadecimal, and its size in bytes."""
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, "sha256").hexdigest(), self._file.tell()
+
+    def finish(self, modified: int | None = None) -> None:
+        """Flush the part file to disk and rename it to the target; any thread may do so.
+
+        Args:
+            modified: the file's time of modification, in nanoseconds since 1970; None is now.
+        """
         try:
             os.fsync(self._file.fileno())
             self._file.close()
+            if modified is not None:
+                with suppress(OSError, OverflowError):  # a file system that has no such times
+                    os.utime(self._part, ns=(modified, modified))
             self._part.replace(self._path)
         except BaseException:
             self._discard()

@@ -30,7 +30,7 @@ def address() -> Iterator[str]:
     from colourizer.inference.colourizer import Colourizer
 
     colourizer = Colourizer.load()
-    with serve(PhotoStore(colourizer, colourizer.provenance)) as port:
+    with serve(PhotoStore(colourizer)) as port:
         yield f"http://127.0.0.1:{port}/"
 
 

@@ -44,7 +44,7 @@ def colourizer(checkpoint_file) -> Colourizer:
 
 @pytest.fixture
 def store(colourizer, checkpoint_file) -> PhotoStore:
-    return PhotoStore(colourizer, colourizer.provenance)
+    return PhotoStore(colourizer)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "GIF", "WEBP"])

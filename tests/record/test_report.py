@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from colourizer.record.report import Report, ReportError, read_rows
 from colourizer.record.row import Row, Settings
 from colourizer.record.row_index import RowIndex
 
-SETTINGS = Settings("ab" * 32, 0.6, 2, "1,2,#ff0000", "cd" * 32, True, "cuda", "bfloat16")
+SETTINGS = Settings(
+    "ab" * 32, 0.6, -0.5, 1.25, 2, "1,2,#ff0000", "cd" * 32, True, "cuda", "bfloat16"
+)
 ODD = os.fsdecode(b"/in/gro\xdf.png")  # no UTF-8
 
 
@@ -35,7 +38,7 @@ def path(request, tmp_path) -> Path:
 
 
 def write(path: Path, *rows: Row) -> None:
-    with Report(path) as report:
+    with closing(Report(path)) as report:
         for each in rows:
             report.write(each)
 
@@ -90,7 +93,7 @@ def test_variants_of_one_scan_have_a_row_each(path):
 
 def test_what_earlier_runs_recorded_can_be_asked_for(path):
     write(path, row(1), row(2), replace(row(3, "failed"), settings=SETTINGS))
-    with Report(path) as report:
+    with closing(Report(path)) as report:
         found = report.before.find("/in/3.png", "/out/3.png")
         assert (found.result, found.settings, found.source_bytes) == ("failed", SETTINGS, 3)
         assert report.before.find("/in/1.png", "/out/1.png").settings == row(1).settings
@@ -129,7 +132,7 @@ def test_a_run_that_adds_nothing_makes_a_report_all_the_same(path):
 
 def test_a_report_that_another_run_writes_to_is_refused(path):
     pytest.importorskip("fcntl")
-    with Report(path), pytest.raises(ReportError, match="another run writes to it"):
+    with closing(Report(path)), pytest.raises(ReportError, match="another run writes to it"):
         Report(path)
     write(path, row(1))
 

@@ -8,7 +8,9 @@ from colourizer.record.row import Settings, parse_settings
 from colourizer.record.tag import LONGEST, MOST_BYTES, START_BYTES, find_tag, read_tag, write_tag
 
 HASH = "0123456789ab" + "c" * 52
-ALL = Settings(HASH, 0.25, 3, "1,2,#ff0000|3,4,#00ff00", "ef" * 32, True, "cuda", "bfloat16")
+ALL = Settings(
+    HASH, 0.25, -0.5, 1.5, 3, "1,2,#ff0000|3,4,#00ff00", "ef" * 32, True, "cuda", "bfloat16"
+)
 
 
 @pytest.mark.parametrize("settings", [Settings(HASH), Settings(HASH, 0.6, device="cpu"), ALL])
@@ -19,7 +21,7 @@ def test_settings_are_read_from_their_text(settings):
 
 
 def test_settings_say_where_they_are_others():
-    other = Settings("f" * 64, 0.5, 3, "1,2,#ff0000", "", False, "cpu", "float32")
+    other = Settings("f" * 64, 0.5, -0.5, 1.5, 3, "1,2,#ff0000", "", False, "cpu", "float32")
     assert other.differences(ALL) == [
         "network ffffffffffff, not 0123456789ab",
         "vividness 0.5, not 0.25",

@@ -1,0 +1,46 @@
+"""The rows of a report that the outcome of a photograph makes."""
+
+from dataclasses import replace
+
+from colourizer import __version__
+from colourizer.inference.batch import Outcome
+from colourizer.inference.reruns import address_of
+from colourizer.record.row import COMPARISON, CONFIDENCE, DEFAULT, VARIANTS, Row
+
+
+def make_rows(outcome: Outcome) -> list[Row]:
+    """Return a row for each file that was written; or one that says why none was."""
+    job, settings = outcome.job, outcome.settings or DEFAULT
+    shared = Row(
+        address_of(outcome.source),
+        address_of(job.coloured[0]) if job else "",
+        outcome.result,
+        outcome.reason,
+        outcome.note,
+        source_sha256=outcome.source_hash[0],
+        source_bytes=outcome.source_hash[1],
+        converted="; ".join(outcome.converted),
+        seconds=round(outcome.seconds, 3),
+        version=__version__,
+        settings=settings,
+    )
+    if job is None or not outcome.files:
+        return [shared]
+    beside = {job.confidence: CONFIDENCE, job.sheet: VARIANTS, job.compared: COMPARISON}
+    rows = []
+    for path in outcome.files:
+        sha256, size = outcome.hashes.get(path, ("", 0))
+        row = replace(
+            shared, output=address_of(path), output_sha256=sha256, output_bytes=size,
+            result="colourized", reason="",
+        )  # fmt: skip
+        if path in beside:
+            row = replace(row, picture=beside[path])
+        else:
+            variant = job.coloured.index(path) + 1
+            row = replace(row, settings=replace(settings, variant=variant))
+        rows.append(row)
+    if outcome.result != "colourized":  # one of several files could not be written
+        missing = next(path for path in job.targets() if path not in outcome.files)
+        rows.append(replace(shared, output=address_of(missing)))
+    return rows

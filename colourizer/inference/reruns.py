@@ -1,0 +1,83 @@
+"""Reruns: which files are written of a photograph that has some already, and what is said."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
+from colourizer.record.row import Settings
+from colourizer.record.row_index import RowIndex
+from colourizer.record.tag import read_tag
+
+EXISTS_ALREADY = "there already"
+CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
+
+
+def choose_files(
+    job: Job,
+    outputs: OutputOptions,
+    settings: Callable[[int], Settings],
+    recorded: RowIndex | None = None,
+) -> tuple[list[Path], str]:
+    """Return a job's files that are to be written, and what is said if there are none.
+
+    Written is what is missing, with `overwrite` all; with `update` all, if a coloured file is older
+    than its source, or was made with other settings. The settings are those that a report has for
+    it, so that no file is opened; without, those in its tag. Of a file that has neither, nothing is
+    known.
+
+    Args:
+        job: the photograph.
+        outputs: which files are made.
+        settings: returns those of a variant.
+        recorded: what a report says.
+
+    Raises:
+        PhotoError: one of the files is the photograph itself, or has no possible name.
+    """
+    wanted = list_unfinished(job, outputs.overwrite)
+    there = [(n, path) for n, path in enumerate(job.coloured) if path not in wanted]
+    if not there or (wanted and not outputs.update):
+        return wanted, ""
+    for variant, path in there:
+        why = ""
+        with suppress(OSError):  # what cannot be read stays as it is
+            why = find_difference(job.source, path, settings(variant), recorded)
+        if why and outputs.update:
+            return job.targets(), ""
+        if why:
+            return [], f"{EXISTS_ALREADY}, {why}"
+    return wanted, "" if wanted else EXISTS_ALREADY
+
+
+def find_difference(
+    source: Path, output: Path, settings: Settings, recorded: RowIndex | None
+) -> str:
+    """Return in words why a coloured file is not what would be made now; "" if it may be.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    scan, coloured = source.stat(), output.stat()
+    if scan.st_mtime_ns > coloured.st_mtime_ns + CLOCK_STEP:
+        return "older than its source"
+    row = recorded.find(address_of(source), address_of(output)) if recorded else None
+    if row and row.result == "colourized":
+        if row.source_bytes != scan.st_size:
+            return "made of another file of that name"
+        made_with = row.settings
+    else:
+        with output.open("rb") as file:
+            tag = read_tag(file)
+        if tag is None:
+            return ""
+        made_with = tag.settings or replace(settings, network=tag.network)
+    differences = made_with.differences(settings)
+    return f"made with {', '.join(differences)}" if differences else ""
+
+
+def address_of(path: Path) -> str:
+    """Return a path as a report names it."""
+    return os.path.abspath(path)  # noqa: PTH100 - ten times faster

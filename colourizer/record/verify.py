@@ -1,0 +1,96 @@
+"""Verification: whether the outputs of a report are still what it says."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from colourizer.record.report import ReportError, read_rows
+from colourizer.record.row import Row
+from colourizer.record.row_index import RowIndex
+from colourizer.record.tag import read_tag
+from colourizer.runtime.cli import print_error, print_note, print_result, progress
+from colourizer.runtime.parallel import map_ordered
+from colourizer.runtime.process import count_cores
+
+# What is found of an output, in the order of the summary.
+AS_RECORDED, MISSING, CHANGED = "as recorded", "missing", "changed"
+OTHER_SETTINGS, UNREADABLE, UNHASHED = "made with other settings", "unreadable", "without a hash"
+WRONG = (MISSING, CHANGED, OTHER_SETTINGS, UNREADABLE)
+
+
+def verify_report(path: Path, as_json: bool = False) -> int:
+    """Verify the outputs of a report, and print what is wrong and a summary.
+
+    Args:
+        path: the report.
+        as_json: print a line of JSON for each output that is not as recorded.
+
+    Returns:
+        The exit code: 0 if all outputs are as recorded, 1 if not, 2 if the report cannot be read.
+    """
+    damaged: list[str] = []
+    try:
+        index = RowIndex(read_rows(path, damaged))
+    except ReportError as error:
+        print_error(error)
+        return 2
+    except OSError as error:
+        print_error(f"{path}: {(error.strerror or str(error)).lower()}")
+        return 2
+    for message in damaged:
+        print_error(message)
+    found, rows = Counter[str](), Counter[str]()
+    counting = iter(index.counting())
+    wanted = (row for row in read_rows(path, []) if next(counting))
+    results = map_ordered(_written(wanted, rows), check_output, count_cores(), 100 * count_cores())
+    for row, (what, detail) in progress(results, "verifying", len(index), unit="file"):
+        found[what] += 1
+        if what in WRONG:
+            print_error(f"{row.output}: {detail or what}")
+            if as_json:
+                said = {"source": row.source, "output": row.output, "found": what}
+                print_result(json.dumps(said | ({"detail": detail} if detail else {})))
+    kinds = (AS_RECORDED, *WRONG, UNHASHED)
+    said = [f"{found[what]} {what}" for what in kinds if found[what] or what == AS_RECORDED]
+    said += [f"{rows[result]} {result}, not checked" for result in sorted(rows)]
+    said += [f"{len(damaged)} damaged lines"] if damaged else []
+    print_note(f"{found.total()} outputs: {', '.join(said)}")
+    return 1 if damaged or any(found[what] for what in WRONG) else 0
+
+
+def _written(rows: Iterator[Row], others: Counter[str]) -> Iterator[Row]:
+    """Yield the rows whose output was there when they were written; count the other ones."""
+    for row in rows:
+        if row.result == "colourized" or (row.result == "skipped" and _was_there(row)):
+            yield row
+        else:
+            others[row.result] += 1
+
+
+def _was_there(row: Row) -> bool:
+    return row.reason.startswith("there already")
+
+
+def check_output(row: Row) -> tuple[str, str]:
+    """Return what is found of a row's output, and more about it in words, if there is more.
+
+    An output whose bytes have changed is made with other settings if its tag says so.
+    """
+    try:
+        with Path(row.output).open("rb") as file:
+            if not row.output_sha256:
+                return UNHASHED, ""
+            same_size = os.fstat(file.fileno()).st_size == row.output_bytes
+            if same_size and hashlib.file_digest(file, "sha256").hexdigest() == row.output_sha256:
+                return AS_RECORDED, ""
+            tag = read_tag(file)
+    except FileNotFoundError:
+        return MISSING, ""
+    except OSError as error:
+        return UNREADABLE, f"cannot be read ({(error.strerror or str(error)).lower()})"
+    if tag and tag.settings and (differences := tag.settings.differences(row.settings)):
+        return OTHER_SETTINGS, f"made with {', '.join(differences)}"
+    return CHANGED, ""

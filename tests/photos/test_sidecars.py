@@ -1,0 +1,57 @@
+"""sidecars.py: XMP beside a photograph goes along, and nothing is overwritten."""
+
+import os
+
+import pytest
+from PIL import ExifTags, Image
+from support.scenes import scene
+
+from colourizer.photos.sidecars import copy_sidecars
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Make="Leica"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    scene(0).save(tmp_path / "aunt.tif")
+    (tmp_path / "out").mkdir()
+    return tmp_path / "aunt.tif"
+
+
+def test_both_kinds_of_names_are_copied_under_the_results_name_with_their_times(photo, tmp_path):
+    for name in ("aunt.xmp", "aunt.tif.xmp"):
+        (tmp_path / name).write_bytes(XMP + name.encode())
+        os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    result = tmp_path / "out" / "aunt.tif.jpg"
+    copied = copy_sidecars(photo, result)
+    assert [path.name for path in copied] == ["aunt.tif.xmp", "aunt.tif.jpg.xmp"]
+    assert copied[0].read_bytes() == XMP + b"aunt.xmp"
+    assert copied[1].read_bytes() == XMP + b"aunt.tif.xmp"
+    assert {path.stat().st_mtime for path in copied} == {1_000_000_000}
+
+
+def test_what_exists_is_never_overwritten(photo, tmp_path):
+    (tmp_path / "aunt.xmp").write_bytes(XMP)
+    (tmp_path / "out" / "aunt.xmp").write_text("by hand")
+    assert copy_sidecars(photo, tmp_path / "out" / "aunt.tif") == []
+    assert (tmp_path / "out" / "aunt.xmp").read_text() == "by hand"
+
+
+def test_without_sidecars_nothing_is_written(photo, tmp_path):
+    assert copy_sidecars(photo, tmp_path / "out" / "aunt.tif") == []
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_sidecar_of_a_photograph_that_was_turned_no_longer_turns_it(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    scene(0).save(tmp_path / "a.jpg", exif=exif.tobytes())
+    (tmp_path / "a.xmp").write_bytes(XMP)
+    (tmp_path / "out").mkdir()
+    (copied,) = copy_sidecars(tmp_path / "a.jpg", tmp_path / "out" / "a.jpg")
+    assert copied.read_bytes() == XMP.replace(b'Orientation="6"', b'Orientation="1"')
