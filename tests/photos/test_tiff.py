@@ -143,8 +143,8 @@ def test_grey_of_a_profile_of_its_own_is_written_as_srgb_that_says_so(tmp_path, 
     greys = np.linspace(0, 2**bits - 1, 64 * 48).reshape(48, 64).astype(f"u{bits // 8}")
     profile = bytearray(grey_srgb_profile())
     place = struct.unpack(">I", profile[profile.index(b"kTRC") + 4 :][:4])[0]
-    profile[place : place + 16] = b"curv" + struct.pack(">3I", 0, 1, 0x0100 << 16)  # gamma 1
-    tifffile.imwrite(tmp_path / "a.tif", greys, iccprofile=bytes(profile))
+    profile[place : place + 16] = b"curv" + struct.pack(">2I2H", 0, 1, 0x0100, 0)  # gamma 1
+    tifffile.imwrite(tmp_path / "a.tif", greys, iccprofile=bytes(profile), metadata=None)
     photo = read_photo(tmp_path / "a.tif")
     rgb = np.repeat(photo.pixels[..., None], 3, axis=2)
     write_photo(tmp_path / "b.tif", rgb, photo)
@@ -154,5 +154,5 @@ def test_grey_of_a_profile_of_its_own_is_written_as_srgb_that_says_so(tmp_path, 
     assert ImageCms.getProfileDescription(io.BytesIO(carried)).strip() == "sRGB"
     light = greys / (2**bits - 1)  # since its gamma is 1
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    assert np.abs(values[..., 0] / (2**bits - 1) - srgb).max() < 1 / 128
+    assert np.abs(values[..., 0] / (2**bits - 1) - srgb).max() < 0.51 / 255
     assert photo.converted == ("grey profile -> sRGB",)
