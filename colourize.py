@@ -548,8 +548,8 @@ def report_outcomes(
             for path in outcome.files:
                 print_result(path)
         try:
-            for row in make_rows(outcome) if report else ():
-                report.write(row)
+            if report:
+                report.write(*make_rows(outcome))
         except OSError as error:
             print_error(f"--report: cannot be written ({(error.strerror or str(error)).lower()})")
             counts["failed"] += 1

@@ -326,7 +326,7 @@ class Colourizer:
         image.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
         rgb = torch.from_numpy(np.array(image)).movedim(-1, 0) / 255
         (prediction,) = self.predict([reduced_lightness(pixels)], with_features=True)
-        sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+        sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
         return Reference(prediction, rgb_to_lab(rgb)[None, 1:], sha256)
 
 

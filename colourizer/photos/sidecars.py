@@ -1,6 +1,8 @@
 """Sidecar files: XMP beside a photograph, as NAME.xmp or NAME.jpg.xmp, copied beside its result."""
 
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from colourizer.photos.decode import open_image
 from colourizer.photos.orientation import read_orientation, upright_size
@@ -37,12 +39,15 @@ def copy_sidecars(source: Path, result: Path) -> list[Path]:
     for theirs, ours in zip(sidecar_paths(source), sidecar_paths(result), strict=True):
         if not theirs.is_file() or ours.exists():
             continue
-        content = _turn_upright(theirs.read_bytes(), source)
         part = PartFile(ours)
-        part.write(lambda file, content=content: file.write(content))
+        part.write(partial(_write, content=_turn_upright(theirs.read_bytes(), source)))
         part.finish(theirs.stat().st_mtime_ns)
         copied.append(ours)
     return copied
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
 
 
 def _turn_upright(xmp: bytes, source: Path) -> bytes:

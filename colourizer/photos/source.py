@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 
 def closeable_source(source: Path | BinaryIO) -> Path | io.BytesIO:
@@ -38,4 +38,5 @@ def hash_source(source: Path | BinaryIO) -> tuple[str, int]:
     """Return the SHA-256 of a source, hexadecimal, and its size in bytes."""
     with open_source(source) as file:
         file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest(), file.seek(0, io.SEEK_END)
+        digest = hashlib.file_digest(cast(io.BufferedReader, file), "sha256")
+        return digest.hexdigest(), file.seek(0, io.SEEK_END)

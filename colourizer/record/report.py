@@ -54,13 +54,13 @@ class Report:
             raise
         self._flushed = time.monotonic()
 
-    def write(self, row: Row) -> None:
-        """Add a row.
+    def write(self, *rows: Row) -> None:
+        """Add rows.
 
         Raises:
             OSError: it cannot be written.
         """
-        self._file.write(_to_line(row))
+        self._file.write(b"".join(map(_to_line, rows)))
         self._file.flush()
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             os.fsync(self._file.fileno())

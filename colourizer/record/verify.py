@@ -51,8 +51,8 @@ def verify_report(path: Path, as_json: bool = False) -> int:
         if what in WRONG:
             print_error(f"{row.output}: {detail or what}")
             if as_json:
-                said = {"source": row.source, "output": row.output, "found": what}
-                print_result(json.dumps(said | ({"detail": detail} if detail else {})))
+                finding = {"source": row.source, "output": row.output, "found": what}
+                print_result(json.dumps(finding | ({"detail": detail} if detail else {})))
     kinds = (AS_RECORDED, *WRONG, UNHASHED)
     said = [f"{found[what]} {what}" for what in kinds if found[what] or what == AS_RECORDED]
     said += [f"{rows[result]} {result}, not checked" for result in sorted(rows)]

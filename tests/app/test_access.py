@@ -36,7 +36,7 @@ def encoded(image: Image.Image) -> bytes:
 
 @pytest.fixture(scope="module")
 def client(checkpoint_file):
-    with serve(PhotoStore(Colourizer.load(checkpoint_file, "cpu"), None)) as port:
+    with serve(PhotoStore(Colourizer.load(checkpoint_file, "cpu"))) as port:
         yield Client(port)
 
 

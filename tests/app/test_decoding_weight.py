@@ -90,7 +90,7 @@ def test_a_jpeg_of_too_many_scans_is_refused_in_words(monkeypatch):
 
 
 def test_the_page_decodes_nothing_that_is_too_large(checkpoint_file, monkeypatch):
-    store = PhotoStore(Colourizer.load(checkpoint_file, "cpu"), None)
+    store = PhotoStore(Colourizer.load(checkpoint_file, "cpu"))
     monkeypatch.setattr(
         "colourizer.app.photo_store.read_prepared", lambda *_: pytest.fail("was decoded")
     )

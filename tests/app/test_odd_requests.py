@@ -96,7 +96,7 @@ PICTURES = [
 @pytest.fixture(scope="module")
 def client(checkpoint_file) -> Iterator[Client]:
     limits = ServerLimits(SenderLimits(head_seconds=HEAD_SECONDS, body_seconds=HEAD_SECONDS))
-    with serve(PhotoStore(Colourizer.load(checkpoint_file, "cpu"), None), limits) as port:
+    with serve(PhotoStore(Colourizer.load(checkpoint_file, "cpu")), limits) as port:
         yield Client(port)
 
 

@@ -75,7 +75,7 @@ def png() -> bytes:
 )
 def test_a_head_that_does_not_come_is_given_up(colourizer, sent, answer):
     with (
-        serve(PhotoStore(colourizer, None), limits(head_seconds=0.2)) as port,
+        serve(PhotoStore(colourizer), limits(head_seconds=0.2)) as port,
         raw(port, sent) as slow,
     ):
         assert read_all(slow).startswith(answer)
@@ -83,7 +83,7 @@ def test_a_head_that_does_not_come_is_given_up(colourizer, sent, answer):
 
 def test_a_head_that_trickles_in_is_given_up(colourizer):
     with (
-        serve(PhotoStore(colourizer, None), limits(head_seconds=0.2)) as port,
+        serve(PhotoStore(colourizer), limits(head_seconds=0.2)) as port,
         raw(port, b"GET / HTTP/1.1\r\n") as slow,
         pytest.raises(OSError),
     ):
@@ -95,7 +95,7 @@ def test_a_head_that_trickles_in_is_given_up(colourizer):
 @pytest.mark.parametrize("path", ["/api/photos", "/api/zip", "/api/keep", "/api/forget"])
 def test_a_body_that_does_not_come_is_answered_in_words(colourizer, path):
     short = limits(body_seconds=0.2, head_seconds=0.2)  # afterwards the connection is closed
-    with serve(PhotoStore(colourizer, None), short) as port:
+    with serve(PhotoStore(colourizer), short) as port:
         client = Client(port)
         with raw(port, head(client, 1000, path), b"a part of it") as slow:
             answer = read_all(slow)
@@ -104,7 +104,7 @@ def test_a_body_that_does_not_come_is_answered_in_words(colourizer, path):
 
 
 def test_a_body_that_trickles_in_is_given_up_and_a_slow_one_that_goes_on_is_not(colourizer):
-    with serve(PhotoStore(colourizer, None), limits(body_seconds=0.5)) as port:
+    with serve(PhotoStore(colourizer), limits(body_seconds=0.5)) as port:
         client = Client(port)
         begun = time.monotonic()
         with raw(port, head(client, 10 * STEP_BYTES)) as steady:
@@ -129,7 +129,7 @@ def test_a_body_that_trickles_in_is_given_up_and_a_slow_one_that_goes_on_is_not(
 def test_70_unfinished_uploads_and_200_half_heads_keep_nobody_from_the_page(colourizer):
     photo = (SAMPLES / "coffee.jpg").read_bytes()
     with (
-        serve(PhotoStore(colourizer, None), limits(patience_seconds=0)) as port,
+        serve(PhotoStore(colourizer), limits(patience_seconds=0)) as port,
         ExitStack() as all_,
     ):
         client = Client(port)
@@ -145,14 +145,14 @@ def test_70_unfinished_uploads_and_200_half_heads_keep_nobody_from_the_page(colo
 
 
 def test_the_slowest_upload_gives_way_and_those_that_are_quick_enough_do_not(colourizer):
-    with serve(PhotoStore(colourizer, None), limits(bodies=2)) as port, ExitStack() as all_:
+    with serve(PhotoStore(colourizer), limits(bodies=2)) as port, ExitStack() as all_:
         client = Client(port)
         for _ in range(2):
             all_.enter_context(raw(port, head(client, 10), b"1"))
         until = time.monotonic() + 10
         while client.upload(png())[0] != 503:  # the two may not be there yet
             assert time.monotonic() < until
-    with serve(PhotoStore(colourizer, None), limits(bodies=2, patience_seconds=0)) as port:
+    with serve(PhotoStore(colourizer), limits(bodies=2, patience_seconds=0)) as port:
         client = Client(port)
         with (
             raw(port, head(client, 10), b"1") as slowest,
@@ -166,7 +166,7 @@ def test_the_slowest_upload_gives_way_and_those_that_are_quick_enough_do_not(col
 
 
 def test_the_connection_that_waited_longest_gives_way(colourizer):
-    with serve(PhotoStore(colourizer, None), limits(waited_for=3)) as port, ExitStack() as all_:
+    with serve(PhotoStore(colourizer), limits(waited_for=3)) as port, ExitStack() as all_:
         half = [all_.enter_context(raw(port, b"GET / HTTP/1.1\r\n")) for _ in range(4)]
         assert read_all(half[0]) == b""
         half[3].sendall(b"Host: localhost\r\n\r\n")
@@ -174,7 +174,7 @@ def test_the_connection_that_waited_longest_gives_way(colourizer):
 
 
 def test_an_answer_that_nobody_reads_is_given_up(colourizer):
-    with serve(PhotoStore(colourizer, None), limits(read_seconds=0.2)) as port:
+    with serve(PhotoStore(colourizer), limits(read_seconds=0.2)) as port:
         client = Client(port)
         ask = f"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {client.cookie}\r\n\r\n".encode()
         with socket.socket() as reader:
@@ -187,7 +187,7 @@ def test_an_answer_that_nobody_reads_is_given_up(colourizer):
 
 
 def test_what_is_no_http_after_an_answer_ends_quietly(colourizer, capfd, caplog):
-    with serve(PhotoStore(colourizer, None)) as port:
+    with serve(PhotoStore(colourizer)) as port:
         chunked = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         with raw(port, chunked) as odd:
             answer = odd.recv(1 << 16)

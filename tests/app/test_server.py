@@ -39,7 +39,7 @@ def colourizer(checkpoint_file) -> Colourizer:
 
 @pytest.fixture(scope="module")
 def client(colourizer):
-    with serve(PhotoStore(colourizer, None)) as port:
+    with serve(PhotoStore(colourizer)) as port:
         yield Client(port)
 
 
@@ -236,7 +236,7 @@ def test_a_body_of_100_gigabytes_is_refused_before_it_comes(client, path):
 
 
 def test_pictures_are_drawn_while_every_upload_waits(colourizer, monkeypatch):
-    store = PhotoStore(colourizer, None)
+    store = PhotoStore(colourizer)
     go_on = threading.Event()
     with serve(store) as port, ThreadPoolExecutor(80) as pool:
         client = Client(port)
@@ -258,7 +258,7 @@ def test_pictures_are_drawn_while_every_upload_waits(colourizer, monkeypatch):
 def test_too_many_at_once_are_told_to_wait_and_the_others_are_answered(colourizer):
     content = encoded(scene(1, 300, 300))
     few = ServerLimits(pending=3)
-    with serve(PhotoStore(colourizer, None), few) as port, ThreadPoolExecutor(12) as pool:
+    with serve(PhotoStore(colourizer), few) as port, ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: Client(port).upload(content), range(24)))
     assert {status for status, _ in answers} == {200, 503}
     assert all("try again" in answer["error"] for status, answer in answers if status == 503)
