@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colourizer.record.row import ROW_TYPES, Row, row_from_dict
-from colourizer.record.row_index import RowIndex
+from colourizer.record.row_index import DECISIVE, RowIndex
 from colourizer.runtime.atomic_file import write_atomically
 
 PARQUET, JOURNAL = ".parquet", ".journal"
@@ -51,20 +51,31 @@ class Report:
             _cut_torn_line(self._file)
         except BaseException:
             self._file.close()
+            if is_parquet(path) and not self._journal.stat().st_size:
+                self._journal.unlink()
             raise
-        self._flushed = time.monotonic()
+        self._flushed, self._is_changed = time.monotonic(), False
 
     def write(self, *rows: Row) -> None:
-        """Add rows.
+        """Add rows, less those that would not count beside what is recorded.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: they cannot be written.
         """
-        self._file.write(b"".join(map(_to_line, rows)))
+        lines = [_to_line(row) for row in rows if not self._is_recorded(row)]
+        if not lines:
+            return
+        self._is_changed = True
+        self._file.write(b"".join(lines))
         self._file.flush()
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             os.fsync(self._file.fileno())
             self._flushed = time.monotonic()
+
+    def _is_recorded(self, row: Row) -> bool:
+        """Return whether a row says only that its output was left alone, and another one more."""
+        before = None if row.result in DECISIVE else self.before.find(row.source, row.output)
+        return before is not None and before.result in (row.result, *DECISIVE)
 
     def close(self) -> None:
         """Keep the last row for each scan and output; make Parquet of the journal.
@@ -74,13 +85,16 @@ class Report:
         """
         try:
             os.fsync(self._file.fileno())
-            self._file.seek(0, os.SEEK_END)
-            wanted = self._file.tell() > 0 or not self._path.exists()
+            doubled = len(self.before) < self.before.count
+            left = is_parquet(self._path) and self._file.seek(0, os.SEEK_END) > 0
+            wanted = self._is_changed or doubled or left or not self._path.exists()
             if os.name == "nt":  # which replaces no file that is open
                 self._file.close()
             del self.before  # as large as the index that is made now
             if wanted:
                 compact(self._path)
+            elif is_parquet(self._path):
+                self._journal.unlink()
         finally:
             self._file.close()
 

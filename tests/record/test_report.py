@@ -84,6 +84,14 @@ def test_what_was_there_or_was_stopped_does_not_replace_what_was_done(path):
     }
 
 
+def test_a_run_that_finds_all_done_leaves_the_report_as_it_was(path):
+    write(path, row(1), row(2, "failed"), row(3, "skipped"))
+    before = path.stat()
+    write(path, row(1, "skipped"), row(2, "stopped"), row(3, "skipped"))
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 def test_variants_of_one_scan_have_a_row_each(path):
     variants = [replace(row(1), output=f"/out/1_{n}.png") for n in range(3)]
     write(path, *variants)
@@ -150,6 +158,7 @@ def test_what_is_no_report_is_refused_and_left_alone(tmp_path, name, content):
         Report(tmp_path / name)
     assert str(tmp_path / name) in str(error.value)
     assert (tmp_path / name).read_bytes() == content
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
 def test_a_damaged_line_is_named_and_the_others_are_read(tmp_path):
