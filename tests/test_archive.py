@@ -5,15 +5,15 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 from support.scenes import scene
+from support.tiff_kinds import Samples, Storage, write
 
 import colourize
 from colourizer import __version__
-from colourizer.inference import reruns
+from colourizer.inference import batch, reruns
 from colourizer.network.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from colourizer.record.report import read_rows
 from colourizer.record.tag import read_tag
@@ -226,13 +226,35 @@ def test_verify_finds_every_changed_missing_and_otherwise_made_output(tmp_path, 
     assert err.splitlines()[-1] == f"20 outputs: {summary}"
 
 
+def test_a_report_that_is_begun_late_has_hashes_and_settings_of_what_was_there(
+    scans, tmp_path, run, monkeypatch
+):
+    report, out = tmp_path / "report.jsonl", tmp_path / "out"
+    run(scans, "-o", out, "--vividness", 0.3, "--variants", 2)
+    options = ("-o", out, "--vividness", 0.3, "--variants", 2, "--report", report)
+    assert run(scans, *options)[1] == []
+    rows = rows_of(report)
+    assert len(rows) == 4 * 3
+    for row in rows.values():
+        assert (row.result, row.reason) == ("skipped", "there already")
+        assert (row.source_sha256, row.output_sha256) == (sha256(row.source), sha256(row.output))
+        assert row.settings.vividness == 0.3
+    assert rows["a_variant2.png"].settings.variant == 2
+    monkeypatch.setattr(batch, "hash_source", None)  # each is hashed once
+    monkeypatch.setattr(reruns, "read_tag", None)
+    assert "0 colourized, 4 skipped, 0 failed" in run(scans, *options)[2]
+    assert rows_of(report) == rows
+    assert run("--verify", report) == (0, [], "12 outputs: 12 as recorded\n")
+    (out / "a.png").write_bytes((out / "a.png").read_bytes() + b"\0")
+    assert "1 changed" in run("--verify", report)[2]
+
+
 def test_verify_says_what_it_cannot_tell(scans, tmp_path, run):
     report, out = tmp_path / "report.jsonl", tmp_path / "out"
     (scans / "letter.jpg").write_text("dear aunt Mary")
-    run(scans / "a.png", "-o", out)
     run(scans, "-o", out, "--report", report)
     code, _, err = run("--verify", report)
-    assert (code, err) == (0, "4 outputs: 3 as recorded, 1 without a hash, 1 failed, not checked\n")
+    assert (code, err) == (0, "4 outputs: 4 as recorded, 1 failed, not checked\n")
     report.write_text(report.read_text().replace('{"source"', "{?", 1))
     code, _, err = run("--verify", report)
     assert code == 1
@@ -273,8 +295,7 @@ def test_what_is_kept_or_converted_of_a_scan_is_in_the_report(tmp_path, run):
     grey = scene(0).convert("L")
     grey.save(folder / "lzw.tif", compression="tiff_lzw")
     grey.save(folder / "jpeg.tif", compression="jpeg")
-    deep = np.asarray(grey).astype(np.uint16) * 257
-    tifffile.imwrite(folder / "big.tif", deep, bigtiff=True, compression="packbits")
+    write(folder / "big.tif", Samples("minisblack", 16), Storage("packbits", big=True))
     grey.save(folder / "a.gif")
     grey.save(folder / "luma.jpg")
     Image.merge("LA", (grey, grey)).save(folder / "alpha.png")

@@ -27,7 +27,7 @@ from colourizer.inference.output_plan import Job, OutputOptions
 from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.provenance import is_colourized
-from colourizer.inference.reruns import choose_files
+from colourizer.inference.reruns import address_of, choose_files
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
     SIDE_JPEG_QUALITY,
@@ -45,6 +45,7 @@ from colourizer.photos.source import hash_source
 from colourizer.photos.write import wrap_write_errors
 from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
+from colourizer.record.tag import read_tag
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import list_hints
 from colourizer.runtime.interrupt import Interrupt
@@ -283,6 +284,8 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
                 outcome.settings, outcome.modified = run.settings(), job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
                 unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
+            elif run.recorded is not None:
+                hash_unrecorded(outcome, job, run.recorded)
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
         count = max(1, sum(pixels <= run.group_pixels for pixels in sums))
@@ -292,6 +295,19 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
         flushes.append(run.flusher.submit(partial(flush_files, written, run)))
         unfinished = unfinished[count:]
     return outcomes, flushes
+
+
+def hash_unrecorded(outcome: Outcome, job: Job, recorded: RowIndex) -> None:
+    """Hash the files of a photograph that are there already, if a report has no row of them."""
+    source = address_of(job.source)
+    for path in job.targets():
+        if not recorded.find(source, address_of(path)):
+            outcome.hashes[path] = hash_source(path)
+    if outcome.hashes:
+        outcome.source_hash = hash_source(job.source)
+        with job.coloured[0].open("rb") as file:
+            tag = read_tag(file)
+        outcome.settings = tag.settings if tag else None
 
 
 def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:

@@ -9,7 +9,7 @@ from colourizer.record.row import COMPARISON, CONFIDENCE, DEFAULT, VARIANTS, Row
 
 
 def make_rows(outcome: Outcome) -> list[Row]:
-    """Return a row for each file that was written; or one that says why none was."""
+    """Return a row for each file that was written, or hashed; or one that says why none was."""
     job, settings = outcome.job, outcome.settings or DEFAULT
     shared = Row(
         address_of(outcome.source),
@@ -24,23 +24,25 @@ def make_rows(outcome: Outcome) -> list[Row]:
         version=__version__,
         settings=settings,
     )
-    if job is None or not outcome.files:
+    was_there = list(outcome.hashes) if outcome.result == "skipped" else []
+    files = outcome.files or was_there
+    if job is None or not files:
         return [shared]
     beside = {job.confidence: CONFIDENCE, job.sheet: VARIANTS, job.compared: COMPARISON}
     rows = []
-    for path in outcome.files:
+    for path in files:
         sha256, size = outcome.hashes.get(path, ("", 0))
-        row = replace(
-            shared, output=address_of(path), output_sha256=sha256, output_bytes=size,
-            result="colourized", reason="",
-        )  # fmt: skip
+        row = replace(shared, output=address_of(path), output_sha256=sha256, output_bytes=size)
+        if outcome.files:
+            row = replace(row, result="colourized", reason="")
         if path in beside:
             row = replace(row, picture=beside[path])
         else:
             variant = job.coloured.index(path) + 1
-            row = replace(row, settings=replace(settings, variant=variant))
+            own = replace(settings, variant=variant) if settings != DEFAULT else settings
+            row = replace(row, settings=own)
         rows.append(row)
-    if outcome.result != "colourized":  # one of several files could not be written
+    if outcome.result not in ("colourized", "skipped"):  # one of several could not be written
         missing = next(path for path in job.targets() if path not in outcome.files)
         rows.append(replace(shared, output=address_of(missing)))
     return rows

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
-from colourizer.record.row import Settings
+from colourizer.record.row import DEFAULT, Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 
@@ -64,9 +64,11 @@ def find_difference(
     if scan.st_mtime_ns > coloured.st_mtime_ns + CLOCK_STEP:
         return "older than its source"
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
-    if row and row.result == "colourized":
+    if row and row.result in ("colourized", "skipped") and row.source_bytes:
         if row.source_bytes != scan.st_size:
             return "made of another file of that name"
+        if row.settings == DEFAULT:  # it had no tag when the report was begun
+            return ""
         made_with = row.settings
     else:
         with output.open("rb") as file:
