@@ -16,8 +16,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if WORKER and hasattr(os, "sched_setaffinity"):  # Linux only
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(WORKER.removeprefix("gw")) % len(cores)]})
-THREADS = 1 if WORKER else 2
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1" if WORKER else "2"))
 torch.set_num_threads(THREADS)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

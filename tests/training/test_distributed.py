@@ -33,22 +33,35 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def work(rank: int, count: int, port: int, folder: Path, task: str) -> None:
-    """Run a task as one of torchrun's processes."""
+def work(rank: int, count: int, ports: list[int], folder: Path) -> None:
+    """Do each of TASKS, in its folder, as one of torchrun's processes."""
     torch.set_num_threads(1)
     os.environ |= {
         "TORCHELASTIC_RUN_ID": "test", "RANK": str(rank), "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
     }  # fmt: skip
-    with (folder / f"printed_{rank}").open("w") as printed:
-        os.dup2(printed.fileno(), 1)
-        os.dup2(printed.fileno(), 2)
-        TASKS[task](folder)
+    for port, (name, task) in zip(ports, TASKS.items(), strict=True):
+        os.environ["MASTER_PORT"] = str(port)
+        with (folder / name / f"printed_{rank}").open("w") as printed:
+            os.dup2(printed.fileno(), 1)
+            os.dup2(printed.fileno(), 2)
+            task(folder / name)
 
 
-def together(folder: Path, task: str) -> None:
-    mp.spawn(work, (2, free_port(), folder, task), nprocs=2)
+def test_processes_that_train_together_do_what_one_does_alone(tmp_path):
+    """Two processes do all tasks, since it takes seconds to start them."""
+    for folder in ("norm", "train", "lose", "alone"):
+        (tmp_path / folder / "album").mkdir(parents=True)
+        for n in range(8):
+            scene(n).save(tmp_path / folder / "album" / f"photo{n}.png")
+    torch.manual_seed(0)
+    features, upstream = 3 + 2 * torch.randn(8, 3, 4, 6), torch.randn(8, 3, 4, 6)
+    torch.save((features, upstream), tmp_path / "norm" / "batch.pt")
+    train_together(tmp_path / "alone")
+    mp.spawn(work, (2, [free_port() for _ in TASKS], tmp_path), nprocs=2)
+    batch_norm_is_that_of_the_whole_batch(tmp_path / "norm", features, upstream)
+    two_processes_learn_what_one_learns(tmp_path / "alone", tmp_path / "train")
+    an_error_of_one_process_is_printed_and_ends_the_others(tmp_path / "lose")
 
 
 def norm_together(folder: Path) -> None:
@@ -69,12 +82,10 @@ def norm_together(folder: Path) -> None:
         torch.save(what, folder / f"normal_{group.rank}.pt")
 
 
-def test_batch_norm_over_processes_is_that_of_the_whole_batch(tmp_path):
-    torch.manual_seed(0)
-    features, upstream = 3 + 2 * torch.randn(8, 3, 4, 6), torch.randn(8, 3, 4, 6)
-    torch.save((features, upstream), tmp_path / "batch.pt")
-    together(tmp_path, "norm")
-    parts = [torch.load(tmp_path / f"normal_{rank}.pt") for rank in (0, 1)]
+def batch_norm_is_that_of_the_whole_batch(
+    folder: Path, features: torch.Tensor, upstream: torch.Tensor
+) -> None:
+    parts = [torch.load(folder / f"normal_{rank}.pt") for rank in (0, 1)]
     norm = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     norm[0].weight.data = torch.tensor([1.0, 2.0, -0.5])
     whole = features.requires_grad_()
@@ -111,18 +122,12 @@ def losses(run: Path) -> list[float]:
     return [row["loss"] for row in log if row["epoch"] > 0]
 
 
-def test_two_processes_learn_what_one_learns(tmp_path):
-    for where in ("alone", "together"):
-        (tmp_path / where / "album").mkdir(parents=True)
-        for n in range(8):
-            scene(n).save(tmp_path / where / "album" / f"photo{n}.png")
-    train_together(tmp_path / "alone")
-    together(tmp_path / "together", "train")
-    alone, both = (losses(tmp_path / where / "run") for where in ("alone", "together"))
+def two_processes_learn_what_one_learns(one: Path, two: Path) -> None:
+    alone, both = losses(one / "run"), losses(two / "run")
     assert len(alone) == len(both) == STEPS
     assert min(alone) < 0.9 * alone[0]
     assert max(abs(a - b) for a, b in zip(alone, both, strict=True)) < 1e-4
-    printed = [(tmp_path / "together" / f"printed_{rank}").read_text() for rank in (0, 1)]
+    printed = [(two / f"printed_{rank}").read_text() for rank in (0, 1)]
     assert "photographs to train on" in printed[0]
     assert "done: " in printed[0]
     assert printed[1] == ""
@@ -146,45 +151,15 @@ def lose_one(folder: Path) -> None:
     assert code == (1 if rank == 0 else 2)
 
 
-def test_an_error_of_one_process_is_printed_and_ends_the_others(tmp_path):
-    (tmp_path / "album").mkdir()
-    for n in range(8):
-        scene(n).save(tmp_path / "album" / f"photo{n}.png")
-    together(tmp_path, "lose")
+def an_error_of_one_process_is_printed_and_ends_the_others(folder: Path) -> None:
     for rank, expected in enumerate((["note: another process has ended"], ["error: gone"])):
-        printed = (tmp_path / f"printed_{rank}").read_text().splitlines()
+        printed = (folder / f"printed_{rank}").read_text().splitlines()
         said = [line for line in printed if "photographs to train on" not in line]
         said = [line for line in said if "ProcessGroup" not in line and "socket" not in line]
         assert [line[: len(start)] for line, start in zip(said, expected, strict=True)] == expected
 
 
 TASKS = {"norm": norm_together, "train": train_together, "lose": lose_one}
-
-
-def run_broken(tmp_path: Path, *launcher: str) -> tuple[int, list[str]]:
-    """Train from a broken checkpoint in two processes; return the exit code and the lines."""
-    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
-    options = ["--start-from", str(tmp_path / "broken.pt"), "-o", str(tmp_path / "run")]
-    command = [sys.executable, *launcher, str(tmp_path), *options, "--device", "cpu"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout == ""
-    return done.returncode, done.stderr.splitlines()
-
-
-def test_an_error_of_all_processes_is_printed_once_and_nothing_else(tmp_path):
-    code, lines = run_broken(tmp_path, "train.py", "--processes", "2")
-    assert code == 2
-    assert [line.split(": ")[0] for line in lines] == ["error", "hint"]
-
-
-@pytest.mark.long
-def test_the_report_of_torchrun_ends_with_the_error(tmp_path):
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py")
-    code, lines = run_broken(tmp_path, *launcher)
-    assert code == 1
-    assert [line.split(": ")[0].split()[0] for line in lines[-3:-1]] == ["traceback", "hint"]
-    assert "traceback : error: " in lines[-3]
-    assert sum("exitcode  :" in line for line in lines) == 1
 
 
 @pytest.fixture
@@ -197,6 +172,38 @@ def handlers_kept(monkeypatch) -> Iterator[None]:
     logging.disable(logging.NOTSET)
     for each, handler in before.items():
         signal.signal(each, handler)
+
+
+def start_from_broken(folder: Path) -> list[str]:
+    """Return train.py's arguments for a broken checkpoint."""
+    (folder / "broken.pt").write_bytes(b"no checkpoint")
+    start = ["--start-from", str(folder / "broken.pt"), "--device", "cpu"]
+    return [str(folder), *start, "-o", str(folder / "run")]
+
+
+def test_an_error_of_all_processes_is_printed_once_and_nothing_else(tmp_path, capfd, handlers_kept):
+    assert run_processes(2, str(ROOT / "train.py"), start_from_broken(tmp_path)) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert [line.split(": ")[0] for line in printed.err.splitlines()] == ["error", "hint"]
+
+
+def test_as_many_processes_as_are_asked_for_get_the_same_command_line(monkeypatch):
+    monkeypatch.setattr(train, "run_processes", lambda *given: given)
+    given = ["album", "--processes", "3"]
+    assert train.main(given) == (3, train.__file__, given)
+
+
+@pytest.mark.long
+def test_the_report_of_torchrun_ends_with_the_error(tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py"]
+    command = [*launcher, *start_from_broken(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[0].split()[0] for line in lines[-3:-1]] == ["traceback", "hint"]
+    assert "traceback : error: " in lines[-3]
+    assert sum("exitcode  :" in line for line in lines) == 1
 
 
 def test_a_process_that_a_signal_has_ended_is_named(tmp_path, capsys, handlers_kept):

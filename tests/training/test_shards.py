@@ -18,7 +18,7 @@ from colourizer.training.data import bin_shares, read_training_set
 from colourizer.training.shards import ShardsError, find_shards, list_members, stream
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
-SMALL += ["--recipe", "scratch"]
+SMALL += ["--model", "classic"]  # the smallest network: any will do
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ def test_train_learns_from_shards_and_a_resumed_run_equals_an_unbroken_one(
     shards, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
+    monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
     options = [str(shards), *SMALL, "-o"]
     assert train.main([*options, str(tmp_path / "unbroken")]) == 0
     assert "10 photographs to train on, 2 held out" in capsys.readouterr().out
