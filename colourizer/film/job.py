@@ -114,16 +114,25 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
             outcome.result = outcome.reason = "stopped"
             outcome.note = GOES_ON
         except Exception as error:
-            cause = error.__cause__ or error
-            outcome.disk_full = getattr(cause, "errno", 0) in DISK_FULL
             outcome.result = "failed"
+            full = find_full_disk(error)
+            outcome.disk_full = full is not None
             is_ours = isinstance(error, (FilmError, HintError, PhotoError))
             outcome.reason = str(error) if is_ours else say(error)
+            if full:
+                outcome.reason = f"cannot be written ({say(full)})"
             outcome.hints = list_hints(error)
         outcome.seconds = time.monotonic() - begun
         yield outcome
         if outcome.disk_full:
             return
+
+
+def find_full_disk(error: BaseException | None) -> BaseException | None:
+    """Return the error of a full disk that led to another one; PyAV hides it behind its own."""
+    while error and getattr(error, "errno", 0) not in DISK_FULL:
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.error import PyAVCallbackError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -52,10 +53,12 @@ def check_join(plan: JoinPlan) -> None:
     Raises:
         FilmError: it does not, or the encoder does not take its settings.
     """
-    with open_film(plan.source) as before:
-        with suppress(av.FFmpegError):  # of the end of a film without packets
-            with open_output(BytesIO(), plan) as after:
-                begin_film(before, after, plan)
+    with (
+        open_film(plan.source) as before,
+        suppress(av.FFmpegError),  # of the end of a film without packets
+        open_output(BytesIO(), plan) as after,
+    ):
+        begin_film(before, after, plan)
 
 
 def join_film(
@@ -197,7 +200,7 @@ def mux_all(
         try:
             after.mux(packet)
         except (av.FFmpegError, ValueError) as error:
-            if not is_copied or isinstance(error, OSError):
+            if not is_copied or isinstance(error, (OSError, PyAVCallbackError)):
                 raise
             raise FilmError(f"its {packet.stream.type} cannot be copied ({say(error)})") from error
     return end

@@ -1,5 +1,7 @@
 """Films as a user meets them: what colourize.py keeps, what it says, what it leaves behind."""
 
+import errno
+import io
 import json
 import os
 import random
@@ -370,21 +372,31 @@ def test_a_playlist_that_calls_itself_a_film_is_not_followed(tmp_path, run):
 
 def test_a_film_may_have_any_name(tmp_path, run):
     source = make_film(tmp_path / "plain.mp4", Film(frames=1))
-    name = "12:30 – reel #1 %d.mp4"
+    name = "12:30 - reel #1 %d é.mp4"
     code, out, err = run(source.rename(tmp_path / name))
     assert code == 0, err
     assert out == [str(tmp_path / "out" / name)]
 
 
-def test_a_disk_that_is_full_is_said_once_and_ends_the_run(tmp_path, run, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+class FullFile(io.BytesIO):
+    """A file on a disk that is full."""
 
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("place", ["segments", "film"])
+def test_a_disk_that_is_full_is_said_once_and_ends_the_run(place, tmp_path, run, monkeypatch):
     for n in range(2):
         make_film(tmp_path / f"film{n}.mp4", Film(frames=2))
-    monkeypatch.setattr(recode, "write_packet", full)
+    if place == "segments":
+        write = recode.write_packet
+        monkeypatch.setattr(recode, "write_packet", lambda _, packet: write(FullFile(), packet))
+    else:
+        monkeypatch.setattr(job, "write_atomically", lambda _, write: write(FullFile()))
     code, out, err = run(tmp_path)
     assert (code, out) == (1, [])
+    assert f"error: {tmp_path / 'film0.mp4'}: cannot be written (no space left on device)" in err
     assert "the disk is full" in err
     assert err.count("\nhint: make room") == 1
     assert "1 failed" in err
