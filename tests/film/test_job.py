@@ -474,6 +474,11 @@ def start(tmp_path, checkpoint_file, source):
     return process
 
 
+def count_segments(film):
+    """Return how many segments of a film are whole."""
+    return len(list(film.parent.glob(f".{film.name}.segments/*.json")))
+
+
 def assert_film_is_whole_or_absent(path, frames):
     """Check that nothing half-written has the film's name; remove what is there."""
     assert {each.name for each in path.parent.glob("[!.]*")} <= {path.name}
@@ -493,8 +498,8 @@ def test_ctrl_c_keeps_what_is_whole_and_a_kill_loses_and_doubles_no_frame(
     make_film(source, Film(frames=60))
     for signum in (signal.SIGINT, signal.SIGKILL):
         process = start(tmp_path, checkpoint_file, source)
-        there = len(list(film.parent.glob(".film*/*.json")))
-        while process.poll() is None and len(list(film.parent.glob(".film*/*.json"))) == there:
+        there = count_segments(film)
+        while process.poll() is None and count_segments(film) == there:
             time.sleep(0.01)
         process.send_signal(signum)
         _, err = process.communicate()
@@ -516,10 +521,9 @@ def test_twenty_kills_at_random_moments_lose_and_double_no_frame(tmp_path, check
     make_film(source, Film(frames=250, sound="aac"))
     chance = random.Random(0)
     for _ in range(20):
-        process, begun = start(tmp_path, checkpoint_file, source), time.time()
-        while process.poll() is None and not any(
-            path.stat().st_mtime > begun for path in film.parent.glob(".film*/*.unfinished")
-        ):
+        process = start(tmp_path, checkpoint_file, source)
+        wanted = count_segments(film) + chance.choice((0, 1, 1, 2))
+        while process.poll() is None and count_segments(film) < wanted:
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 1))
         process.kill()
