@@ -1,16 +1,37 @@
-"""Colours of a film's frames, one after the other in their order."""
+"""Colours of a film's frames, one after the other in their order, without flicker."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from colourizer.colour.space import round_to_greys
+from colourizer.film.propagation import SceneFeatures, add_frame, begin_scene
+from colourizer.film.scenes import content, is_cut, thumbnail
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint
+from colourizer.inference.hints import Hint, HintSamples, propagate_samples, sample_hints
 from colourizer.inference.looks import Look
-from colourizer.inference.prediction import Reference
-from colourizer.inference.preprocess import MIN_RANGE
+from colourizer.inference.prediction import Prediction, Reference, locate
+from colourizer.inference.preprocess import find_levels, stretch_levels, to_working_size
+from Model_CNN import Model_CNN
+
+
+class _Frame(NamedTuple):
+    """A frame prepared for the network.
+
+    lightness: (1, 1, h, w) in [0, 100], of the working size.
+    stretched: the network's input, of the same shape.
+    content: share in [0, 1] by which chroma is multiplied; the network does not see frames of 0.
+    begins_scene: whether it is the first after a cut.
+    """
+
+    lightness: Tensor
+    stretched: Tensor
+    content: float
+    begins_scene: bool
 
 
 class FilmColours:
@@ -35,7 +56,11 @@ class FilmColours:
         self._look = look
         self._size = size
         self._reference = reference
-        self._hints: list[Hint] = []
+        self._seen: Tensor | None = None  # thumbnail of the last frame with content
+        self._levels: tuple[float, float] | None = None  # darkest and lightest of the scene so far
+        self._scene: SceneFeatures | None = None
+        self._samples: HintSamples | None = None  # of the scene's hints
+        self._waiting: list[Hint] = []  # for a frame with content
 
     def colourize(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> Tensor:
         """Return the colours of the next frame, as `colourize_batch` does."""
@@ -47,8 +72,8 @@ class FilmColours:
 
         Args:
             frames: the lightness of each, (1, h', w') in [0, 100], of any size that
-                `Colourizer.predict` takes. However a film is cut into batches, its colours are the
-                same to within rounding.
+                `Colourizer.predict` takes, the same for all. However a film is cut into batches,
+                its colours are the same to within rounding.
             hints: known colours that hold from the first of these frames on until a cut.
 
         Returns:
@@ -58,17 +83,67 @@ class FilmColours:
         Raises:
             HintError: a hint lies outside the frame.
         """
-        self._hints += hints
-        steered = bool(self._hints) or self._reference is not None
-        predictions = self._colourizer.predict(frames, with_features=steered)
+        for hint in hints:
+            locate(hint, self._size)  # raises
+        self._waiting += hints
+        prepared = [self._prepare(lightness) for lightness in frames]
+        shown = [frame for frame in prepared if frame.content]
+        predictions = self._predict(shown) if shown else iter(())
         colours = []
-        for lightness, prediction in zip(frames, predictions, strict=True):
-            if float(lightness.max() - lightness.min()) < MIN_RANGE:
+        for frame in prepared:
+            if not frame.content:
                 colours.append(torch.zeros(1, 2, 1, 1))
                 continue
-            ab = prediction.ab(self._look, 0, self._hints, self._size, self._reference)
-            colours.append(ab)
+            if frame.begins_scene:
+                self._scene = self._samples = None
+            prediction = replace(next(predictions), lightness=F.avg_pool2d(frame.lightness, 4))
+            ab = prediction.ab(self._look, reference=self._reference)
+            colours.append(self._with_hints(prediction, ab) * frame.content)
         return colours
+
+    def _prepare(self, lightness: Tensor) -> _Frame:
+        """Return the next frame prepared for the network."""
+        small = to_working_size(lightness)
+        seen = thumbnail(small)
+        begins_scene = self._seen is None or is_cut(self._seen, seen)
+        levels = _widen(None if begins_scene else self._levels, find_levels(small))
+        stretched = stretch_levels(small, levels)
+        share = content(stretched)
+        if share:  # what a black frame or a title interrupts can go on after it
+            self._seen, self._levels = seen, levels
+        return _Frame(small, round_to_greys(stretched), share, begins_scene)
+
+    def _predict(self, frames: Sequence[_Frame]) -> Iterator[Prediction]:
+        """Yield what the network predicts for each frame and for its scene so far."""
+        with_features = bool(self._waiting or self._samples or self._reference)
+        if not isinstance(self._colourizer.model, Model_CNN):  # its output isn't linear in features
+            alone = [frame.lightness[0] for frame in frames]
+            yield from self._colourizer.predict(alone, with_features)
+            return
+        inputs = torch.cat([frame.stretched for frame in frames])
+        for n, maps in enumerate(zip(*self._colourizer.decoder_features(inputs), strict=True)):
+            features = [each[None] for each in maps]
+            small = frames[n].lightness
+            if self._scene is None:
+                self._scene = begin_scene(small, features)
+            else:
+                self._scene = add_frame(self._scene, small, features)
+            means = [self._scene.coarse, self._scene.fine]
+            yield self._colourizer.predict_from_features(means, with_features)
+
+    def _with_hints(self, prediction: Prediction, ab: Tensor) -> Tensor:
+        """Return chroma with the scene's hints, which follow what has their places' features."""
+        if self._waiting:
+            assert prediction.features is not None
+            points = [locate(hint, self._size) for hint in self._waiting]
+            new = sample_hints(prediction.features, ab, points)
+            old = self._samples or HintSamples(new.inputs[:0], new.change[:0])
+            both = zip(old, new, strict=True)
+            self._samples, self._waiting = HintSamples(*map(torch.cat, both)), []
+        if self._samples is None:
+            return ab
+        assert prediction.features is not None
+        return propagate_samples(prediction.features, ab, self._samples)
 
     def state(self) -> dict[str, Any]:
         """Return what the colours of later frames depend on, for `restore`.
@@ -76,8 +151,24 @@ class FilmColours:
         It holds only what `torch.load(..., weights_only=True)` reads: tensors, numbers, texts,
         lists and dicts of them.
         """
-        return {"hints": [[hint.x, hint.y, list(hint.rgb)] for hint in self._hints]}
+        return {
+            "seen": self._seen,
+            "levels": self._levels and list(self._levels),
+            "scene": self._scene and dict(vars(self._scene)),
+            "samples": self._samples and list(self._samples),
+            "waiting": [[hint.x, hint.y, list(hint.rgb)] for hint in self._waiting],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on after the frame at which `state` was called, in another process, too."""
-        self._hints = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["hints"]]
+        scene, levels, samples = (state[name] for name in ("scene", "levels", "samples"))
+        self._seen = state["seen"]
+        self._levels = levels and (levels[0], levels[1])
+        self._scene = scene and SceneFeatures(**scene)
+        self._samples = samples and HintSamples(*samples)
+        self._waiting = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["waiting"]]
+
+
+def _widen(levels: tuple[float, float] | None, own: tuple[float, float]) -> tuple[float, float]:
+    """Return the darkest and the lightest of a scene's levels and those of a frame."""
+    return own if levels is None else (min(levels[0], own[0]), max(levels[1], own[1]))

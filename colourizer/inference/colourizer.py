@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ from colourizer.network.checkpoint import (
     load_checkpoint,
 )
 from colourizer.network.device import autocast, pick_device
+from colourizer.network.fast.quantized_decoder import dequantize
 from colourizer.network.prepare import name_precision, prepare_for_inference
 from colourizer.photos.pixels import avoid_mapping, split_alpha, to_8_bits
 from colourizer.record.row import Settings
@@ -273,23 +274,65 @@ class Colourizer:
 
     def _forward(self, lightness: Tensor, with_features: bool) -> list[Prediction]:
         """Run the network on lightness (B, 1, h, w) in [0, 100]."""
-        lightness = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
         size = lightness.shape[2] // 4, lightness.shape[3] // 4
         predictions = []
-        with autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext():
-            for batch in lightness.split(self.batch_size):
-                outputs, *maps = self._network(batch)
-                if self.device.type == "mps":  # readout needs no lock
-                    outputs, *maps = (each.cpu() for each in (outputs, *maps))
-                for n, output in enumerate(outputs.split(1)):
-                    features = [each[n : n + 1] for each in maps]
-                    prediction = Prediction(self.model, output)
-                    if self.has_likelihoods:
-                        prediction = replace(prediction, vectors=stride_8_vectors(features))
-                    if with_features:
-                        prediction = replace(prediction, features=feature_vectors(features, size))
-                    predictions.append(prediction)
+        for batch in lightness.split(self.batch_size):
+            outputs, *maps = self._outputs(batch)
+            for n, output in enumerate(outputs.split(1)):
+                features = [each[n : n + 1] for each in maps]
+                predictions.append(self._prediction(output, features, size, with_features))
         return predictions
+
+    def _outputs(self, lightness: Tensor) -> Sequence[Tensor]:
+        """Return `_run`'s outputs for one batch of lightness (B, 1, h, w) in [0, 100]."""
+        lightness = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._precision():
+            outputs = self._network(lightness)
+        # Readout needs no lock.
+        return [each.cpu() for each in outputs] if self.device.type == "mps" else outputs
+
+    def _precision(self) -> AbstractContextManager:
+        """Return the context in which the network runs."""
+        return autocast(self.device) if isinstance(self.model, Model_CNN) else nullcontext()
+
+    def _prediction(
+        self, output: Tensor, features: list[Tensor], size: tuple[int, int], with_features: bool
+    ) -> Prediction:
+        """Return a prediction; feature vectors (h, w, C) have the size (h, w)."""
+        vectors = stride_8_vectors(features) if self.has_likelihoods else None
+        known = feature_vectors(features, size) if with_features else None
+        return Prediction(self.model, output, vectors, known)
+
+    @torch.inference_mode()
+    def decoder_features(self, lightness: Tensor) -> list[Tensor]:
+        """Return the decoder's features, whose means over frames give a film steady colours.
+
+        Args:
+            lightness: (B, 1, h, w) in [0, 100], prepared as by `network_input`.
+
+        Returns:
+            features (B, C, h/8, w/8) and (B, C', h/4, w/4), float32; those of a `Model_CNN` are in
+            [0, 6], and its logits are linear in the latter.
+        """
+        with self._turn:
+            batches = [self._outputs(batch)[1:] for batch in lightness.split(self.batch_size)]
+        return [dequantize(torch.cat(maps)) for maps in zip(*batches, strict=True)]
+
+    @torch.inference_mode()
+    def predict_from_features(
+        self, features: list[Tensor], with_features: bool = False
+    ) -> Prediction:
+        """Return what the network predicts from features, as those of `decoder_features`.
+
+        Args:
+            features: (1, C, h/8, w/8) and (1, C', h/4, w/4) in [0, 6].
+            with_features: as for `predict`.
+        """
+        assert isinstance(self.model, Model_CNN)
+        fine = features[-1]
+        with self._turn, self._precision():
+            output = self.model.head(fine.to(self.device)).to(fine.device)
+        return self._prediction(output, features, (fine.shape[2], fine.shape[3]), with_features)
 
     def _run(self, lightness: Tensor) -> tuple[Tensor, ...]:
         """Return the network's output and the decoder's features for lightness (B, 1, h, w)."""

@@ -115,6 +115,37 @@ def _add_upsampled(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
     return ab + F.interpolate(planes, ab.shape[-2:], mode="bilinear", align_corners=False)
 
 
+class HintSamples(NamedTuple):
+    """What hints say about chroma, for this photograph or the next frames of its film.
+
+    inputs: (M, D), the kernel's at the hints' places.
+    change: (M, 2), the hints' ab less the predicted ab, in Lab units.
+    """
+
+    inputs: Tensor
+    change: Tensor
+
+
+def sample_hints(
+    features: Tensor, ab: Tensor, points: Sequence[tuple[float, float, Tensor]]
+) -> HintSamples:
+    """Return what hints say about predicted chroma; arguments as `propagate_hints`."""
+    height, width = features.shape[:2]
+    cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in points])
+    predicted = torch.stack(
+        [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in points]
+    )
+    change = torch.stack([colour for *_, colour in points]) - predicted
+    return HintSamples(_hint_inputs(features, ab)[cells], change)
+
+
+def propagate_samples(features: Tensor, ab: Tensor, samples: HintSamples) -> Tensor:
+    """Propagate what `sample_hints` returned over predicted chroma, which is returned changed."""
+    places = _hint_inputs(features, ab)
+    spread = gp_posterior_mean(places, samples.inputs, samples.change, HINT_NOISE)
+    return _add_upsampled(ab, spread, features.shape[:2])
+
+
 def propagate_hints(
     features: Tensor, ab: Tensor, points: Sequence[tuple[float, float, Tensor]]
 ) -> Tensor:
@@ -128,15 +159,7 @@ def propagate_hints(
     Returns:
         ab as given, changed.
     """
-    height, width = features.shape[:2]
-    places = _hint_inputs(features, ab)
-    cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in points])
-    predicted = torch.stack(
-        [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in points]
-    )
-    change = torch.stack([colour for *_, colour in points]) - predicted
-    spread = gp_posterior_mean(places, places[cells], change, HINT_NOISE)
-    return _add_upsampled(ab, spread, features.shape[:2])
+    return propagate_samples(features, ab, sample_hints(features, ab, points))
 
 
 def propagate_reference(

@@ -107,7 +107,7 @@ class Prediction:
             ab = apply_look(ab, self.lightness, look)
         if hints:
             assert self.features is not None, NEEDS_FEATURES
-            points = [_locate(Hint(*hint), size) for hint in hints]
+            points = [locate(Hint(*hint), size) for hint in hints]
             ab = propagate_hints(self.features, ab, points)
         return ab
 
@@ -138,8 +138,16 @@ class Reference:
     sha256: str = ""
 
 
-def _locate(hint: Hint, size: tuple[int, int]) -> tuple[float, float, Tensor]:
-    """Return a hint's x and y as shares of the photograph's width and height, and its ab (2,)."""
+def locate(hint: Hint, size: tuple[int, int]) -> tuple[float, float, Tensor]:
+    """Return a hint's x and y as shares of the photograph's width and height, and its ab (2,).
+
+    Args:
+        hint: a known colour of a point.
+        size: (H, W) of the photograph in pixels.
+
+    Raises:
+        HintError: the hint lies outside the photograph.
+    """
     height, width = size
     if not (0 <= hint.x < width and 0 <= hint.y < height):
         where = f"hint {hint.x},{hint.y}: outside the photograph"

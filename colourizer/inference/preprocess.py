@@ -77,25 +77,42 @@ def reduced_lightness(pixels: np.ndarray, means: BlockMeans | None = None) -> Te
     return photo_lightness(pixels)
 
 
-def stretch_levels(lightness: Tensor) -> Tensor:
-    """Return lightness stretched to reach from BLACK to WHITE at least.
+def find_levels(lightness: Tensor) -> tuple[float, float]:
+    """Return the darkest and the lightest lightness but for LEVELS_SHARE of the pixels at each end.
 
     Args:
-        lightness: (1, 1, h, w) in [0, 100].
-
-    Returns:
-        lightness (1, 1, h, w) in [0, 100].
+        lightness: any shape, in [0, 100], on the CPU.
     """
     values = lightness.numpy().ravel()
     last = len(values) - 1
     left_out = round(LEVELS_SHARE * last)
     # One quantile at a time: np.partition with two of them is slow.
     black, white = (float(np.partition(values, n)[n]) for n in (left_out, last - left_out))
+    return black, white
+
+
+def stretch_levels(lightness: Tensor, levels: tuple[float, float] | None = None) -> Tensor:
+    """Return lightness stretched to reach from BLACK to WHITE at least.
+
+    Args:
+        lightness: (1, 1, h, w) in [0, 100].
+        levels: from `find_levels`, where those of other frames count as well; None: its own.
+
+    Returns:
+        lightness (1, 1, h, w) in [0, 100].
+    """
+    black, white = levels or find_levels(lightness)
     if white - black < MIN_RANGE or (black <= BLACK and white >= WHITE):
         return lightness
     new_black, new_white = min(black, BLACK), max(white, WHITE)
     stretched = (lightness - black) * ((new_white - new_black) / (white - black)) + new_black
     return stretched.clamp(0, MAX_LIGHTNESS)
+
+
+def to_working_size(lightness: Tensor) -> Tensor:
+    """Return lightness (1, H, W) in [0, 100] as (1, 1, h, w), of the working size."""
+    size = working_size(*lightness.shape[-2:])
+    return F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
 
 
 def network_input(lightness: Tensor) -> Tensor:
@@ -107,8 +124,6 @@ def network_input(lightness: Tensor) -> Tensor:
     Returns:
         lightness (1, 1, h, w) in [0, 100], of the working size, levels stretched.
     """
-    size = working_size(*lightness.shape[-2:])
-    small = F.interpolate(lightness[None], size, mode="bilinear", antialias=True)
     # Rounded, since the network was trained on 8-bit greys: for the smoother values that resampling
     # gives it predicts wrong colours (docs/experiments.md).
-    return round_to_greys(stretch_levels(small))
+    return round_to_greys(stretch_levels(to_working_size(lightness)))

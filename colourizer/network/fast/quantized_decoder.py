@@ -29,6 +29,11 @@ def quantize(features: Tensor) -> Tensor:
     return _round(features.float().clamp(0, MAX_ACTIVATION) / SCALE)
 
 
+def dequantize(features: Tensor) -> Tensor:
+    """Return activations as float32; those that are uint8 are multiples of SCALE."""
+    return features.float() * SCALE if features.dtype == torch.uint8 else features.float()
+
+
 def _round(levels: Tensor) -> Tensor:
     """Round float32 in [0, 255] to uint8, in place."""
     return levels.add_(0.5).to(torch.int16).to(torch.uint8)  # directly takes five times as long
