@@ -7,6 +7,7 @@ probe          what a film is: size, rate, tags, fields, rotation
 read           decoded frames, in order, past what is damaged
 pictures       frames with their colours, in batches, cut into segments
 coherence      colours of a film's frames, in order, without flicker
+motion         block matching between two frames
 propagation    a scene's decoder features, averaged over its frames
 scenes         cuts, and frames without content
 planes         luma of a decoded frame; luma + chroma -> a frame to encode

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import round_to_greys
+from colourizer.film.motion import match_cells, take_displaced, to_cells
 from colourizer.film.propagation import SceneFeatures, add_frame, begin_scene
 from colourizer.film.scenes import content, is_cut, thumbnail
 from colourizer.inference.colourizer import Colourizer
@@ -18,20 +18,26 @@ from colourizer.inference.prediction import Prediction, Reference, locate
 from colourizer.inference.preprocess import find_levels, stretch_levels, to_working_size
 from Model_CNN import Model_CNN
 
+# The network need not see a frame if no more than this share of it is nowhere in the last one.
+MAX_UNMATCHED = 0.02
+CONTENT_STEP = 0.1  # the share of content changes by no more from frame to frame of a scene
+
 
 class _Frame(NamedTuple):
     """A frame prepared for the network.
 
     lightness: (1, 1, h, w) in [0, 100], of the working size.
     stretched: the network's input, of the same shape.
-    content: share in [0, 1] by which chroma is multiplied; the network does not see frames of 0.
+    content: share in [0, 1] by which chroma is multiplied.
     begins_scene: whether it is the first after a cut.
+    displacements: from `match_cells`, where its chroma is the last frame's; None for the network's.
     """
 
     lightness: Tensor
     stretched: Tensor
     content: float
     begins_scene: bool
+    displacements: Tensor | None
 
 
 class FilmColours:
@@ -56,9 +62,13 @@ class FilmColours:
         self._look = look
         self._size = size
         self._reference = reference
+        self._is_unet = isinstance(colourizer.model, Model_CNN)
         self._seen: Tensor | None = None  # thumbnail of the last frame with content
         self._levels: tuple[float, float] | None = None  # darkest and lightest of the scene so far
+        self._content = 0.0  # of the last frame that has any
         self._scene: SceneFeatures | None = None
+        self._cells: Tensor | None = None  # of the last frame that the network saw; None: see next
+        self._ab = torch.zeros(1, 2, 1, 1)  # of that frame
         self._samples: HintSamples | None = None  # of the scene's hints
         self._waiting: list[Hint] = []  # for a frame with content
 
@@ -85,20 +95,26 @@ class FilmColours:
         """
         for hint in hints:
             locate(hint, self._size)  # raises
-        self._waiting += hints
+        if hints:
+            self._waiting += hints
+            self._cells = None  # the network must see the next frame
         prepared = [self._prepare(lightness) for lightness in frames]
-        shown = [frame for frame in prepared if frame.content]
+        shown = [frame for frame in prepared if frame.content and frame.displacements is None]
         predictions = self._predict(shown) if shown else iter(())
         colours = []
         for frame in prepared:
             if not frame.content:
                 colours.append(torch.zeros(1, 2, 1, 1))
                 continue
-            if frame.begins_scene:
-                self._scene = self._samples = None
-            prediction = replace(next(predictions), lightness=F.avg_pool2d(frame.lightness, 4))
-            ab = prediction.ab(self._look, reference=self._reference)
-            colours.append(self._with_hints(prediction, ab) * frame.content)
+            if frame.displacements is not None:
+                ab = take_displaced(self._ab, frame.displacements)
+            else:
+                if frame.begins_scene:
+                    self._scene = self._samples = None
+                prediction = replace(next(predictions), lightness=to_cells(frame.lightness))
+                ab = prediction.ab(self._look, reference=self._reference)
+                self._ab = ab = self._with_hints(prediction, ab)
+            colours.append(ab * frame.content)
         return colours
 
     def _prepare(self, lightness: Tensor) -> _Frame:
@@ -109,14 +125,32 @@ class FilmColours:
         levels = _widen(None if begins_scene else self._levels, find_levels(small))
         stretched = stretch_levels(small, levels)
         share = content(stretched)
+        displacements = None
         if share:  # what a black frame or a title interrupts can go on after it
-            self._seen, self._levels = seen, levels
-        return _Frame(small, round_to_greys(stretched), share, begins_scene)
+            if not begins_scene:
+                share = min(max(share, self._content - CONTENT_STEP), self._content + CONTENT_STEP)
+            self._seen, self._levels, self._content = seen, levels, share
+            displacements = self._displacements(to_cells(small), begins_scene)
+        return _Frame(small, round_to_greys(stretched), share, begins_scene, displacements)
+
+    def _displacements(self, cells: Tensor, begins_scene: bool) -> Tensor | None:
+        """Return where a frame's chroma is in the last one; None if the network must see it.
+
+        It sees every other frame at least.
+        """
+        before, self._cells = self._cells, cells
+        if before is None or begins_scene or not self._is_unet:
+            return None
+        displacements, unmatched = match_cells(before, cells)
+        if unmatched > MAX_UNMATCHED:
+            return None
+        self._cells = None
+        return displacements
 
     def _predict(self, frames: Sequence[_Frame]) -> Iterator[Prediction]:
         """Yield what the network predicts for each frame and for its scene so far."""
         with_features = bool(self._waiting or self._samples or self._reference)
-        if not isinstance(self._colourizer.model, Model_CNN):  # its output isn't linear in features
+        if not self._is_unet:  # its output isn't linear in features
             alone = [frame.lightness[0] for frame in frames]
             yield from self._colourizer.predict(alone, with_features)
             return
@@ -154,7 +188,10 @@ class FilmColours:
         return {
             "seen": self._seen,
             "levels": self._levels and list(self._levels),
+            "content": self._content,
             "scene": self._scene and dict(vars(self._scene)),
+            "cells": self._cells,
+            "ab": self._ab,
             "samples": self._samples and list(self._samples),
             "waiting": [[hint.x, hint.y, list(hint.rgb)] for hint in self._waiting],
         }
@@ -164,7 +201,9 @@ class FilmColours:
         scene, levels, samples = (state[name] for name in ("scene", "levels", "samples"))
         self._seen = state["seen"]
         self._levels = levels and (levels[0], levels[1])
+        self._content = state["content"]
         self._scene = scene and SceneFeatures(**scene)
+        self._cells, self._ab = state["cells"], state["ab"]
         self._samples = samples and HintSamples(*samples)
         self._waiting = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["waiting"]]
 

@@ -1,10 +1,10 @@
 """A scene's decoder features, averaged over its frames along with the things that they show.
 
 Each place keeps a recursive mean of its features. What it has of earlier frames is found in two
-ways: where lightness has not changed, at the same place; elsewhere at places whose features are
-alike, as in non-local means over time (Buades, Coll, Morel: IJCV 2008) and in memory networks for
-video (Oh et al., ICCV 2019). Logits are linear in the features at stride 4, so that the mean of
-features is that of the log-likelihoods of colours.
+ways: where lightness has not changed, at the same place; elsewhere at places at stride 16 whose
+features are alike, as in non-local means over time (Buades, Coll, Morel: IJCV 2008) and in memory
+networks for video (Oh et al., ICCV 2019). Logits are linear in the features at stride 4, so that
+the mean of features is that of the log-likelihoods of colours.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from colourizer.inference.coherence import stride_8_vectors
 MAX_FRAMES = 60.0  # that a mean counts at most, so that a scene can change slowly
 MAX_MATCHED_FRAMES = 30.0  # that a mean taken from places that are alike counts at most
 STILL = 2.5  # Lab units of changed lightness at which 1/e of a mean's frames still count
-SHARPNESS = 16.0  # of the softmax over negative squared distances of features
+SHARPNESS = 24.0  # of the softmax over negative squared distances of features
 ALIKE = 0.5  # squared distance of features at which 1/e of a mean's frames still count
-MOVED = 0.02  # a place is not matched where less than this share of its mean's frames is dropped
+MOVED = 0.3  # share of its mean's frames that a place must drop for others to be searched
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class SceneFeatures:
     coarse: (1, C, H/8, W/8), the decoder's features at stride 8.
     fine: (1, C', H/4, W/4), those at stride 4.
     frames: (1, 1, H/4, W/4), of how many frames each place's features are the mean; 1 or more.
-    vectors: (1, C + C', H/8, W/8), `stride_8_vectors` of the last frame alone.
+    keys: (1, C + C', H/16, W/16), means of the `stride_8_vectors` of the last frame alone.
     """
 
     lightness: Tensor
     coarse: Tensor
     fine: Tensor
     frames: Tensor
-    vectors: Tensor
+    keys: Tensor
 
 
 def begin_scene(lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
     """Return the means over a single frame; arguments as for `add_frame`."""
     coarse, fine = features
     frames = torch.ones_like(fine[:, :1])
-    return SceneFeatures(lightness, coarse, fine, frames, stride_8_vectors(features))
+    return SceneFeatures(lightness, coarse, fine, frames, _halve(stride_8_vectors(features)))
 
 
 def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
@@ -72,10 +72,10 @@ def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -
     enlarged = F.interpolate(weight.to(lightness), lightness.shape[2:], mode="nearest")
     return SceneFeatures(
         scene.lightness + (lightness - scene.lightness) * enlarged,
-        scene.coarse + (coarse - scene.coarse) * F.avg_pool2d(weight, 2),
+        scene.coarse + (coarse - scene.coarse) * _halve(weight),
         new + (scene.fine - new) * (kept / frames),
         frames.clamp_max(MAX_FRAMES),
-        vectors,
+        _halve(vectors),
     )
 
 
@@ -112,21 +112,26 @@ def _match(
         correction (1, C', h, w), the means of what was found less those of the new frame; frames
         (1, 1, h, w), of how many those are the mean, fewer the less alike they are.
     """
-    own = F.avg_pool2d(fine, 2)
+    own = _halve(fine)
     correction, frames = torch.zeros_like(own), torch.zeros_like(own[:, :1])
     asked = (F.max_pool2d(moved, 2).flatten() > MOVED).nonzero()[:, 0]
     if not len(asked):
         return correction, frames
     queries = vectors[0].flatten(1).T[asked]  # (Q, D)
-    keys = scene.vectors[0].flatten(1)  # (D, hw)
+    keys = scene.keys[0].flatten(1)  # (D, K)
     squares = queries.square().sum(dim=1, keepdim=True) + keys.square().sum(dim=0)
-    distance = (squares - 2 * queries @ keys).clamp_min(0)  # (Q, hw)
+    distance = (squares - 2 * queries @ keys).clamp_min(0)  # (Q, K)
     weights = torch.softmax(-SHARPNESS * distance, dim=1)
     mean_distance = (weights * distance).sum(dim=1, keepdim=True)
-    weights = weights * F.avg_pool2d(scene.frames, 2).flatten()
+    weights = weights * F.avg_pool2d(scene.frames, 4).flatten()
     counted = weights.sum(dim=1, keepdim=True)
-    found = weights @ F.avg_pool2d(scene.fine, 2)[0].flatten(1).T / counted  # (Q, C')
+    found = weights @ F.avg_pool2d(scene.fine, 4)[0].flatten(1).T / counted  # (Q, C')
     alike = torch.exp(-(mean_distance / ALIKE).square())
     correction.flatten(2)[0, :, asked] = found.T - own.flatten(2)[0, :, asked]
     frames.flatten(2)[0, :, asked] = (counted.clamp_max(MAX_MATCHED_FRAMES) * alike).T
     return correction, frames
+
+
+def _halve(planes: Tensor) -> Tensor:
+    """Return the means over 2x2 places."""
+    return F.avg_pool2d(planes, 2)

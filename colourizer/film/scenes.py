@@ -9,7 +9,7 @@ THUMBNAIL = (24, 32)  # rows and columns in which frames are compared
 # units, above the second. In 19 clips frames of one shot had 0.75 or more, of two shots 0.57 or
 # less; the correlation does not see fades, and is noise in frames that are nearly flat.
 CUT_CORRELATION, CUT_DIFFERENCE = 0.65, 4.0
-FLAT = 3.0  # Lab units: within 3x3 pixels, lightness of flat areas differs by less
+FLAT = 3.0  # Lab units: in flat areas neighbouring pixels differ by less
 LEVEL = 2.0  # Lab units: flat areas are sorted into levels so far apart
 COVERED = 0.95  # of the flat areas that lie in how many levels is counted
 FEW_LEVELS, MANY_LEVELS = 3, 8  # of titles, and of photographs; between the two, chroma fades
@@ -42,9 +42,10 @@ def content(lightness: Tensor) -> float:
     Returns:
         share in [0, 1], by which chroma is to be multiplied.
     """
-    spread = F.max_pool2d(lightness, 3, 1, 1) + F.max_pool2d(-lightness, 3, 1, 1)
-    flat = lightness[spread < FLAT]
-    if len(flat) < MIN_FLAT * lightness.numel():
+    pixels = lightness[0, 0, :-1, :-1]
+    right, below = lightness[0, 0, :-1, 1:], lightness[0, 0, 1:, :-1]
+    flat = pixels[((right - pixels).abs() < FLAT) & ((below - pixels).abs() < FLAT)]
+    if len(flat) < MIN_FLAT * pixels.numel():
         return 1.0
     counts = torch.bincount((flat / LEVEL).int()).sort(descending=True).values
     levels = 1 + int((counts.cumsum(0) < COVERED * len(flat)).sum())

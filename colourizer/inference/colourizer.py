@@ -316,7 +316,7 @@ class Colourizer:
         """
         with self._turn:
             batches = [self._outputs(batch)[1:] for batch in lightness.split(self.batch_size)]
-        return [dequantize(torch.cat(maps)) for maps in zip(*batches, strict=True)]
+        return [dequantize(torch.cat(maps)).contiguous() for maps in zip(*batches, strict=True)]
 
     @torch.inference_mode()
     def predict_from_features(
@@ -331,7 +331,8 @@ class Colourizer:
         assert isinstance(self.model, Model_CNN)
         fine = features[-1]
         with self._turn, self._precision():
-            output = self.model.head(fine.to(self.device)).to(fine.device)
+            own = fine.to(self.device, memory_format=torch.channels_last)
+            output = self.model.head(own).to(fine.device)
         return self._prediction(output, features, (fine.shape[2], fine.shape[3]), with_features)
 
     def _run(self, lightness: Tensor) -> tuple[Tensor, ...]:
