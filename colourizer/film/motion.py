@@ -54,7 +54,7 @@ def _displaced(planes: Tensor) -> Tensor:
 
 
 def _box_means(planes: Tensor) -> Tensor:
-    """Return the means of planes (N, h, w) over 3x3 places, in a quarter of avg_pool2d's time."""
+    """Return the means of planes (N, h, w) over 3x3 places, those at the edges repeated."""
     padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9

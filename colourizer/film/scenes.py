@@ -12,7 +12,7 @@ CUT_CORRELATION, CUT_DIFFERENCE = 0.65, 4.0
 FLAT = 3.0  # Lab units: in flat areas neighbouring pixels differ by less
 LEVEL = 2.0  # Lab units: flat areas are sorted into levels so far apart
 COVERED = 0.95  # of the flat areas that lie in how many levels is counted
-FEW_LEVELS, MANY_LEVELS = 3, 8  # of titles, and of photographs; between the two, chroma fades
+FEW_LEVELS, MANY_LEVELS = 4, 8  # of titles, and of photographs; between the two, chroma fades
 MIN_FLAT = 0.02  # share of flat areas with less of which frames always have content
 
 
