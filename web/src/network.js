@@ -27,6 +27,7 @@ async function createSessions(onGpu) {
     fetchBytes("colourizer_readout.onnx"),
   ]);
   ort = module;
+  ort.env.logLevel = "error";
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.wasmPaths = { mjs: new URL(`${runtime}mjs`, import.meta.url).href };
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -43,7 +44,7 @@ async function createSessions(onGpu) {
 export function load() {
   sessions ??= (async () => {
     const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
-    if (gpu) {
+    if (gpu && !(gpu.info?.isFallbackAdapter ?? gpu.isFallbackAdapter)) { // else it is no GPU
       try {
         const made = await createSessions(true);
         await run(made, new Uint8Array(64 * 64), 64, 64); // some drivers fail only now
