@@ -182,7 +182,7 @@ def test_every_odd_image_is_shown_on_the_page_or_its_card_says_why(checkpoint_fi
         status, answer = client.upload(path.read_bytes(), path.name)
         answers[status] = answers.get(status, 0) + 1
         if status == 200:
-            for what in ("grey", "coloured", "download"):
+            for what in ("before", "coloured", "download"):
                 assert client.get(f"/api/photos/{answer['id']}/{what}")[0] == 200, path
             assert client.post("/api/forget", [answer["id"]])[0] == 204
         else:

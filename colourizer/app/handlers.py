@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -14,7 +16,9 @@ from starlette.responses import Response
 
 from colourizer.app.answers import file_answer, json_answer
 from colourizer.app.photo_store import PhotoStore, StoredPhoto, temporary_file
+from colourizer.app.reference_store import ReferenceStore
 from colourizer.app.request_parsing import (
+    parse_file_settings,
     parse_key,
     parse_list,
     parse_settings,
@@ -53,6 +57,7 @@ class Handlers:
 
     def __init__(self, store: PhotoStore, limits: ServerLimits) -> None:
         self.store = store
+        self._references = ReferenceStore()
         self._bodies = BodyReceiver(limits.senders)
         self._uploads = WorkQueue("upload", count_cores(), limits.pending)
         self._results = WorkQueue("result", count_cores(), limits.pending)
@@ -61,15 +66,27 @@ class Handlers:
     async def upload(self, request: Request) -> Response:
         """POST api/photos: add a photograph; answer its key, size and defaults."""
         name = unquote(request.headers.get("x-name", ""), errors="replace")
+        async with self._received_file(request) as file:
+            key, photo = await self._uploads.run(self.store.add, name, file)
+        return json_answer({"id": key, **self._describe(photo)})
+
+    async def upload_reference(self, request: Request) -> Response:
+        """POST api/references: add a photograph in colour; answer its key."""
+        async with self._received_file(request) as file:
+            reference = await self._uploads.run(self.store.study_reference, file)
+        return json_answer({"id": self._references.add(reference)})
+
+    @contextlib.asynccontextmanager
+    async def _received_file(self, request: Request) -> AsyncIterator[BinaryIO]:
+        """Receive an uploaded file; it is closed if that, or what is done with it, fails."""
         self._uploads.refuse_if_full()
         file = self.store.create_file()
         try:
             await self._bodies.receive(request, MAX_UPLOAD_BYTES, "file", file.write)
-            key, photo = await self._uploads.run(self.store.add, name, file)
+            yield file
         except BaseException:
             file.close()
             raise
-        return json_answer({"id": key, **self._describe(photo)})
 
     def _describe(self, photo: StoredPhoto) -> dict[str, object]:
         """Return what the page has to know about a photograph."""
@@ -86,19 +103,22 @@ class Handlers:
     async def get_photo(self, request: Request) -> Response:
         """GET api/photos/ID/WHAT: a picture to be shown, or the coloured file."""
         key, what = request.path_params["key"], request.path_params["what"]
-        settings = parse_settings(request.query_params, self.store.colourizer.look)
+        look, find_reference = self.store.colourizer.look, self._references.find
+        settings = parse_settings(request.query_params, look, find_reference)
         side = parse_side(request.query_params.get("side", str(VIEW_SIDE)))
         draw = self._pictures.run
-        if what == "grey":
-            drawn = await draw((await self._predicted(key)).draw_grey, side)
+        if what == "before":
+            drawn = await draw((await self._predicted(key)).draw_before, side)
         elif what == "coloured":
             drawn = await draw((await self._predicted(key)).draw_coloured, side, settings)
         elif what == "confidence":
             drawn = await draw((await self._predicted(key)).draw_confidence, side)
         elif what == "download":
+            target, keep_luma = parse_file_settings(request.query_params)
             file = temporary_file()
             try:
-                name = await self._results.run(self.store.write, key, settings, file)
+                write = partial(self.store.write, key, settings, file, target, keep_luma)
+                name = await self._results.run(write)
             except BaseException:
                 file.close()
                 raise
@@ -116,24 +136,29 @@ class Handlers:
     async def download_zip(self, request: Request) -> Response:
         """POST api/zip: the coloured files of several photographs."""
         items = await self._receive_list(request)
-        wanted = parse_wishes(items, self.store.colourizer.look)
+        wanted = parse_wishes(items, self.store.colourizer.look, self._references.find)
+        target, keep_luma = parse_file_settings(request.query_params)
         file = temporary_file()
         try:
-            failed = await self._uploads.run(self.store.write_zip, wanted, file)
+            write = partial(self.store.write_zip, wanted, file, target, keep_luma)
+            failed = await self._uploads.run(write)
         except BaseException:
             file.close()
             raise
         return file_answer(file, "colourized.zip", {"X-Failed": str(len(failed))})
 
     async def touch(self, request: Request) -> Response:
-        """POST api/keep: a page that shows these photographs is still open."""
-        self.store.touch(map(parse_key, await self._receive_list(request)))
+        """POST api/keep: a page that has these photographs and references is still open."""
+        keys = [parse_key(item) for item in await self._receive_list(request)]
+        self.store.touch(keys)
+        self._references.touch(keys)
         return Response(status_code=204)
 
     async def remove(self, request: Request) -> Response:
-        """POST api/forget: remove photographs."""
+        """POST api/forget: remove photographs and references."""
         keys = [parse_key(item) for item in await self._receive_list(request)]
         await self._pictures.run(self.store.remove, keys)
+        self._references.remove(keys)
         return Response(status_code=204)
 
     async def _receive_list(self, request: Request) -> list[object]:
@@ -149,6 +174,7 @@ class Handlers:
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
                 await asyncio.to_thread(self.store.remove_expired)
+                self._references.remove_expired()
 
         sweeper = asyncio.create_task(sweep())
         try:

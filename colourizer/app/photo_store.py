@@ -16,17 +16,19 @@ from typing import BinaryIO, cast
 
 from colourizer.app.decoding_weight import measure_weight
 from colourizer.app.file_names import comparison_key, safe_name
-from colourizer.app.shown_pictures import ColourSettings, PredictedPhoto, draw_view
+from colourizer.app.shown_pictures import ColourSettings, PredictedPhoto, draw_original
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import unused_name
+from colourizer.inference.prediction import Reference
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import written_name
+from colourizer.photos.read import read_photo
 from colourizer.runtime.parallel import PixelBudget
 
 MAX_PHOTOS = 2000
 MAX_STORED_BYTES = 8 << 30  # of all files, on the disk
-MAX_CACHED_PREDICTIONS = 12  # in memory, 5 MB each
+MAX_CACHED_PREDICTIONS = 12  # in memory, 5 to 20 MB each
 MAX_BYTES_IN_FLIGHT = 120_000_000  # weights at the same time; a heavier photograph alone
 MAX_ZIP_MEMORY = 16 << 20  # bytes of a coloured file; a larger one is kept on the disk
 EXPIRY_SECONDS = 1800  # since the last use; an open page touches its photographs more often
@@ -189,28 +191,73 @@ class PhotoStore:
         self._cache(key, predicted)
         return predicted
 
-    def write(self, key: str, settings: ColourSettings, file: BinaryIO) -> str:
-        """Write a coloured photograph as colourize.py does into an open file; return its name."""
+    def study_reference(self, file: BinaryIO) -> Reference:
+        """Return a colour photograph in an open file, which is closed, as a reference for others.
+
+        Raises:
+            PhotoError: it cannot be read, has several pages or no colours.
+            PhotoTooLargeError: it would take too much memory or time.
+        """
+        photo = StoredPhoto("", file, file.seek(0, io.SEEK_END))
+        with file:
+            with self._hold_budget(photo.file_bytes), photo.rewound_file() as source:
+                weight = measure_weight(source)
+            with self._hold_budget(weight):
+                with photo.rewound_file() as source:
+                    pixels = read_photo(source).pixels
+                try:
+                    return self.colourizer.study_reference(pixels)
+                except ValueError as error:
+                    raise PhotoError(str(error)) from error
+
+    def write(
+        self,
+        key: str,
+        settings: ColourSettings,
+        file: BinaryIO,
+        target: str | None = None,
+        keep_luma: bool = False,
+    ) -> str:
+        """Write a coloured photograph as colourize.py does into an open file.
+
+        Args:
+            key: the photograph's in this store.
+            settings: how it is coloured.
+            file: an open one.
+            target: one of photos.files.TARGETS; None is the photograph's own format.
+            keep_luma: keep what a grey JPEG stores bit for bit.
+
+        Returns:
+            The file's name, with the folders of the photograph's.
+        """
         photo = self.find(key)
         ab = self.predict(key).ab(settings)
         with self._hold_budget(photo.weight):
             with photo.rewound_file() as source:
-                prepared = read_prepared(source)
+                prepared = read_prepared(source, target, keep_luma)
             made_with = self.colourizer.settings(
-                settings.variant, settings.hints, look=settings.look
+                settings.variant, settings.hints, settings.reference, keep_luma, settings.look
             )
             provenance = self.colourizer.provenance(made_with)
-            write_coloured(file, prepared, ab, provenance=provenance)
+            write_coloured(file, prepared, ab, target, provenance)
         path = Path(photo.name)
-        name = written_name(path, file_format=prepared.photo.format)
+        name = written_name(path, target, prepared.photo.format)
         return path.with_name(name).as_posix()
 
-    def write_zip(self, wanted: dict[str, ColourSettings], file: BinaryIO) -> list[str]:
+    def write_zip(
+        self,
+        wanted: dict[str, ColourSettings],
+        file: BinaryIO,
+        target: str | None = None,
+        keep_luma: bool = False,
+    ) -> list[str]:
         """Write coloured photographs into a ZIP, each under a name of its own.
 
         Args:
             wanted: how each is coloured, by its key.
             file: an open one.
+            target: as for `write`.
+            keep_luma: as for `write`.
 
         Returns:
             A message for each that could not be coloured; failed.txt in the ZIP has them, too.
@@ -228,7 +275,8 @@ class PhotoStore:
                 try:
                     with tempfile.SpooledTemporaryFile(MAX_ZIP_MEMORY) as content:
                         coloured = cast(BinaryIO, content)
-                        path = unused_name(Path(self.write(key, settings, coloured)), is_taken)
+                        written = self.write(key, settings, coloured, target, keep_luma)
+                        path = unused_name(Path(written), is_taken)
                         content.seek(0)
                         with archive.open(path.as_posix(), "w", force_zip64=True) as entry:
                             shutil.copyfileobj(content, entry)
@@ -255,7 +303,7 @@ class PhotoStore:
             with photo.rewound_file() as source:
                 prepared = read_prepared(source)
             (prediction,) = self.colourizer.predict([prepared.lightness], with_features=True)
-            return PredictedPhoto(prediction, prepared.size, draw_view(prepared.photo))
+            return PredictedPhoto(prediction, prepared.size, draw_original(prepared.photo))
 
     def _cache(self, key: str, predicted: PredictedPhoto) -> None:
         """Cache a prediction, unless its photograph was removed; drop the least recently used."""

@@ -1,7 +1,7 @@
-"""What requests ask for: colour settings, sizes, keys, lists in JSON; all else is answered 400."""
+"""What requests ask for: colours, files, sizes, keys, lists; all else is answered 400."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,24 +11,34 @@ from colourizer.app.photo_store import MAX_PHOTOS
 from colourizer.app.shown_pictures import VIEW_SIDE, ColourSettings
 from colourizer.inference.hints import parse_hint
 from colourizer.inference.looks import Look
+from colourizer.inference.prediction import Reference
 from colourizer.inference.variants import MAX_VARIANTS
+from colourizer.photos.files import TARGETS
 
 MAX_HINTS = 100
 MAX_KEY_LENGTH = 64
 MIN_SIDE = 16  # pixels of a picture
 
 
-def parse_settings(fields: Mapping[str, Any], default: Look) -> ColourSettings:
+FindReference = Callable[[str], Reference]
+
+
+def parse_settings(
+    fields: Mapping[str, Any], default: Look, find_reference: FindReference
+) -> ColourSettings:
     """Parse how a photograph is to be coloured.
 
     Args:
-        fields: vividness, warmth, saturation, variant and hints, "X,Y,RRGGBB;..."; all may be left
-            out.
+        fields: vividness, warmth, saturation, variant, hints, "X,Y,RRGGBB;...", and reference, a
+            key; all may be left out.
         default: what of a look is left out.
+        find_reference: returns the reference of a key.
 
     Raises:
         HTTPException: 400, if one of them is invalid.
+        NotFoundError: there is no such reference.
     """
+    reference = find_reference(parse_key(fields["reference"])) if "reference" in fields else None
     try:
         names = ("vividness", "warmth", "saturation")
         look = replace(default, **{name: float(fields[name]) for name in names if name in fields})
@@ -41,9 +51,30 @@ def parse_settings(fields: Mapping[str, Any], default: Look) -> ColourSettings:
         texts = [text for text in hints.split(";") if text]
         if len(texts) > MAX_HINTS:
             raise ValueError(f"{len(texts)} hints: {MAX_HINTS} are the most")
-        return ColourSettings(look, variant, tuple(parse_hint(text) for text in texts))
+        points = tuple(parse_hint(text) for text in texts)
+        return ColourSettings(look, variant, points, reference)
     except (ValueError, TypeError, OverflowError) as error:
         raise HTTPException(400, str(error)) from error
+
+
+def parse_file_settings(fields: Mapping[str, str]) -> tuple[str | None, bool]:
+    """Parse which file is to be written.
+
+    Args:
+        fields: format, one of photos.files.TARGETS; keep_luma, 1 or 0; both may be left out.
+
+    Returns:
+        The format, None for the photograph's own; and whether to keep a grey JPEG's luma.
+
+    Raises:
+        HTTPException: 400, if one of them is invalid.
+    """
+    target, keep_luma = fields.get("format"), fields.get("keep_luma", "0")
+    if target is not None and target not in TARGETS:
+        raise HTTPException(400, f"format: one of {', '.join(TARGETS)}")
+    if keep_luma not in ("0", "1"):
+        raise HTTPException(400, "keep_luma: 1 or 0")
+    return target, keep_luma == "1"
 
 
 def parse_side(text: str) -> int:
@@ -84,16 +115,22 @@ def parse_key(item: Any) -> str:
     return item
 
 
-def parse_wishes(items: list[Any], default: Look) -> dict[str, ColourSettings]:
+def parse_wishes(
+    items: list[Any], default: Look, find_reference: FindReference
+) -> dict[str, ColourSettings]:
     """Return how each of several photographs is to be coloured; named twice, the last time counts.
 
     Args:
         items: {"id": a key, and the fields of `parse_settings`} for each.
         default: what of a look they leave out.
+        find_reference: returns the reference of a key.
 
     Raises:
         HTTPException: 400, if an item is something else.
+        NotFoundError: there is no such reference.
     """
     if not all(isinstance(item, dict) for item in items):
         raise HTTPException(400, "needs a list of photographs")
-    return {parse_key(item.get("id")): parse_settings(item, default) for item in items}
+    return {
+        parse_key(item.get("id")): parse_settings(item, default, find_reference) for item in items
+    }

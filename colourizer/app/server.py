@@ -17,7 +17,12 @@ from colourizer.app.photo_store import PhotoStore
 from colourizer.app.senders import timed_protocol
 
 PAGE = Path(__file__).with_name("page")
-MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".jpg": "image/jpeg",
+}
 DEFAULT_LIMITS = ServerLimits()
 SHUTDOWN_SECONDS = 2  # that pending responses have to end
 
@@ -34,6 +39,7 @@ def make_app(store: PhotoStore, token: str, limits: ServerLimits = DEFAULT_LIMIT
     routes = [
         Route("/api/photos", handlers.upload, methods=["POST"]),
         Route("/api/photos/{key}/{what}", handlers.get_photo),
+        Route("/api/references", handlers.upload_reference, methods=["POST"]),
         Route("/api/zip", handlers.download_zip, methods=["POST"]),
         Route("/api/keep", handlers.touch, methods=["POST"]),
         Route("/api/forget", handlers.remove, methods=["POST"]),

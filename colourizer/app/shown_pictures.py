@@ -1,7 +1,8 @@
-"""Pictures that the page shows of a photograph: grey, coloured as is wished, confidence."""
+"""Pictures that the page shows of a photograph: as it is, coloured as is wished, confidence."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -11,15 +12,16 @@ from colourizer.inference.colour_file import write_coloured
 from colourizer.inference.hints import Hint
 from colourizer.inference.lightness import to_grey
 from colourizer.inference.looks import NATURAL, Look
-from colourizer.inference.prediction import Prediction
+from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.side_pictures import draw_confidence, thumbnail_pixels
 from colourizer.photos.photo import Photo
 from colourizer.photos.pictures import to_jpeg
 from colourizer.photos.pixels import to_8_bits
 
-VIEW_SIDE = 1280  # pixels: the longest side of the largest picture that the page shows
-VIEW_JPEG_QUALITY = 90  # of grey and confidence pictures; coloured ones are written as files are
+VIEW_SIDE = 2048  # pixels: the longest side of the largest picture that the page shows
+VIEW_JPEG_QUALITY = 90  # of originals and confidence; coloured ones are written as files are
+MAX_REDUCED = 4  # reduced views that are kept of each photograph
 CONFIDENCE_GAMMA = 4  # exponent of the confidence that is drawn; else low values hardly show
 
 
@@ -34,11 +36,13 @@ class ColourSettings:
     look: vividness, warmth and saturation.
     variant: which of several plausible colourings.
     hints: known colours of single points.
+    reference: a colour photograph whose colours are propagated to similar places.
     """
 
     look: Look = NATURAL
     variant: int = 0
     hints: tuple[Hint, ...] = ()
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class PredictedPhoto:
 
     prediction: of the network, with features.
     size: (H, W) of the photograph, upright.
-    view: (h, w) grey, uint8, upright, no side longer than VIEW_SIDE; from `draw_view`.
+    original: (h, w) or (h, w, 3), uint8, upright, no side longer than VIEW_SIDE; from
+        `draw_original`.
     """
 
     prediction: Prediction
     size: tuple[int, int]
-    view: np.ndarray
+    original: np.ndarray
+    _reduced: dict[int, np.ndarray] = field(default_factory=dict)  # of `_grey`, by their side
 
     def ab(self, settings: ColourSettings) -> Tensor:
         """Return the chroma that the settings ask for, ab (1, 2, h', w') in Lab units.
@@ -60,11 +66,15 @@ class PredictedPhoto:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        return self.prediction.ab(settings.look, settings.variant, settings.hints, self.size)
+        return self.prediction.ab(
+            settings.look, settings.variant, settings.hints, self.size, settings.reference
+        )
 
-    def draw_grey(self, side: int) -> bytes:
-        """Return the photograph in grey, as a JPEG with no side longer than `side` pixels."""
-        return to_jpeg(Image.fromarray(self._reduced_view(side)), VIEW_JPEG_QUALITY)
+    def draw_before(self, side: int) -> bytes:
+        """Return the photograph as it is, as a JPEG with no side longer than `side` pixels."""
+        image = Image.fromarray(self.original)
+        image.thumbnail((side, side))
+        return to_jpeg(image, VIEW_JPEG_QUALITY)
 
     def draw_coloured(self, side: int, settings: ColourSettings) -> bytes:
         """Return the photograph in colour, as a JPEG with no side longer than `side` pixels.
@@ -72,7 +82,7 @@ class PredictedPhoto:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        view = PreparedPhoto(Photo(self._reduced_view(side), "JPEG"))
+        view = PreparedPhoto(Photo(self._grey(side), "JPEG"))
         file = io.BytesIO()
         write_coloured(file, view, self.ab(settings))
         return file.getvalue()
@@ -86,21 +96,32 @@ class PredictedPhoto:
         confidence = self.prediction.confidence()
         if confidence is None:
             raise NoConfidenceError("this network does not know how sure it is")
-        size = self._reduced_view(side).shape
+        size = self._grey(side).shape
         return to_jpeg(draw_confidence(confidence**CONFIDENCE_GAMMA, *size), VIEW_JPEG_QUALITY)
 
-    def _reduced_view(self, side: int) -> np.ndarray:
-        """Return the view, (h, w) uint8, with no side longer than `side` pixels."""
-        image = Image.fromarray(self.view)
+    @cached_property
+    def _view(self) -> np.ndarray:
+        """The photograph in grey, (h, w) uint8."""
+        return to_grey(self.original)
+
+    def _grey(self, side: int) -> np.ndarray:
+        """Return the photograph in grey, (h, w) uint8, with no side longer than `side` pixels."""
+        if (kept := self._reduced.get(side)) is not None:
+            return kept
+        image = Image.fromarray(self._view)
         image.thumbnail((side, side))
-        return np.asarray(image)
+        if len(self._reduced) >= MAX_REDUCED:
+            self._reduced.clear()
+        reduced = self._reduced[side] = np.asarray(image)
+        return reduced
 
 
-def draw_view(photo: Photo) -> np.ndarray:
-    """Return a grey thumbnail (h, w) uint8; transparent parts are composited onto white."""
-    view = to_grey(thumbnail_pixels(photo, VIEW_SIDE))
+def draw_original(photo: Photo) -> np.ndarray:
+    """Return a thumbnail, (h, w) or (h, w, 3) uint8, transparent parts composited onto white."""
+    pixels = thumbnail_pixels(photo, VIEW_SIDE)
     if photo.alpha is None:
-        return view
-    image = Image.fromarray(to_8_bits(photo.alpha)).resize(view.shape[::-1])
-    alpha = np.asarray(image, dtype=np.uint16)
-    return ((view * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
+        return pixels
+    size = pixels.shape[1], pixels.shape[0]
+    alpha = np.asarray(Image.fromarray(to_8_bits(photo.alpha)).resize(size), dtype=np.uint16)
+    alpha = alpha if pixels.ndim == 2 else alpha[..., None]
+    return ((pixels * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)

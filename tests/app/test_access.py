@@ -21,7 +21,7 @@ ADDRESSES = [
     ("GET", "/editor/editor.css"),
     ("GET", "/nothing"),
     ("POST", "/api/photos"),
-    ("GET", "/api/photos/a/grey"),
+    ("GET", "/api/photos/a/before"),
     ("POST", "/api/zip"),
     ("POST", "/api/keep"),
     ("POST", "/api/forget"),
@@ -101,7 +101,7 @@ def test_the_cookie_is_not_given_to_other_origins(client):
     ],
 )
 def test_no_other_origin_is_answered(client, photo, headers, status):
-    answer = client.request("GET", f"/api/photos/{photo}/grey", headers=headers)
+    answer = client.request("GET", f"/api/photos/{photo}/before", headers=headers)
     assert answer[0] == status
     assert answer[1]["cross-origin-resource-policy"] == "same-origin"
     answer = client.request("POST", "/api/photos", encoded(scene(1)), headers)

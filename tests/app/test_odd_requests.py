@@ -50,6 +50,9 @@ wishes = st.fixed_dictionaries(
         "saturation": nested | st.sampled_from(["1.5", "-0"]),
         "variant": nested | st.sampled_from(["3", "\u0663", "9" * 5000]),
         "hints": hints | any_text | nested,
+        "reference": keys | nested,
+        "format": st.sampled_from(["png", "exe", ""]) | any_text,
+        "keep_luma": scalars,
         "side": scalars,
     },
 )
@@ -65,11 +68,21 @@ bodies = (
     | depths.map(lambda n: b'[{"hints":' + b"[" * n + b"]" * n + b"}]")
 )
 paths = st.one_of(
-    st.sampled_from(["/", "/api/photos", "/api/zip", "/api/keep", "/api/forget", "/api/photos/"]),
+    st.sampled_from(
+        [
+            "/",
+            "/api/photos",
+            "/api/zip",
+            "/api/keep",
+            "/api/forget",
+            "/api/references",
+            "/api/photos/",
+        ]
+    ),
     st.builds(
         "/api/photos/{}/{}".format,
         keys,
-        st.sampled_from(["grey", "coloured", "confidence", "download", "", "x"]) | any_text,
+        st.sampled_from(["before", "coloured", "confidence", "download", "", "x"]) | any_text,
     ),
     any_text.map("/{}".format),
 )
@@ -184,7 +197,7 @@ def test_every_damaged_file_is_coloured_or_refused(client):
         answer = client.request("POST", "/api/photos", body, headers)
         check(*answer)
         if answer[0] == 200:
-            for what in ("grey", "coloured", "download"):
+            for what in ("before", "coloured", "download"):
                 check(*client.get(f"/api/photos/{json.loads(answer[2])['id']}/{what}"))
 
     upload()

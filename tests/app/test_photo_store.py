@@ -4,7 +4,9 @@ import io
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from support.scenes import scene
@@ -21,6 +23,7 @@ from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
 from colourizer.inference.looks import Look
 from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import TARGETS
 
 DEFAULT = ColourSettings()
 
@@ -65,7 +68,7 @@ def test_a_download_is_what_colourize_py_writes(store, tmp_path, checkpoint_file
 
 def test_pictures_have_the_size_asked_for_grey_or_in_colour(store):
     key = put(store, encoded(scene(1, 300, 400).convert("L")))
-    grey = Image.open(io.BytesIO(store.predict(key).draw_grey(100)))
+    grey = Image.open(io.BytesIO(store.predict(key).draw_before(100)))
     coloured = Image.open(io.BytesIO(store.predict(key).draw_coloured(200, DEFAULT)))
     confidence = Image.open(io.BytesIO(store.predict(key).draw_confidence(200)))
     assert (grey.size, grey.mode) == ((100, 75), "L")
@@ -86,6 +89,49 @@ def test_look_variant_and_hints_change_the_picture(store):
     assert len(pictures) == 6
 
 
+def test_before_is_the_photograph_with_the_colours_that_it_has(store):
+    sepia = Image.merge(
+        "RGB", [scene(1).convert("L").point(lambda v, n=n: v * n) for n in (1, 0.8, 0.6)]
+    )
+    before = Image.open(io.BytesIO(store.predict(put(store, encoded(sepia))).draw_before(64)))
+    assert np.abs(np.asarray(before).astype(int) - np.asarray(sepia)).mean() < 3
+
+
+def test_a_reference_s_colours_are_taken(store):
+    key = put(store, encoded(scene(1).convert("L")))
+    file = store.create_file()
+    file.write(encoded(scene(2)))
+    settings = ColourSettings(reference=store.study_reference(file))
+    drawn = [store.predict(key).draw_coloured(64, each) for each in (DEFAULT, settings)]
+    assert drawn[0] != drawn[1]
+    assert file.closed
+
+
+def test_a_reference_without_colours_is_refused(store):
+    file = store.create_file()
+    file.write(encoded(scene(2).convert("L")))
+    with pytest.raises(PhotoError, match="no colours"):
+        store.study_reference(file)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_download_has_the_format_that_is_asked_for(store, target):
+    file = io.BytesIO()
+    key = put(store, encoded(scene(1).convert("L"), "TIFF"), "a.tif")
+    name = store.write(key, DEFAULT, file, target)
+    assert Path(name).suffix == TARGETS[target]
+    assert Image.open(file).format == target.upper()
+
+
+def test_keep_luma_keeps_what_a_grey_jpeg_stores(store):
+    content = encoded(scene(1).convert("L"), "JPEG")
+    key, file = put(store, content, "a.jpg"), io.BytesIO()
+    store.write(key, DEFAULT, file, keep_luma=True)
+    luma = Image.open(file)
+    luma.draft("L", luma.size)
+    assert np.array_equal(luma.convert("YCbCr").getchannel(0), Image.open(io.BytesIO(content)))
+
+
 def test_a_hint_outside_the_photograph_is_refused(store):
     key = put(store, encoded(scene(1).convert("L")))
     with pytest.raises(ValueError, match="outside the photograph, which has 64x48 pixels"):
@@ -95,7 +141,7 @@ def test_a_hint_outside_the_photograph_is_refused(store):
 def test_transparent_parts_are_white_in_the_picture(store):
     image = scene(1).convert("LA")
     image.putalpha(Image.new("L", image.size, 0))
-    grey = Image.open(io.BytesIO(store.predict(put(store, encoded(image))).draw_grey(64)))
+    grey = Image.open(io.BytesIO(store.predict(put(store, encoded(image))).draw_before(64)))
     assert grey.getextrema() == (255, 255)
 
 

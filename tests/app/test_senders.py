@@ -138,7 +138,7 @@ def test_70_unfinished_uploads_and_200_half_heads_keep_nobody_from_the_page(colo
             all_.enter_context(raw(port, head(client, len(photo)), photo[:1000]))
         for _ in range(200):
             all_.enter_context(raw(port, b"GET / HTTP/1.1\r\nHost: local"))
-        for what in ("grey", "coloured", "confidence", "download"):
+        for what in ("before", "coloured", "confidence", "download"):
             assert client.get(f"/api/photos/{key}/{what}")[0] == 200
         assert client.get("/")[0] == 200
         assert client.upload(photo)[0] == 200

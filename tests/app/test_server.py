@@ -63,13 +63,17 @@ def test_the_page_comes_and_may_load_nothing_from_elsewhere(client):
 
 
 def test_all_files_of_the_page_come_and_no_others(client):
-    kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+    kinds = {
+        ".css": "text/css; charset=utf-8",
+        ".js": "text/javascript; charset=utf-8",
+        ".jpg": "image/jpeg",
+    }
     names = [p.relative_to(server.PAGE).as_posix() for p in server.PAGE.rglob("*") if p.is_file()]
     assert "editor/start.js" in names
     for name in set(names) - {"index.html"}:
         status, headers, content = client.get(f"/{name}")
         assert (status, content) == (200, (server.PAGE / name).read_bytes())
-        assert headers["content-type"] == f"{kinds[Path(name).suffix]}; charset=utf-8"
+        assert headers["content-type"] == kinds[Path(name).suffix]
     for name in (
         "index.html",
         "editor",
@@ -95,7 +99,7 @@ def test_an_upload_says_what_it_is(client):
     }
 
 
-@pytest.mark.parametrize("what", ["grey", "coloured", "confidence"])
+@pytest.mark.parametrize("what", ["before", "coloured", "confidence"])
 def test_a_photograph_is_shown(client, photo, what):
     status, headers, content = client.get(f"/api/photos/{photo}/{what}", side=32)
     assert (status, headers["content-type"]) == (200, "image/jpeg")
@@ -135,9 +139,41 @@ def test_no_name_that_a_system_reserves_comes_back(client):
 def test_what_is_forgotten_is_gone(client, photo):
     assert client.post("/api/keep", [photo])[0] == 204
     assert client.post("/api/forget", [photo])[0] == 204
-    status, _, content = client.get(f"/api/photos/{photo}/grey")
+    status, _, content = client.get(f"/api/photos/{photo}/before")
     assert status == 404
     assert "add it again" in json.loads(content)["error"]
+
+
+def test_a_reference_is_used_until_it_is_forgotten(client, photo):
+    status, _, content = client.request("POST", "/api/references", encoded(scene(2)))
+    reference = json.loads(content)["id"]
+    shown = f"/api/photos/{photo}/coloured"
+    plain, steered = client.get(shown)[2], client.get(shown, reference=reference)[2]
+    assert status == 200
+    assert plain != steered
+    assert client.post("/api/zip", [{"id": photo, "reference": reference}])[0] == 200
+    assert client.post("/api/keep", [reference])[0] == 204
+    assert client.post("/api/forget", [reference])[0] == 204
+    status, _, content = client.get(shown, reference=reference)
+    assert status == 404
+    assert "choose it again" in json.loads(content)["error"]
+
+
+def test_a_reference_that_is_none_is_told_so(client):
+    for body in (b"hello", encoded(scene(2).convert("L"))):
+        status, _, content = client.request("POST", "/api/references", body)
+        assert status == 422
+        assert json.loads(content)["error"]
+
+
+def test_files_have_the_format_that_is_asked_for(client, photo):
+    _, headers, content = client.get(f"/api/photos/{photo}/download", format="webp")
+    assert headers["content-disposition"].endswith(".webp")
+    assert Image.open(io.BytesIO(content)).format == "WEBP"
+    _, _, content = client.post("/api/zip?format=jpeg&keep_luma=1", [{"id": photo}])
+    assert zipfile.ZipFile(io.BytesIO(content)).namelist()[0].endswith(".jpg")
+    for odd in ({"format": "exe"}, {"keep_luma": "yes"}):
+        assert client.get(f"/api/photos/{photo}/download", **odd)[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -148,6 +184,7 @@ def test_what_is_forgotten_is_gone(client, photo):
         ({"vividness": "much"}, "much"),
         ({"warmth": "-1.5"}, "between -1 and 1"),
         ({"saturation": "2.5"}, "between 0 and 2"),
+        ({"reference": ""}, "ids"),
         ({"variant": "-1"}, "variant"),
         ({"variant": "1000"}, "variant"),
         ({"hints": "1,2"}, "X,Y,#RRGGBB"),
@@ -247,10 +284,10 @@ def test_pictures_are_drawn_while_every_upload_waits(colourizer, monkeypatch):
             while sum(future.done() for future in waiting) < 80 - ServerLimits().pending:
                 time.sleep(0.01)
             assert client.get("/")[0] == 200
-            for what in ("grey", "coloured", "confidence", "download"):
+            for what in ("before", "coloured", "confidence", "download"):
                 assert client.get(f"/api/photos/{key}/{what}")[0] == 200
             store._predicted.clear()
-            assert client.get(f"/api/photos/{key}/grey")[0] == 200
+            assert client.get(f"/api/photos/{key}/before")[0] == 200
         finally:
             go_on.set()
 
@@ -281,8 +318,8 @@ def test_too_little_memory_is_no_fault_of_the_program(client, photo, monkeypatch
     def refuses(*_):
         raise MemoryError
 
-    monkeypatch.setattr(PredictedPhoto, "draw_grey", refuses)
-    status, _, content = client.get(f"/api/photos/{photo}/grey")
+    monkeypatch.setattr(PredictedPhoto, "draw_before", refuses)
+    status, _, content = client.get(f"/api/photos/{photo}/before")
     assert status == 507
     assert "not enough memory" in json.loads(content)["error"]
 
@@ -293,8 +330,8 @@ def test_what_nobody_foresaw_is_told_the_terminal_and_not_the_page(
     def breaks(*_):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(PredictedPhoto, "draw_grey", breaks)
-    status, _, content = client.get(f"/api/photos/{photo}/grey")
+    monkeypatch.setattr(PredictedPhoto, "draw_before", breaks)
+    status, _, content = client.get(f"/api/photos/{photo}/before")
     assert status == 500
     assert b"secret" not in content
     assert "RuntimeError: secret" in capsys.readouterr().err

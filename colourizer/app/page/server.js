@@ -2,13 +2,21 @@
 
    POST api/photos, body a file, X-Name its path -> a photo (editor/back_end.js); an error is
      {error}, with status 4xx or 5xx.
-   GET api/photos/ID/{grey,coloured,confidence,download}?side=&vividness=&variant=&hints=
-     hints: x,y,rrggbb; and so on.
-   POST api/zip, body [{id, vividness, variant, hints}] -> the coloured files.
-   POST api/keep and api/forget, body [id]. */
+   GET api/photos/ID/{before,coloured,confidence}?side= and settings -> a picture
+     settings: vividness, warmth, saturation, variant, hints (x,y,rrggbb; and so on), reference.
+   GET api/photos/ID/download?format=&keep_luma= and settings -> the coloured file
+   POST api/zip?format=&keep_luma=, body [{id, and settings}] -> the coloured files
+   POST api/references, body a file -> {id}
+   POST api/keep and api/forget, body [id]; of photographs and references. */
 
 const KEEP_SECONDS = 300;
-const held = new Set(); // the ids of photographs that the server holds for this page
+const held = new Set(); // the ids of what the server holds for this page
+
+const noAnswer = () =>
+  Object.assign(
+    new Error("the program that shows this page does not answer; is it still running?"),
+    { mayGoWell: true },
+  );
 
 /* What was answered, or an Error with the server's own words. */
 async function ask(address, options = {}) {
@@ -16,11 +24,12 @@ async function ask(address, options = {}) {
   try {
     answer = await fetch(address, options);
   } catch {
-    throw Object.assign(
-      new Error("the program that shows this page does not answer; is it still running?"),
-      { mayGoWell: true },
-    );
+    throw noAnswer();
   }
+  return checked(answer);
+}
+
+async function checked(answer) {
   if (answer.ok) return answer;
   let why = `the server answered ${answer.status}`;
   try {
@@ -42,10 +51,41 @@ const post = (address, content) =>
     body: JSON.stringify(content),
   });
 
-function spell({ vividness, variant, hints }) {
-  const listed = hints.map(({ x, y, colour }) => `${x},${y},${colour.slice(1)}`).join(";");
-  return { vividness, variant, ...(listed && { hints: listed }) };
+/* Upload a file, as `ask`, and tell `onProgress` the share that is done: fetch cannot. */
+async function upload(address, file, name, onProgress) {
+  const answer = await new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address);
+    request.responseType = "blob";
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.setRequestHeader("X-Name", encodeURIComponent(name));
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    request.addEventListener("load", () => {
+      const wait = request.getResponseHeader("Retry-After");
+      const headers = wait ? { "Retry-After": wait } : {};
+      done(new Response(request.response, { status: request.status, headers }));
+    });
+    request.addEventListener("error", () => fail(noAnswer()));
+    request.send(file);
+  });
+  const content = await (await checked(answer)).json();
+  held.add(content.id);
+  return content;
 }
+
+function spell({ hints, reference, ...settings }) {
+  const listed = hints.map(({ x, y, colour }) => `${x},${y},${colour.slice(1)}`).join(";");
+  return {
+    ...settings,
+    ...(listed && { hints: listed }),
+    ...(reference && { reference: reference.id }),
+  };
+}
+
+const spellFile = ({ format, keepLuma }) =>
+  new URLSearchParams({ ...(format && { format }), keep_luma: Number(keepLuma) });
 
 function address(id, what, wish, side) {
   const parameters = new URLSearchParams({ ...(side && { side }), ...spell(wish) });
@@ -61,17 +101,12 @@ function nameOf(answer) {
 export const server = {
   atOnce: 2,
   takesHints: true,
+  formats: ["jpeg", "png", "webp", "tiff", "avif"],
+  keepsLuma: true,
 
-  async add(file, path) {
-    const answer = await ask("api/photos", {
-      method: "POST",
-      body: file,
-      headers: { "Content-Type": "application/octet-stream", "X-Name": encodeURIComponent(path) },
-    });
-    const photo = await answer.json();
-    held.add(photo.id);
-    return photo;
-  },
+  add: (file, path, onProgress) => upload("api/photos", file, path, onProgress),
+
+  addReference: (file) => upload("api/references", file, file.name, () => {}),
 
   async picture(id, what, wish, side) {
     const image = new Image();
@@ -86,14 +121,14 @@ export const server = {
     return image;
   },
 
-  async download(id, wish) {
-    const answer = await ask(address(id, "download", wish));
+  async download(id, wish, options) {
+    const answer = await ask(`${address(id, "download", wish)}&${spellFile(options)}`);
     return { name: nameOf(answer), blob: await answer.blob() };
   },
 
-  async zip(wanted) {
+  async zip(wanted, options) {
     const answer = await post(
-      "api/zip",
+      `api/zip?${spellFile(options)}`,
       wanted.map(({ id, wish }) => ({ id, ...spell(wish) })),
     );
     const failed = Number(answer.headers.get("X-Failed"));

@@ -39,10 +39,16 @@ export function setState(card, name, text) {
   tell("cards");
 }
 
+/* Say how much of a photograph has been uploaded. */
+export function showProgress(card, share) {
+  card.stateShown.textContent = share < 1 ? `uploading ${Math.round(100 * share)}%`
+    : "colouring \u2026";
+}
+
 /* Put a picture from the back end on a card, once it is there. */
 export async function showOnCard(card, what) {
   const picture = await backEnd.picture(card.photo.id, what, card.wish, CARD_SIDE);
-  picture.alt = what === "grey" ? "" : `${card.path}, coloured`;
+  picture.alt = what === "before" ? "" : `${card.path}, coloured`;
   picture.classList.add("appear");
   const before = [...card.picture.children];
   card.picture.append(picture);
@@ -76,7 +82,9 @@ function showStatus() {
   $("drop").hidden = all > 0;
   $("add").hidden = $("clear").hidden = !all;
   $("zip").hidden = done < 1;
-  if (!$("zip").disabled) $("zip").textContent = done === 1 ? "Download" : `Download all ${done}`;
+  $("zip-options").hidden = $("zip").hidden;
+  $("zip-all").textContent = done === 1 ? "" : ` all ${done}`;
+  document.body.classList.toggle("has-photos", all > 0);
 }
 
 export function startCards() {

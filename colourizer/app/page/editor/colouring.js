@@ -1,9 +1,10 @@
 /* The queue: photographs are given to the back end, so many at a time as it takes. */
 
 import { backEnd } from "./back_end.js";
-import { setState, showOnCard } from "./cards.js";
+import { setState, showOnCard, showProgress } from "./cards.js";
 import { element } from "./dom.js";
-import { fresh, state } from "./state.js";
+import { begin } from "./history.js";
+import { state } from "./state.js";
 
 let busy = 0;
 
@@ -23,15 +24,15 @@ export function colourWaiting() {
 
 async function colourize(card) {
   try {
-    const photo = await backEnd.add(card.file, card.path);
+    const photo = await backEnd.add(card.file, card.path, (share) => showProgress(card, share));
     if (!state.cards.includes(card)) {
       backEnd.forget([photo.id]);
       return;
     }
     card.photo = photo;
-    card.wish = fresh(photo);
+    begin(card);
     // No browser shows a TIFF.
-    if (card.picture.firstChild?.hidden) await showOnCard(card, "grey");
+    if (card.picture.firstChild?.hidden) await showOnCard(card, "before");
     await showOnCard(card, "coloured");
     setState(card, "done", `${photo.width} \u00d7 ${photo.height}`);
   } catch (error) {

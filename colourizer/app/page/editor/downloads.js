@@ -3,13 +3,15 @@
 import { backEnd } from "./back_end.js";
 import { doneCards } from "./cards.js";
 import { $, element } from "./dom.js";
+import { fileOptions } from "./file_options.js";
 import { say } from "./messages.js";
+import { makePair } from "./pair.js";
 import { state, tell } from "./state.js";
 
 async function save(button, cards, makeFile) {
-  const label = button.textContent;
+  const label = [...button.childNodes];
   button.disabled = true;
-  button.textContent = "Preparing \u2026";
+  button.replaceChildren("Preparing \u2026");
   try {
     const { name, blob, failed } = await makeFile();
     const url = URL.createObjectURL(blob);
@@ -21,13 +23,13 @@ async function save(button, cards, makeFile) {
     say(error.message);
   }
   button.disabled = false;
-  button.textContent = label;
+  button.replaceChildren(...label);
   button.focus();
   tell("cards");
 }
 
 const savePhoto = (button, card) =>
-  save(button, [card], () => backEnd.download(card.photo.id, card.wish));
+  save(button, [card], () => backEnd.download(card.photo.id, card.wish, fileOptions()));
 
 export function startDownloads() {
   $("download").addEventListener("click", () => savePhoto($("download"), state.shown));
@@ -38,6 +40,7 @@ export function startDownloads() {
       return;
     }
     save($("zip"), done, () =>
-      backEnd.zip(done.map((card) => ({ id: card.photo.id, wish: card.wish }))));
+      backEnd.zip(done.map((card) => ({ id: card.photo.id, wish: card.wish })), fileOptions()));
   });
+  $("pair").addEventListener("click", () => save($("pair"), [], () => makePair(state.shown)));
 }

@@ -7,6 +7,7 @@ import { state, tell } from "./state.js";
 export function edit(card) {
   state.shown = card;
   state.chosen = -1;
+  state.zoom = 1;
   $("title").textContent = card.path;
   if (!$("editor").open) {
     $("editor").showModal();
@@ -25,6 +26,20 @@ function neighbour(step) {
   return null;
 }
 
+function go(step) {
+  if (neighbour(step)) edit(neighbour(step));
+}
+
+/* Arrow keys go to the next photograph, except where they mean something else. */
+function pressed(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const held = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+  if (!step || held || !state.shown || event.defaultPrevented) return;
+  if (event.target.matches("input, select, .enlarged")) return;
+  event.preventDefault();
+  go(step);
+}
+
 function closed() {
   const card = state.shown;
   state.shown = null;
@@ -41,11 +56,10 @@ export function startEditor() {
   });
   $("close").addEventListener("click", () => $("editor").close());
   for (const [id, step] of [["previous", -1], ["next", 1]]) {
-    $(id).addEventListener("click", () => {
-      if (neighbour(step)) edit(neighbour(step));
-    });
+    $(id).addEventListener("click", () => go(step));
   }
   $("editor").addEventListener("close", closed);
+  addEventListener("keydown", pressed);
   addEventListener("popstate", () => {
     if ($("editor").open) $("editor").close();
   });

@@ -39,10 +39,10 @@ function draw() {
 
 function makeMarker(n) {
   const marker = element("button", { type: "button", class: "hint",
-    "aria-label": `Hint ${n + 1}: arrow keys move it, Delete removes it` });
+    "aria-label": `Hint ${n + 1}: arrow keys move it, Enter goes to its colour, Delete removes it` });
   marker.addEventListener("focus", () => choose(n));
   marker.addEventListener("pointerdown", (event) => dragMarker(event, n));
-  marker.addEventListener("keydown", (event) => moveByKey(event, n));
+  marker.addEventListener("keydown", (event) => pressed(event, n));
   return marker;
 }
 
@@ -81,7 +81,6 @@ function addHint(x, y) {
   const { hints } = state.shown.wish;
   state.chosen = hints.length;
   change({ hints: [...hints, { ...place, colour: colourAt(place.x, place.y) }] });
-  colourInputs().at(-1).focus();
 }
 
 function removeHint(n) {
@@ -106,7 +105,12 @@ function dragMarker(event, n) {
   });
 }
 
-function moveByKey(event, n) {
+/* Arrow keys move a hint, Enter goes to its colour, Delete removes it. */
+function pressed(event, n) {
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    colourInputs()[n].focus();
+  }
   const { x, y } = state.shown.wish.hints[n];
   const { width, height } = state.shown.photo;
   const step = Math.max(1, Math.max(width, height) * STEP * (event.shiftKey ? 5 : 1));
@@ -116,6 +120,12 @@ function moveByKey(event, n) {
   if (by || removes) event.preventDefault();
   if (by) setHint(n, inside(Math.round(x + by[0]), Math.round(y + by[1])));
   if (removes) removeHint(n);
+}
+
+function setHinting(hinting) {
+  state.hinting = hinting;
+  $("hint-mode").setAttribute("aria-pressed", hinting);
+  $("frame").classList.toggle("takes-clicks", hinting);
 }
 
 function makeSwatch([name, colour]) {
@@ -134,13 +144,16 @@ export function startHints() {
   on("shown", draw);
   on("wish", draw);
   document.querySelector(".takes-hints").hidden = !backEnd.takesHints;
-  $("frame").classList.toggle("takes-clicks", backEnd.takesHints);
+  $("hint-mode").addEventListener("click", () => setHinting(!state.hinting));
   $("frame").addEventListener("click", (event) => {
-    if (backEnd.takesHints && event.target === $("frame")) addHint(...placeOf(event));
+    if (!state.hinting || event.target !== $("frame")) return;
+    addHint(...placeOf(event));
+    colourInputs().at(-1).focus();
   });
   $("add-hint").addEventListener("click", () => {
     const { width, height } = state.shown.photo;
     addHint(width / 2, height / 2);
+    markers().at(-1).focus(); // arrow keys move it
   });
   $("swatches").append(...Object.entries(SWATCHES).map(makeSwatch));
 }

@@ -1,4 +1,4 @@
-/* Where photographs come from: files that are chosen or dropped, and folders. */
+/* Where photographs come from: files that are chosen, dropped or pasted, folders, a sample. */
 
 import { addCard } from "./cards.js";
 import { colourWaiting } from "./colouring.js";
@@ -6,6 +6,7 @@ import { $ } from "./dom.js";
 import { say } from "./messages.js";
 
 const PHOTO = /\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|avif|mpo|heic|heif|hif)$/i;
+const SAMPLE = "sample.jpg"; // beside the page
 const isPhoto = (name) => PHOTO.test(name) && !name.startsWith(".");
 
 /* Take files onto the page: [file, path] of each. */
@@ -52,6 +53,24 @@ async function drop(event) {
   }
 }
 
+function paste(event) {
+  const files = [...event.clipboardData.files];
+  if (!files.length) return; // text
+  event.preventDefault();
+  if ($("editor").open) $("editor").close();
+  take(files.map((file) => [file, file.name]));
+}
+
+async function takeSample() {
+  try {
+    const answer = await fetch(SAMPLE);
+    if (!answer.ok) throw new Error();
+    take([[new File([await answer.blob()], SAMPLE, { type: "image/jpeg" }), SAMPLE]]);
+  } catch {
+    say("The sample could not be read.");
+  }
+}
+
 export function startIntake() {
   for (const id of ["choose", "add"]) {
     $(id).addEventListener("click", () => $("files").click());
@@ -66,6 +85,8 @@ export function startIntake() {
     take(photos.map((file) => [file, file.webkitRelativePath || file.name]));
     target.value = "";
   });
+  $("sample").addEventListener("click", takeSample);
+  addEventListener("paste", paste);
   let depth = 0; // dragenter and dragleave come for every element that is passed
   const setDepth = (next) => {
     depth = next;

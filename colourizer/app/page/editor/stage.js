@@ -1,4 +1,4 @@
-/* The stage: the shown photograph, in colour as is wished, compared with grey. */
+/* The stage: the shown photograph, in colour as is wished, compared with what it was. */
 
 import { backEnd } from "./back_end.js";
 import { $, drag } from "./dom.js";
@@ -6,8 +6,9 @@ import { say } from "./messages.js";
 import { fresh, on, state } from "./state.js";
 
 export const VIEW_SIDE = 1280; // pixels of the picture
+export const LARGE_SIDE = 2048; // of the enlarged one
 const LARGEST_SCALE = 2; // of a small picture
-const FIRST_CUT = 12; // per cent that are grey at first
+const FIRST_CUT = 12; // per cent that are as before at first
 
 /* Return where a pointer is, in pixels of the photograph. */
 export function placeOf(event) {
@@ -33,24 +34,22 @@ export function colourAt(x, y) {
   return `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/* The frame is as large as the stage lets a picture of this shape be. */
+/* The frame is as large as the view lets a picture of this shape be, times the zoom. */
 function fit() {
   if (!state.shown) return;
-  const stage = document.querySelector(".stage");
-  const style = getComputedStyle(stage);
+  const { offsetWidth, offsetHeight } = $("view"); // scroll bars included: they come with the zoom
   const [width, height] = state.shown.photo.view;
-  const room = [
-    stage.clientWidth - 2 * parseFloat(style.paddingLeft),
-    stage.clientHeight - 2 * parseFloat(style.paddingTop) - 48,
-  ];
-  const scale = Math.max(0.01, Math.min(room[0] / width, room[1] / height, LARGEST_SCALE));
+  const fits = Math.min(offsetWidth / width, offsetHeight / height, LARGEST_SCALE);
+  const scale = Math.max(0.01, fits) * state.zoom;
   $("frame").style.width = `${width * scale}px`;
   $("frame").style.height = `${height * scale}px`;
 }
 
+const side = () => (state.zoom > 1 ? LARGE_SIDE : VIEW_SIDE);
+
 function setCut(percent) {
   $("cut").value = percent;
-  $("cut").setAttribute("aria-valuetext", `left ${Math.round(percent)}% grey, the rest in colour`);
+  $("cut").setAttribute("aria-valuetext", `left ${Math.round(percent)}% as before, the rest in colour`);
   $("frame").style.setProperty("--cut", `${percent}%`);
 }
 
@@ -68,7 +67,7 @@ async function refresh() {
   const card = state.shown;
   const wish = card.wish;
   try {
-    const picture = await backEnd.picture(card.photo.id, "coloured", wish, VIEW_SIDE);
+    const picture = await backEnd.picture(card.photo.id, "coloured", wish, side());
     if (card === state.shown) $("coloured").replaceChildren(picture);
     $("frame").dataset.wish = JSON.stringify(wish);
   } catch (error) {
@@ -80,27 +79,38 @@ async function refresh() {
   again = false;
 }
 
-async function showGrey(card) {
-  $("grey").replaceChildren();
+async function showBefore(card) {
   try {
-    const picture = await backEnd.picture(card.photo.id, "grey", fresh(card.photo), VIEW_SIDE);
-    if (card === state.shown) $("grey").replaceChildren(picture);
+    const picture = await backEnd.picture(card.photo.id, "before", fresh(card.photo), side());
+    if (card === state.shown) $("before").replaceChildren(picture);
   } catch (error) {
     say(error.message);
   }
 }
 
+let shownSide = 0;
+
+/* Fit the frame, and show larger pictures where the ones that are shown are too small. */
+function resize() {
+  fit();
+  if (!state.shown || side() <= shownSide) return;
+  shownSide = side();
+  showBefore(state.shown);
+  refresh();
+}
+
 export function startStage() {
   on("shown", () => {
-    showGrey(state.shown);
+    $("before").replaceChildren();
     $("coloured").replaceChildren();
     $("coloured").setAttribute("aria-label", `${state.shown.path}, coloured`);
     setCut(FIRST_CUT);
-    fit();
-    refresh();
+    shownSide = 0;
+    resize();
   });
   on("wish", refresh);
-  addEventListener("resize", fit);
+  on("zoom", resize);
+  new ResizeObserver(fit).observe($("view"));
   $("cut").addEventListener("input", () => setCut($("cut").value));
   $("cutter").addEventListener("pointerdown", (event) => {
     const percentOf = (move) => (placeOf(move)[0] / state.shown.photo.width) * 100;

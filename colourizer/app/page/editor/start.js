@@ -2,13 +2,20 @@
 
 import { setBackEnd } from "./back_end.js";
 import { startCards } from "./cards.js";
+import { startConfidence } from "./confidence.js";
 import { startDownloads } from "./downloads.js";
 import { startEditor } from "./editor.js";
+import { startFileOptions } from "./file_options.js";
 import { startHints } from "./hints.js";
+import { startHistory } from "./history.js";
 import { startIntake } from "./intake.js";
-import { startSettings } from "./settings.js";
+import { startLookRow } from "./look_row.js";
+import { startReference } from "./reference.js";
+import { startSliders } from "./sliders.js";
 import { startStage } from "./stage.js";
 import { tell } from "./state.js";
+import { startVariants } from "./variants.js";
+import { startZoom } from "./zoom.js";
 
 /* Start the page; `backEnd` is as back_end.js says. */
 export function start(backEnd) {
@@ -16,8 +23,15 @@ export function start(backEnd) {
   startCards();
   startIntake();
   startStage();
-  startSettings();
+  startZoom();
+  startHistory();
+  startLookRow();
+  startSliders();
+  startVariants();
   startHints();
+  startReference();
+  startConfidence();
+  startFileOptions();
   startDownloads();
   startEditor();
   tell("cards");
