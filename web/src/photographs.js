@@ -6,7 +6,7 @@ import { propagateHints, propagateReference } from "./known_colours.js";
 import { applyLook } from "./look.js";
 import { hasLikelihoods, load, predict, readOut } from "./network.js";
 import { colouredName, decode, inspect, makeColoured } from "./photo_file.js";
-import { drawGrey, drawReduced, drawResized, greysOf, readGreys, reduced } from "./views.js";
+import { drawReduced, drawResized, greysOf, readGreys, reduced } from "./views.js";
 import { resize, workingSize } from "./working_size.js";
 import { Zip, uniqueNames } from "./zip.js";
 
@@ -129,7 +129,7 @@ async function draw(id, what, wish, side) {
   const { outputs, view } = await predictionOf(id);
   const shown = reduced(view, side);
   if (what === "coloured") return drawColoured(shown, await chromaFor(id, wish));
-  return what === "grey" ? drawGrey(shown) : drawConfidence(outputs.confidence, shown);
+  return drawConfidence(outputs.confidence, shown);
 }
 
 /* Draw the photograph as it is. */
