@@ -24,6 +24,7 @@ from colourizer.inference.prediction import Reference
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import written_name
 from colourizer.photos.read import read_photo
+from colourizer.photos.source import hash_source
 from colourizer.runtime.parallel import PixelBudget
 
 MAX_PHOTOS = 2000
@@ -204,9 +205,10 @@ class PhotoStore:
                 weight = measure_weight(source)
             with self._hold_budget(weight):
                 with photo.rewound_file() as source:
+                    sha256, _ = hash_source(source)
                     pixels = read_photo(source).pixels
                 try:
-                    return self.colourizer.study_reference(pixels)
+                    return self.colourizer.study_reference(pixels, sha256)
                 except ValueError as error:
                     raise PhotoError(str(error)) from error
 
