@@ -17,6 +17,7 @@ from pathlib import Path
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
+from colourizer.inference.album_study import AlbumError
 from colourizer.inference.batch import (
     COLOURIZED_BEFORE,
     ColourOptions,
@@ -25,7 +26,7 @@ from colourizer.inference.batch import (
     wait_for_all_processes,
 )
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import HintError
+from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
 from colourizer.inference.outcome_rows import make_rows
 from colourizer.inference.output_plan import (
@@ -35,6 +36,7 @@ from colourizer.inference.output_plan import (
     OutputOptions,
     contact_sheet_path,
     find_all,
+    find_jobs_named,
     list_unfinished,
     plan_outputs,
     take_share,
@@ -84,6 +86,7 @@ class Options:
     look: Look
     hints: tuple[FilmHint, ...]
     reference: Path | None
+    album: bool
     film_codec: str | None
     json: bool
     report: Path | None
@@ -148,12 +151,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="-1: bluish; 1: yellowish (default: 0)")  # fmt: skip
     add("--saturation", type=in_range(0, MAX_SATURATION), metavar="S",
         help=f"0: grey; 1: as predicted; at most {MAX_SATURATION:g} (default: 1)")  # fmt: skip
-    add("--hint", type=hint_option, action="append", default=[], metavar="X,Y,#RRGGBB",
+    add("--hint", type=hint_option, action="append", default=[], metavar="[PHOTO:]X,Y,#RRGGBB",
         help="the colour at a place of the photograph, in pixels from the left and from the top; "
-        "what belongs to it follows. May be given several times; for one photograph or film "
-        "alone, and with @SECONDS behind it from that time of the film on")  # fmt: skip
+        "what belongs to it follows. May be given several times; PHOTO is its name, needed if "
+        "there are several; with @SECONDS behind it from that time of a film on")  # fmt: skip
     add("--reference", type=Path, metavar="PHOTO",
         help="a photograph in colour; its colours go where the others look like it")  # fmt: skip
+    add("--album", action="store_true",
+        help="see all photographs first: what several of them show gets the same colours in all, "
+        "and those of a hint")  # fmt: skip
 
     add = parser.add_argument_group("beside each photograph").add_argument
     add("--variants", type=int, choices=range(1, MAX_VARIANTS + 1), default=1, metavar="N",
@@ -188,13 +194,16 @@ def parse_args(argv: list[str] | None = None) -> Options:
     if None in args.paths:
         if len(args.paths) > 1:
             parser.error("-: is one photograph alone; leave the other paths out")
-        for name in ("output", "dry_run", "json", "report", "confidence", "compare", "update"):
+        names = ("output", "dry_run", "json", "report", "confidence", "compare", "update", "album")
+        for name in names:
             if getattr(args, name):
                 parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
         if args.variants > 1:
             parser.error("--variants: has no meaning for -")
         if any(hint.seconds is not None for hint in args.hint):
             parser.error("--hint: a photograph has no seconds")
+        if any(hint.source for hint in args.hint):
+            parser.error("--hint: for - is X,Y,#RRGGBB, without a name")
     if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
         parser.error(f"--report {args.report}: needs the name of a text file")
     if args.update and args.overwrite:
@@ -221,6 +230,7 @@ def parse_args(argv: list[str] | None = None) -> Options:
         choose_look(args.look, args.vividness, args.warmth, args.saturation),
         tuple(args.hint),
         args.reference,
+        args.album,
         args.film_codec,
         args.json,
         args.report,
@@ -285,10 +295,35 @@ def find_jobs(options: Options) -> Plan:
         hint = "looked for " + " ".join(sorted(SUFFIXES | MUXER_OF.keys()))
         what = "no photographs there"
         raise UsageError("" if found.wrong else f"{paths[0]}: {what}", hint)
-    if options.hints and len(photos) > 1:
-        raise UsageError(f"--hint: is for one photograph alone, and here are {len(photos)}")
     check_films([photo.is_film for photo in photos], options)
-    return Plan(plan_outputs(photos, options.outputs), len(found.wrong), left_out)
+    jobs = plan_outputs(photos, options.outputs)
+    group_hints(options.hints, jobs)  # raises UsageError before anything is done
+    return Plan(jobs, len(found.wrong), left_out)
+
+
+def group_hints(hints: Iterable[FilmHint], jobs: list[Job]) -> dict[Path, tuple[Hint, ...]]:
+    """Return hints by the photographs that they are for.
+
+    Raises:
+        UsageError: it is not clear which one is meant, or it cannot have them.
+    """
+    grouped: dict[Path, tuple[Hint, ...]] = {}
+    for hint in hints:
+        meant = find_jobs_named(jobs, hint.source) if hint.source else jobs
+        named = f"--hint{f' {hint.source}' if hint.source else ''}"
+        if not meant:
+            raise UsageError(f"{named}: no such photograph here")
+        if len(meant) > 1:
+            what = f"{named}: is for one photograph alone, and here are {len(meant)}"
+            part = "a longer part of its path" if hint.source else "its name"
+            raise UsageError(what, f"say which one by {part}: PHOTO:X,Y,#RRGGBB")
+        (job,) = meant
+        if job.is_film and len(jobs) > 1:
+            raise UsageError(f"{named}: a film with hints needs a run of its own")
+        if hint.seconds is not None and not job.is_film:
+            raise UsageError("--hint: a photograph has no seconds")
+        grouped[job.source] = (*grouped.get(job.source, ()), hint.hint)
+    return grouped
 
 
 def check_films(are_films: list[bool], options: Options) -> None:
@@ -311,10 +346,7 @@ def check_films(are_films: list[bool], options: Options) -> None:
         }.items():
             if given:
                 raise UsageError(f"--{name}: has no meaning for films")
-    if not any(are_films):
-        if any(hint.seconds is not None for hint in options.hints):
-            raise UsageError("--hint: a photograph has no seconds")
-    elif options.film_codec:
+    if any(are_films) and options.film_codec:
         from colourizer.film.job import FilmError, check_film_codec  # takes PyAV
 
         try:
@@ -353,9 +385,10 @@ def load_colourizer(options: Options) -> Colourizer:
     outputs = options.outputs
     vividness = options.look.vividness
     asked = outputs.confidence or outputs.variants > 1 or vividness != DEFAULT_VIVIDNESS
+    asked |= options.album
     if asked and not colourizer.has_likelihoods:
         what = "its network has one answer only, and does not know how sure it is"
-        hint = "leave out --vividness, --confidence and --variants"
+        hint = "leave out --vividness, --confidence, --variants and --album"
         looks = "--look warm, --look cool, --warmth and --saturation work"
         raise UsageError(f"{options.checkpoint}: {what}", hint, looks)
     return colourizer
@@ -381,7 +414,7 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
             source,
             coloured,
             target=options.outputs.target,
-            hints=colours.hints,
+            hints=[hint.hint for hint in options.hints],
             reference=colours.reference,
             keep_luma=colours.keep_luma,
             tag=options.tag,
@@ -431,10 +464,15 @@ def colourize_folder(
             return 2
         stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
         recorded = report.before if report else None
-        outcomes = colourize_all(mine, colourizer, options, colours, stop, recorded)
-        disk_full = report_outcomes(
-            progress(outcomes, "colourizing", len(mine)), counts, options.json, report
-        )
+        album = [job for job in plan.jobs if options.album and not job.is_film]
+        outcomes = colourize_all(mine, album, colourizer, options, colours, stop, recorded)
+        try:
+            disk_full = report_outcomes(
+                progress(outcomes, "colourizing", len(mine)), counts, options.json, report
+            )
+        except AlbumError as error:
+            print_error(error)
+            return 1
         seconds = max(time.monotonic() - begun, 1e-9)
         if not stop.exit_code:
             wait_for_all_processes(world_size)
@@ -458,26 +496,28 @@ def colourize_folder(
 
 def colourize_all(
     jobs: list[Job],
+    album: list[Job],
     colourizer: Colourizer,
     options: Options,
     colours: ColourOptions,
     stop: Interrupt,
     recorded: RowIndex | None,
 ) -> Iterator[Outcome]:
-    """Colour photographs, then films; yield the outcome of each."""
+    """Colour photographs, then films; yield the outcome of each; arguments as colourize_jobs."""
     films = [job for job in jobs if job.is_film]
     disk_full = False
     photos = [job for job in jobs if not job.is_film]
-    for outcome in colourize_jobs(photos, colourizer, options.outputs, colours, stop, recorded):
+    outputs = options.outputs
+    for outcome in colourize_jobs(photos, colourizer, outputs, colours, stop, recorded, album):
         disk_full |= outcome.disk_full
         yield outcome
     if films and not disk_full:
         from colourizer.film.job import FilmOptions, FilmRun, colourize_films  # takes PyAV
 
-        settings = colours.settings(colourizer)
+        settings = colours.settings(colourizer, films[0].source)
         how = FilmOptions(
             options.film_codec,
-            options.hints,
+            options.hints if films[0].source in colours.hints else (),
             colours.reference,
             options.reference,
             colourizer.provenance(settings) if colours.tag else None,
@@ -569,20 +609,23 @@ def make_contact_sheet(jobs: list[Job]) -> bool:
     return True
 
 
-def dry_run(plan: Plan, options: Options, settings: Callable[[int], Settings] | None = None) -> int:
+def dry_run(
+    plan: Plan, options: Options, settings: Callable[[Path, int], Settings] | None = None
+) -> int:
     """Print what would be written; return the exit code.
 
     Args:
         plan: the photographs.
         options: the command line.
-        settings: returns those of a variant; for --update only.
+        settings: returns those of a photograph's variant; for --update only.
     """
     counts = Counter(failed=plan.failed)
     lines = []
     for job in plan.jobs:
         try:
             if settings:
-                wanted, _ = choose_files(job, options.outputs, settings)
+                own = partial(settings, job.source)
+                wanted, _ = choose_files(job, options.outputs, own)
             else:
                 wanted = list_unfinished(job, options.outputs.overwrite)
         except PhotoError as error:
@@ -622,7 +665,7 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    hints = tuple(hint.hint for hint in options.hints)
+    hints = {} if is_stream else group_hints(options.hints, plan.jobs)
     colours = ColourOptions(hints, reference, options.keep_luma, options.tag)
     if options.dry_run:
         return dry_run(plan, options, partial(colours.settings, colourizer))

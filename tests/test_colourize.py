@@ -531,7 +531,13 @@ def classic_checkpoint(tmp_path) -> Path:
 
 @pytest.mark.parametrize(
     "option",
-    [["--confidence"], ["--variants", "3"], ["--vividness", "0.3"], ["--look", "hand-tinted"]],
+    [
+        ["--confidence"],
+        ["--variants", "3"],
+        ["--vividness", "0.3"],
+        ["--look", "hand-tinted"],
+        ["--album"],
+    ],
 )
 def test_a_network_without_likelihoods_says_so(album, classic_checkpoint, capsys, option):
     assert colourize.main([str(album), "--checkpoint", str(classic_checkpoint), *option]) == 2

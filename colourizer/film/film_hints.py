@@ -1,4 +1,4 @@
-"""Hints for films: the colour at a place of the frame, from a time on."""
+"""Hints as they are written: of which photograph, or of a film from which time on."""
 
 import re
 from typing import NamedTuple
@@ -7,23 +7,26 @@ from colourizer.inference.hints import Hint, HintError, parse_hint
 
 
 class FilmHint(NamedTuple):
-    """A known colour of a point from a time on, until a cut.
+    """A known colour of a point; in a film from a time on, until a cut.
 
-    hint: in pixels of an upright frame.
+    hint: in pixels of an upright photograph or frame.
     seconds: after the film's first frame; None where no time was given.
+    source: the name of the photograph or film; "" where none was given.
     """
 
     hint: Hint
     seconds: float | None
+    source: str = ""
 
 
 def parse_film_hint(text: str) -> FilmHint:
-    """Parse X,Y,#RRGGBB, or X,Y,#RRGGBB@SECONDS.
+    """Parse X,Y,#RRGGBB, maybe with NAME: before it, and for films @SECONDS behind it.
 
     Raises:
         HintError: it is something else.
     """
-    place, at, time = text.partition("@")
+    source, _, rest = text.rpartition(":")
+    place, at, time = rest.partition("@")
     if at and not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", time, flags=re.ASCII):
         raise HintError(f"{text[:40]}: needs seconds after the @, as 12.5")
-    return FilmHint(parse_hint(place), float(time) if at else None)
+    return FilmHint(parse_hint(place), float(time) if at else None, source)

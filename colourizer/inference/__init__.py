@@ -12,6 +12,10 @@ coherence      chroma averaged over places that are alike
 cast           a tint over the whole picture, taken back
 things         features of the thing that each place belongs to
 variants       other plausible colourings
+album          what recurs in several photographs, with the same colours in all
+album_study    an album's photographs seen first; what several of them show
+correspondence  the same places of two photographs, found by their features
+retrieval      which photographs of an album may show the same
 hints          known colours propagated by Gaussian-process regression
 batching       dynamic batching over threads, on a GPU
 lightness      a photograph's own lightness and grey levels

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +20,12 @@ from PIL import ImageFile
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from colourizer.inference.album import Album
+from colourizer.inference.album_study import Workers, study_album
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError
-from colourizer.inference.output_plan import Job, OutputOptions
+from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
 from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
 from colourizer.inference.provenance import is_colourized
@@ -46,6 +48,7 @@ from colourizer.photos.write import wrap_write_errors
 from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
+from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import list_hints
 from colourizer.runtime.interrupt import Interrupt
@@ -69,20 +72,21 @@ COLOURIZED_BEFORE = "a result of this program"
 class ColourOptions:
     """How photographs are coloured and written.
 
-    hints: known colours of single points.
+    hints: known colours of single points, by the path of their photograph.
     reference: a colour photograph whose colours are propagated to them.
     keep_luma: keep what grey JPEGs store bit for bit.
     tag: whether their metadata say what coloured them.
     """
 
-    hints: tuple[Hint, ...] = ()
+    hints: Mapping[Path, tuple[Hint, ...]] = field(default_factory=dict)
     reference: Reference | None = None
     keep_luma: bool = False
     tag: bool = True
 
-    def settings(self, colourizer: Colourizer, variant: int = 0) -> Settings:
-        """Return what moves the colours of a variant."""
-        return colourizer.settings(variant, self.hints, self.reference, self.keep_luma)
+    def settings(self, colourizer: Colourizer, path: Path, variant: int = 0) -> Settings:
+        """Return what moves the colours of a photograph's variant."""
+        hints = self.hints.get(path, ())
+        return colourizer.settings(variant, hints, self.reference, self.keep_luma)
 
 
 @dataclass
@@ -141,6 +145,7 @@ class Run:
 
     group_pixels: of a group of several photographs, at most.
     recorded: what a report says of earlier runs; or None.
+    album: what the photographs share; or None.
     disk_full: set by the photograph that finds it so; no later one can be written.
     """
 
@@ -152,6 +157,7 @@ class Run:
     budget: PixelBudget
     flusher: BoundedExecutor
     recorded: RowIndex | None = None
+    album: Album | None = None
     disk_full: bool = False
 
     @property
@@ -164,13 +170,15 @@ class Run:
         if self.ends:
             raise Stopped
 
-    def settings(self, variant: int = 0) -> Settings:
-        """Return what moves the colours of a variant."""
-        return self.colours.settings(self.colourizer, variant)
+    def settings(self, path: Path, variant: int = 0) -> Settings:
+        """Return what moves the colours of a photograph's variant."""
+        return self.colours.settings(self.colourizer, path, variant)
 
-    def provenance(self, variant: int = 0) -> str | None:
-        """Return what the metadata of a variant say; None for nothing."""
-        return self.colourizer.provenance(self.settings(variant)) if self.colours.tag else None
+    def provenance(self, path: Path, variant: int = 0) -> str | None:
+        """Return what the metadata of a photograph's variant say; None for nothing."""
+        if not self.colours.tag:
+            return None
+        return self.colourizer.provenance(self.settings(path, variant))
 
 
 def colourize_jobs(
@@ -180,6 +188,7 @@ def colourize_jobs(
     colours: ColourOptions,
     stop: Interrupt,
     recorded: RowIndex | None = None,
+    album: Sequence[Job] = (),
 ) -> Iterator[Outcome]:
     """Colour the photographs of all jobs, several at a time.
 
@@ -190,9 +199,13 @@ def colourize_jobs(
         colours: how.
         stop: once it has an exit code no further photograph is begun.
         recorded: what a report says of earlier runs; or None.
+        album: photographs that are seen first, to give what recurs in them the same colours.
 
     Yields:
         The outcome of each, in their order, once its files are on the disk.
+
+    Raises:
+        AlbumError: the album cannot be studied.
     """
     threads = max(1, min(count_cores(), len(jobs)))
     # Photographs beside each other use the cores better than one photograph on all of them.
@@ -206,10 +219,16 @@ def colourize_jobs(
     raise_open_file_limit((threads + MAX_FLUSHING_GROUPS) * group_size * files_each + SPARE_FILES)
     remove_leftovers({job.coloured[0].parent for job in jobs})
     pixels = pixels_in_flight()
-    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
+    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher, ArrayFile() as file:
         group_pixels = min(GROUP_PIXELS, pixels // threads)  # each thread has its share
         budget = PixelBudget(pixels)
         run = Run(colourizer, outputs, colours, stop, group_pixels, budget, flusher, recorded)
+        if any(
+            outputs.update or may_be_unfinished(job, outputs.overwrite) for job in jobs if album
+        ):
+            workers = Workers(threads, pixels, stop)
+            hints, reference = colours.hints, colours.reference
+            run.album = study_album(album, colourizer, file, workers, hints, reference)
         groups = cut_into_groups(jobs, group_size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
@@ -217,6 +236,14 @@ def colourize_jobs(
             for flush in flushes:
                 flush.result()
             yield from outcomes
+
+
+def may_be_unfinished(job: Job, overwrite: bool) -> bool:
+    """Return whether a job has files to be written, or its outcome is an error."""
+    try:
+        return bool(list_unfinished(job, overwrite))
+    except PhotoError:
+        return True
 
 
 def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Sequence[Job]]:
@@ -278,10 +305,11 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
     flushes = []
     for job, outcome in zip(jobs, outcomes, strict=True):
         with recorded_in(outcome, run):
-            wanted, outcome.reason = choose_files(job, run.outputs, run.settings, run.recorded)
+            settings = partial(run.settings, job.source)
+            wanted, outcome.reason = choose_files(job, run.outputs, settings, run.recorded)
             if wanted:
                 image = open_image(job.source)
-                outcome.settings, outcome.modified = run.settings(), job.source.stat().st_mtime_ns
+                outcome.settings, outcome.modified = settings(), job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
                 unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
             elif run.recorded is not None:
@@ -327,7 +355,7 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
             read.append((item, prepared))
     begun = time.monotonic()
     try:
-        colourings = predict_colourings([prepared for _, prepared in read], run)
+        colourings = predict_colourings([(item.job.source, photo) for item, photo in read], run)
     except Exception as error:
         for item, _ in read:
             if len(read) > 1:  # one of them failed: each is tried alone
@@ -344,7 +372,7 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
 
 
 def predict_colourings(
-    photos: Sequence[PreparedPhoto], run: Run
+    photos: Sequence[tuple[Path, PreparedPhoto]], run: Run
 ) -> list[tuple[list[Tensor], Tensor | None]]:
     """Predict the colourings and the confidence of photographs.
 
@@ -355,20 +383,26 @@ def predict_colourings(
     Raises:
         PhotoError: a hint lies outside the photograph.
     """
-    colours, look = run.colours, run.colourizer.look
-    steered = bool(colours.hints) or colours.reference is not None
-    predictions = run.colourizer.predict([photo.lightness for photo in photos], steered)
+    colours, look, album = run.colours, run.colourizer.look, run.album
+    hints = {
+        path: [*colours.hints.get(path, ()), *(album.hints_for(path) if album else ())]
+        for path, _ in photos
+    }
+    steered = any(hints.values()) or colours.reference is not None
+    predictions = run.colourizer.predict([photo.lightness for _, photo in photos], steered)
 
-    def read_out(prediction: Prediction, photo: PreparedPhoto) -> list[Tensor]:
+    def read_out(prediction: Prediction, path: Path, photo: PreparedPhoto) -> list[Tensor]:
+        if album:
+            prediction = album.share(path, prediction)
         return [
-            prediction.ab(look, variant, colours.hints, photo.size, colours.reference)
+            prediction.ab(look, variant, hints[path], photo.size, colours.reference)
             for variant in range(run.outputs.variants)
         ]
 
     try:
         return [
-            (read_out(prediction, photo), prediction.confidence())
-            for prediction, photo in zip(predictions, photos, strict=True)
+            (read_out(prediction, path, photo), prediction.confidence())
+            for prediction, (path, photo) in zip(predictions, photos, strict=True)
         ]
     except HintError as error:
         raise PhotoError(str(error)) from error
@@ -401,14 +435,14 @@ def write_files(
     target = run.outputs.target
     for variant, (path, ab) in enumerate(zip(job.coloured, colourings, strict=True)):
         if path in wanted:
-            tag = run.provenance(variant)
+            tag = run.provenance(job.source, variant)
 
             def encode(file: BinaryIO, ab: Tensor = ab, tag: str | None = tag) -> None:
                 write_coloured(file, prepared, ab, target, tag, run.check)
 
             write(path, encode)
     run.check()
-    provenance = run.provenance()
+    provenance = run.provenance(job.source)
     text = PngInfo()
     if provenance:
         text.add_text("Software", provenance)

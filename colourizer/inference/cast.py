@@ -8,7 +8,7 @@ from torch import Tensor
 USUAL_MEAN, TAKEN_BACK = 8.0, 0.5
 
 
-def limit_cast(ab: Tensor) -> Tensor:
+def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return chroma with a cast taken back.
 
     A photograph's mean chroma is what the network knows least well, and an error of it can be seen
@@ -16,8 +16,13 @@ def limit_cast(ab: Tensor) -> Tensor:
 
     Args:
         ab: (1, 2, h, w) in Lab units.
+        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    mean = ab.mean(dim=(2, 3), keepdim=True)
+    if weight is None:
+        mean = ab.mean(dim=(2, 3), keepdim=True)
+    else:
+        total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+        mean = (ab * weight).sum(dim=(2, 3), keepdim=True) / total
     length = mean.square().sum(dim=1, keepdim=True).sqrt()
     direction = mean / length.clamp_min(1e-6)
     along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)

@@ -26,7 +26,7 @@ def stride_8_vectors(features: Sequence[Tensor]) -> Tensor:
         vectors (1, C + C', 2h, 2w): their squared distance says how unlike places are.
     """
     coarse, fine = features
-    parts = (coarse.float(), _halve(fine.float()))
+    parts = (coarse.float(), halve(fine.float()))
     return torch.cat(
         [F.normalize(p, dim=1) * w**0.5 for p, w in zip(parts, FEATURE_WEIGHTS, strict=True)], dim=1
     )
@@ -41,7 +41,7 @@ def affinity(vectors: Tensor) -> Tensor:
     Returns:
         weights (4hw, hw): of the means over 2x2 places, for each of the places.
     """
-    keys = _halve(vectors)[0].flatten(1)  # (C + C', hw)
+    keys = halve(vectors)[0].flatten(1)  # (C + C', hw)
     with torch.autocast(keys.device.type, enabled=False):  # bf16 is too coarse
         # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all keys.
         scores = 2 * vectors[0].flatten(1).T @ keys - keys.square().sum(dim=0)
@@ -58,11 +58,20 @@ def average_alike(ab: Tensor, weights: Tensor) -> Tensor:
     Returns:
         ab as given, less its means at stride 8, plus their averages.
     """
-    own = _halve(ab)  # at stride 8
-    average = (_halve(own)[0].flatten(1) @ weights.T).view(own.shape)
-    return ab + F.interpolate(average - own, scale_factor=2, mode="bilinear", align_corners=False)
+    own = halve(ab)  # at stride 8
+    return add_upsampled(ab, average_over_alike(own, weights) - own)
 
 
-def _halve(planes: Tensor) -> Tensor:
+def average_over_alike(planes: Tensor, weights: Tensor) -> Tensor:
+    """Return planes (1, C, 2h, 2w) averaged over places that are alike; weights from `affinity`."""
+    return (halve(planes)[0].flatten(1) @ weights.T).view(planes.shape)
+
+
+def add_upsampled(ab: Tensor, change: Tensor) -> Tensor:
+    """Return ab (1, 2, 2h, 2w) plus a change (1, 2, h, w)."""
+    return ab + F.interpolate(change, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def halve(planes: Tensor) -> Tensor:
     """Return the means over 2x2 places."""
     return F.avg_pool2d(planes, 2)

@@ -227,6 +227,13 @@ def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
     return [path for path in job.targets() if overwrite or path not in there]
 
 
+def find_jobs_named(jobs: list[Job], name: str) -> list[Job]:
+    """Return the jobs whose photograph has a path that is, or ends with, a name."""
+    parts = Path(name).parts
+    named = [job for job in jobs if job.source.parts[-len(parts) :] == parts]
+    return [job for job in named if job.source == Path(name)] or named
+
+
 def take_share(jobs: list[Job], output: Path, rank: int, world_size: int) -> list[Job]:
     """Return one process's jobs; a hash of the name decides, whatever other files there are."""
     if world_size == 1:

@@ -9,7 +9,13 @@ from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.cast import limit_cast
-from colourizer.inference.coherence import affinity, average_alike
+from colourizer.inference.coherence import (
+    add_upsampled,
+    affinity,
+    average_alike,
+    average_over_alike,
+    halve,
+)
 from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
@@ -27,6 +33,30 @@ def has_likelihoods(model: Network) -> bool:
 
 
 @dataclass(frozen=True)
+class SharedLikelihoods:
+    """The likelihoods of what a photograph shares with others of its album; on the CPU.
+
+    log_likelihoods: (1, K, h, w) at stride 8, the mean over all that show the same.
+    weight: (1, 1, h, w) in [0, 1]; 0 where nothing is shared.
+    """
+
+    log_likelihoods: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class KnownColours:
+    """The colours of what a photograph shares with a reference; on the CPU.
+
+    ab: (1, 2, h, w) in Lab units, at stride 8.
+    weight: (1, 1, h, w) in [0, 1]; 0 where nothing is shared.
+    """
+
+    ab: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A network's output for one photograph.
 
@@ -34,6 +64,8 @@ class Prediction:
     vectors: (1, D, h/2, w/2), from `coherence.stride_8_vectors`; None without likelihoods.
     features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
     lightness: the photograph's own, (1, 1, h, w) in [0, 100], for warmth; or None.
+    shared: what other photographs of its album say; or None.
+    known: what a reference of its album says; or None.
     """
 
     model: Network
@@ -41,6 +73,8 @@ class Prediction:
     vectors: Tensor | None = None
     features: Tensor | None = None
     lightness: Tensor | None = None
+    shared: SharedLikelihoods | None = None
+    known: KnownColours | None = None
 
     @cached_property
     def _sqrt_probability(self) -> Tensor:
@@ -69,6 +103,15 @@ class Prediction:
     def confidence(self) -> Tensor | None:
         """Return the confidence (1, 1, h, w) in (0, 1], on the CPU; None without likelihoods."""
         return self._confidence.cpu() if has_likelihoods(self.model) else None
+
+    @torch.inference_mode()
+    def log_likelihoods(self) -> Tensor:
+        """Return log-likelihoods at stride 8, (1, K, h, w), averaged over places that are alike.
+
+        They are on the CPU; for networks with likelihoods only.
+        """
+        each = halve(self.output.float().log_softmax(dim=1))
+        return average_over_alike(each, self._affinity).cpu()
 
     @torch.inference_mode()
     def ab(
@@ -102,6 +145,8 @@ class Prediction:
             own, theirs = self.features, reference.prediction.features
             assert own is not None and theirs is not None, NEEDS_FEATURES
             ab = propagate_reference(own, ab, theirs, predicted, reference.true_ab)
+        if self.known:
+            ab = add_upsampled(ab, self.known.weight * (self.known.ab - halve(ab)))
         if look.warmth or look.saturation != 1:
             assert self.lightness is not None
             ab = apply_look(ab, self.lightness, look)
@@ -121,7 +166,23 @@ class Prediction:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, sure)
-        return limit_cast(average_alike(ab, self._affinity)).cpu()
+        ab = limit_cast(average_alike(ab, self._affinity)).cpu()
+        return self._replace_shared(ab, vividness, variant) if self.shared else ab
+
+    def _replace_shared(self, ab: Tensor, vividness: float, variant: int) -> Tensor:
+        """Return ab with the colours of what is shared; what is like that in here follows."""
+        assert isinstance(self.model, Model_CNN) and self.shared
+        centres, shares = self.model.bin_centres.cpu(), self.model.bin_shares.cpu()
+        probability = sqrt_softmax(self.shared.log_likelihoods)
+        sure = confidence(probability, centres)
+        if variant:
+            directions = halve(thing_directions(self._things, variant).cpu())
+            probability = lean(probability, centres, directions)
+        weight = self.shared.weight
+        agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
+        change = weight * (agreed - halve(ab))
+        follows = average_over_alike(change, self._affinity.cpu())
+        return add_upsampled(ab, change + (1 - weight) * follows)
 
 
 @dataclass(frozen=True)

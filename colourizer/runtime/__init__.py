@@ -5,5 +5,6 @@ interrupt    Ctrl-C and SIGTERM
 early_interrupt  Ctrl-C while a command's imports last
 parallel     work in threads, in order; bounds on what is in memory
 process      cores, memory, open files, rank under torchrun
+array_file   arrays in a temporary file that leaves nothing behind
 atomic_file  atomic writes: files are complete or absent
 """

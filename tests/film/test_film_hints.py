@@ -17,3 +17,10 @@ def test_a_hint_may_have_seconds():
 def test_what_is_no_hint_is_refused(text):
     with pytest.raises(HintError):
         parse_film_hint(text)
+
+
+def test_a_hint_may_name_its_photograph():
+    hint = Hint(3, 4, (255, 0, 16))
+    assert parse_film_hint("1934/aunt.jpg:3,4,#ff0010") == FilmHint(hint, None, "1934/aunt.jpg")
+    assert parse_film_hint("C:\\aunt.jpg:3,4,#ff0010").source == "C:\\aunt.jpg"
+    assert parse_film_hint("film.mp4:3,4,#ff0010@2") == FilmHint(hint, 2.0, "film.mp4")
