@@ -263,7 +263,8 @@ def link_reference(
     """Find what an album's photographs show of a reference, whose colours are known."""
     assert reference.prediction.vectors is not None
     features, _ = codebook.reduce(reference.prediction.vectors[0].cpu())
-    ab = F.adaptive_avg_pool2d(reference.true_ab, features.shape[1:])[0]
+    size = (features.shape[1], features.shape[2])
+    ab = F.adaptive_avg_pool2d(reference.true_ab, size)[0]
     half = F.avg_pool2d(features, 2)
 
     def link(number: int) -> None:

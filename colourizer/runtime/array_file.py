@@ -39,7 +39,7 @@ class ArrayFile:
         """
         with self._lock:
             at = self._file.seek(0, 2)
-            self._file.write(np.ascontiguousarray(array))
+            self._file.write(np.ascontiguousarray(array).data)
             self._file.flush()
         return StoredArray(at, array.shape, array.dtype)
 
@@ -48,5 +48,5 @@ class ArrayFile:
         array = np.empty(stored.shape, stored.dtype)
         with self._lock:
             self._file.seek(stored.at)
-            self._file.readinto(array)
+            self._file.readinto(array.data)
         return array
