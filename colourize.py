@@ -5,15 +5,17 @@ from colourizer.runtime import early_interrupt  # noqa: F401 - first: the import
 # isort: split
 import argparse
 import io
+import itertools
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
@@ -23,8 +25,9 @@ from colourizer.inference.batch import (
     ColourOptions,
     Outcome,
     colourize_jobs,
-    wait_for_all_processes,
+    read_content,
 )
+from colourizer.inference.cluster import Task, colourize_on_cluster, join_cluster
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
@@ -32,6 +35,7 @@ from colourizer.inference.outcome_rows import make_rows
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
     DEFAULT_OUTPUT,
+    FoundPhoto,
     Job,
     OutputOptions,
     contact_sheet_path,
@@ -39,12 +43,18 @@ from colourizer.inference.output_plan import (
     find_jobs_named,
     list_unfinished,
     plan_outputs,
-    take_share,
 )
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.reruns import EXISTS_ALREADY, choose_files
 from colourizer.inference.side_pictures import write_contact_sheet
+from colourizer.inference.streaming import (
+    READING_THREADS,
+    Listing,
+    colourize_streamed,
+    plan_alone,
+    stream_photos,
+)
 from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
@@ -58,6 +68,7 @@ from colourizer.record.row_index import RowIndex
 from colourizer.record.verify import verify_report
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
+    UsageError,
     abandon_stdout,
     in_range,
     in_unit_range,
@@ -69,14 +80,16 @@ from colourizer.runtime.cli import (
     run_command,
 )
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
-from colourizer.runtime.process import rank_and_world_size
+from colourizer.storage.address import Address, Location, parse_location
+from colourizer.storage.connection import StorageError
+from colourizer.storage.files import check_writable, fetch_copy, read_bytes, send_file
 
 
 @dataclass(frozen=True)
 class Options:
     """The command line; a path of None is standard input."""
 
-    paths: list[Path | None]
+    paths: list[Location | None]
     outputs: OutputOptions
     dry_run: bool
     keep_luma: bool
@@ -85,17 +98,29 @@ class Options:
     checkpoint: Path
     look: Look
     hints: tuple[FilmHint, ...]
-    reference: Path | None
+    reference: Location | None
     album: bool
     film_codec: str | None
     json: bool
-    report: Path | None
-    verify: Path | None
+    report: Location | None
+    verify: Location | None
+    ray: str | None
+
+    @property
+    def named(self) -> list[Location]:
+        """The paths and addresses."""
+        return [path for path in self.paths if path]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether files are read from or written to a storage."""
+        places = (*self.named, self.outputs.output)
+        return any(isinstance(place, Address) for place in places)
 
 
-def path_or_stream(text: str) -> Path | None:
-    """Parse a path, or - as None: standard input."""
-    return None if text == "-" else Path(text)
+def path_or_stream(text: str) -> Location | None:
+    """Parse a path or an address, or - as None: standard input."""
+    return None if text == "-" else parse_location(text)
 
 
 def hint_option(text: str) -> FilmHint:
@@ -111,14 +136,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Put colour into black-and-white photographs and films. Prints the files it "
         "wrote.",
-        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. Under "
-        "torchrun, processes share the photographs.",
+        epilog="exit codes: 0 all done, 1 some failed, 2 bad usage, 130 or 143 interrupted. A PATH "
+        "may be an address: s3://bucket/folder, gs://, az://, sftp://, zip://.",
     )
     add = parser.add_argument
     add("paths", nargs="*", type=path_or_stream, metavar="PATH",
         help="photographs, films, or folders of them with their subfolders; - for one photograph "
         "from standard input, coloured to standard output")  # fmt: skip
-    add("-o", "--output", type=Path, metavar="DIR",
+    add("-o", "--output", type=parse_location, metavar="DIR",
         help="where the coloured photographs go, in the same subfolders "
         f"(default: {DEFAULT_OUTPUT}/ and the folder's name)")  # fmt: skip
     add("--format", choices=tuple(TARGETS), help="write all as this (default: each as it was)")
@@ -136,6 +161,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="films: FFmpeg's name of the encoder, as libx265 (default: H.264 by libx264; WebM: "
         "VP9; MPEG: MPEG-2)")  # fmt: skip
     add_device_option(parser)
+    add("--ray", metavar="ADDRESS",
+        help="work on all machines of a Ray cluster: HOST:PORT, or auto for the one that this "
+        "machine belongs to; local for this machine alone")  # fmt: skip
 
     add = parser.add_argument_group("colours").add_argument
     add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE",
@@ -155,7 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="the colour at a place of the photograph, in pixels from the left and from the top; "
         "what belongs to it follows. May be given several times; PHOTO is its name, needed if "
         "there are several; with @SECONDS behind it from that time of a film on")  # fmt: skip
-    add("--reference", type=Path, metavar="PHOTO",
+    add("--reference", type=parse_location, metavar="PHOTO",
         help="a photograph in colour; its colours go where the others look like it")  # fmt: skip
     add("--album", action="store_true",
         help="see all photographs first: what several of them show gets the same colours in all, "
@@ -175,11 +203,11 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("reports").add_argument
     add("--json", action="store_true",
         help="print a line of JSON for each photograph, not the files")  # fmt: skip
-    add("--report", type=Path, metavar="FILE",
+    add("--report", type=parse_location, metavar="FILE",
         help="record what was done, with hashes and settings, a row for each written file, in JSON "
         "lines or, if FILE ends in .parquet, in Parquet; rows of earlier runs stay, those of the "
-        "same files are replaced; under torchrun, FILE_0, FILE_1 and so on")  # fmt: skip
-    add("--verify", type=Path, metavar="FILE",
+        "same files are replaced")  # fmt: skip
+    add("--verify", type=parse_location, metavar="FILE",
         help="colour nothing; say which outputs of a report are missing, changed, or made with "
         "other settings")  # fmt: skip
     return parser
@@ -194,8 +222,8 @@ def parse_args(argv: list[str] | None = None) -> Options:
     if None in args.paths:
         if len(args.paths) > 1:
             parser.error("-: is one photograph alone; leave the other paths out")
-        names = ("output", "dry_run", "json", "report", "confidence", "compare", "update", "album")
-        for name in names:
+        names = "output dry_run json report confidence compare update album ray"
+        for name in names.split():
             if getattr(args, name):
                 parser.error(f"--{name.replace('_', '-')}: has no meaning for -")
         if args.variants > 1:
@@ -204,7 +232,8 @@ def parse_args(argv: list[str] | None = None) -> Options:
             parser.error("--hint: a photograph has no seconds")
         if any(hint.source for hint in args.hint):
             parser.error("--hint: for - is X,Y,#RRGGBB, without a name")
-    if args.report and (args.report.suffix.lower() in SUFFIXES or args.report.is_dir()):
+    is_folder = isinstance(args.report, Path) and args.report.is_dir()
+    if args.report and (args.report.suffix.lower() in SUFFIXES or is_folder):
         parser.error(f"--report {args.report}: needs the name of a text file")
     if args.update and args.overwrite:
         parser.error("--update: has no meaning with --overwrite")
@@ -235,38 +264,34 @@ def parse_args(argv: list[str] | None = None) -> Options:
         args.json,
         args.report,
         args.verify,
+        args.ray,
     )
 
 
 MOST_REASONS = 5  # why photographs were skipped, that are printed
 
 
-class UsageError(Exception):
-    """The command line asks for what cannot be done; notes hold hints."""
-
-    def __init__(self, what: str, *hints: str) -> None:
-        super().__init__(what)
-        for hint in hints:
-            self.add_note(f"hint: {hint}")
-
-
 @dataclass(frozen=True)
 class Plan:
     """What the command line asks for.
 
-    jobs: one for each photograph.
+    jobs: one for each photograph; none if they are streamed.
     failed: how many paths do not exist or may not be read; each has been reported.
-    left_out: how many files seem photographs but are not coloured, by the reason.
+    listing: what is left out; of streamed photographs also what is wrong, not reported yet.
+    stream: the photographs, if files lie in a storage or go to a cluster.
+    hints: by the photographs that they are for.
     """
 
     jobs: list[Job]
-    failed: int
-    left_out: Counter[str]
+    failed: int = 0
+    listing: Listing = field(default_factory=Listing)
+    stream: Iterator[FoundPhoto] | None = None
+    hints: Mapping[Location, tuple[Hint, ...]] = field(default_factory=dict)
 
 
 def print_left_out(left_out: Counter[str]) -> None:
     """Print how many files seem photographs but are not coloured, a line for each reason."""
-    for reason, count in sorted(left_out.items()):
+    for reason, count in sorted(item for item in left_out.items() if item[0]):
         print_note(f"left out: {count} {'file' if count == 1 else 'files'} {reason}")
 
 
@@ -276,8 +301,10 @@ def find_jobs(options: Options) -> Plan:
     Raises:
         UsageError: there is nothing to do, or it makes no sense.
     """
-    output = options.outputs.output
-    paths = [path for path in options.paths if path]
+    if options.is_remote or options.ray:
+        return stream_jobs(options)
+    output = cast(Path, options.outputs.output)
+    paths = cast(list[Path], options.named)
     for path in paths:
         if path.is_dir() and path.resolve() == output.resolve():
             raise UsageError(
@@ -297,17 +324,17 @@ def find_jobs(options: Options) -> Plan:
         raise UsageError("" if found.wrong else f"{paths[0]}: {what}", hint)
     check_films([photo.is_film for photo in photos], options)
     jobs = plan_outputs(photos, options.outputs)
-    group_hints(options.hints, jobs)  # raises UsageError before anything is done
-    return Plan(jobs, len(found.wrong), left_out)
+    hints = group_hints(options.hints, jobs)
+    return Plan(jobs, len(found.wrong), Listing(left_out=left_out), hints=hints)
 
 
-def group_hints(hints: Iterable[FilmHint], jobs: list[Job]) -> dict[Path, tuple[Hint, ...]]:
+def group_hints(hints: Iterable[FilmHint], jobs: list[Job]) -> dict[Location, tuple[Hint, ...]]:
     """Return hints by the photographs that they are for.
 
     Raises:
         UsageError: it is not clear which one is meant, or it cannot have them.
     """
-    grouped: dict[Path, tuple[Hint, ...]] = {}
+    grouped: dict[Location, tuple[Hint, ...]] = {}
     for hint in hints:
         meant = find_jobs_named(jobs, hint.source) if hint.source else jobs
         named = f"--hint{f' {hint.source}' if hint.source else ''}"
@@ -355,12 +382,46 @@ def check_films(are_films: list[bool], options: Options) -> None:
             raise UsageError(f"--film-codec {error}") from error
 
 
-def check_output(output: Path) -> None:
+def stream_jobs(options: Options) -> Plan:
+    """Begin to list the photographs that the command line names, in a storage or for a cluster.
+
+    Raises:
+        UsageError: there is nothing to do, or it makes no sense.
+    """
+    listing = Listing()
+    if options.album:
+        what = "--album: sees all photographs first, and takes a local folder without --ray"
+        raise UsageError(what)
+    if options.ray and any(str(path).startswith("memory://") for path in options.named):
+        raise UsageError("--ray: memory:// is within one process; name another storage")
+    try:
+        stream = stream_photos(options.named, options.outputs.output, listing, is_film_name)
+    except UsageError:
+        for message in listing.wrong:
+            print_error(message)
+        print_left_out(listing.left_out)
+        raise
+    if not options.hints:
+        return Plan([], listing=listing, stream=stream)
+    first, *others = itertools.islice(stream, 2)
+    if others or any(hint.source for hint in options.hints):
+        raise UsageError("--hint: is for one photograph alone here, without its name")
+    hints = group_hints(options.hints, [Job(first.source, [])])
+    return Plan([], listing=listing, stream=iter([first]), hints=hints)
+
+
+def check_output(output: Location) -> None:
     """Try whether files can be written to the output folder, or to where it would be made.
 
     Raises:
         UsageError: they cannot.
     """
+    if isinstance(output, Address):
+        try:
+            check_writable(output)
+        except StorageError as error:
+            raise UsageError(f"-o {output}: cannot be written to ({error})") from error
+        return
     nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
     hint = "name another folder with -o"
     if not nearest.is_dir():
@@ -394,15 +455,16 @@ def load_colourizer(options: Options) -> Colourizer:
     return colourizer
 
 
-def read_reference(path: Path, colourizer: Colourizer) -> Reference:
+def read_reference(path: Location, colourizer: Colourizer) -> Reference:
     """Read the photograph of --reference.
 
     Raises:
         UsageError: it cannot be read, or has no colours.
     """
     try:
-        return colourizer.study_reference(read_photo(path).pixels, hash_source(path)[0])
-    except (PhotoError, ValueError) as error:
+        content = read_content(path)
+        return colourizer.study_reference(read_photo(content).pixels, hash_source(content)[0])
+    except (PhotoError, StorageError, ValueError) as error:
         raise UsageError(f"--reference {path}: {error}", *list_hints(error)) from error
 
 
@@ -434,13 +496,41 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
     return 0
 
 
+def colour_all(
+    plan: Plan,
+    colourizer: Colourizer,
+    options: Options,
+    colours: ColourOptions,
+    stop: Interrupt,
+    recorded: RowIndex | None,
+) -> Iterator[Outcome]:
+    """Return an iterator that colours all photographs: a folder's, a storage's, or on a cluster."""
+    outputs = options.outputs
+    if plan.stream is None:
+        album = [job for job in plan.jobs if options.album and not job.is_film]
+        return colourize_local(plan.jobs, album, colourizer, options, colours, stop, recorded)
+    if not options.ray:
+        return colourize_streamed(plan.stream, colourizer, outputs, colours, stop, recorded)
+    task = Task(
+        options.checkpoint.read_bytes(),
+        options.checkpoint.name,
+        options.device,
+        options.look,
+        outputs,
+        replace(colours, reference=None),
+        read_bytes(options.reference) if options.reference else None,
+    )
+    threads = READING_THREADS if options.is_remote else 1
+    return colourize_on_cluster(plan.stream, task, threads, stop)
+
+
 def colourize_folder(
     plan: Plan, colourizer: Colourizer, options: Options, colours: ColourOptions
 ) -> int:
-    """Colour this process's share of all photographs, and report each outcome.
+    """Colour all photographs, and report each outcome.
 
     Args:
-        plan: of all processes.
+        plan: what is to be done.
         colourizer: the network.
         options: the command line.
         colours: how the photographs are coloured.
@@ -448,40 +538,39 @@ def colourize_folder(
     Returns:
         The exit code.
     """
-    outputs = options.outputs
-    rank, world_size = rank_and_world_size()
-    mine = take_share(plan.jobs, outputs.output, rank, world_size)
+    outputs, listing = options.outputs, plan.listing
     counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
-    begun = time.monotonic()
+    total = len(plan.jobs) if plan.stream is None else None
     with ExitStack() as stack:
         try:
-            report = open_report(options.report, rank if world_size > 1 else None, stack, counts)
-        except ReportError as error:
+            report = open_report(options.report, stack, counts)
+        except (ReportError, StorageError) as error:
             print_error(f"--report {error}", *list_hints(error))
             return 2
         except OSError as error:
             print_error(f"--report {error.filename}: {error.strerror}")
             return 2
-        stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
-        recorded = report.before if report else None
-        album = [job for job in plan.jobs if options.album and not job.is_film]
-        outcomes = colourize_all(mine, album, colourizer, options, colours, stop, recorded)
         try:
-            disk_full = report_outcomes(
-                progress(outcomes, "colourizing", len(mine)), counts, options.json, report
-            )
-        except AlbumError as error:
+            if options.ray:
+                stack.enter_context(join_cluster(options.ray))
+            begun = time.monotonic()
+            stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
+            recorded = report.before if report else None
+            outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
+            shown = progress(outcomes, "colourizing", total)
+            disk_full = report_outcomes(shown, counts, options.json, report)
+        except (UsageError, AlbumError) as error:
             print_error(error)
-            return 1
+            return 2 if isinstance(error, UsageError) else 1
         seconds = max(time.monotonic() - begun, 1e-9)
-        if not stop.exit_code:
-            wait_for_all_processes(world_size)
-            if outputs.compare and rank == 0:
-                counts["failed"] += not make_contact_sheet(plan.jobs)
+        if outputs.compare and plan.jobs and not stop.exit_code:
+            counts["failed"] += not make_contact_sheet(plan.jobs)
+    for message in listing.wrong:
+        print_error(message)
+    counts["failed"] += len(listing.wrong)
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
-    who = f"process {rank + 1} of {world_size}: " if world_size > 1 else ""
-    print_note(f"{who}{done} ({counts['colourized'] / seconds:.3g} photos/s)")
-    print_left_out(plan.left_out)
+    print_note(f"{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    print_left_out(listing.left_out)
     if disk_full:
         hint = "make room and run this again; it goes on there"
         print_error(f"{outputs.output}: the disk is full", hint)
@@ -489,12 +578,10 @@ def colourize_folder(
     if counts[COLOURIZED_BEFORE]:
         what = f"{counts[COLOURIZED_BEFORE]} in colour already, as results of this program"
         print_note(f"hint: skipped: {what}; name one itself to colourize it again")
-    if not stop.exit_code:
-        wait_for_all_processes(world_size)
     return stop.exit_code or (1 if counts["failed"] else 0)
 
 
-def colourize_all(
+def colourize_local(
     jobs: list[Job],
     album: list[Job],
     colourizer: Colourizer,
@@ -519,7 +606,7 @@ def colourize_all(
             options.film_codec,
             options.hints if films[0].source in colours.hints else (),
             colours.reference,
-            options.reference,
+            cast(Path | None, options.reference),
             colourizer.provenance(settings) if colours.tag else None,
         )
         for outcome in colourize_films(films, FilmRun(colourizer, options.outputs, how, stop)):
@@ -538,30 +625,31 @@ def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
         print_note("hint: skipped: others, for more reasons; --report holds all of them")
 
 
-def open_report(
-    path: Path | None, rank: int | None, stack: ExitStack, counts: Counter[str]
-) -> Report | None:
-    """Open the report to add to; of several processes each has its own. The stack closes it.
+def open_report(place: Location | None, stack: ExitStack, counts: Counter[str]) -> Report | None:
+    """Open the report to add to, one in a storage as a copy. The stack closes it, and sends it.
 
     Raises:
         ReportError: it is no report, or cannot be used.
+        StorageError: its storage does not give it.
         OSError: it cannot be written.
     """
-    if not path:
+    if not place:
         return None
-    if rank is not None:
-        path = path.with_stem(f"{path.stem}_{rank}")
+    path = place if isinstance(place, Path) else fetch_copy(place, stack)
     report = Report(path)
-    stack.callback(close_report, report, counts)
+    stack.callback(close_report, report, path, place, counts)
     return report
 
 
-def close_report(report: Report, counts: Counter[str]) -> None:
-    """Close the report; print and count an error if that fails."""
+def close_report(report: Report, path: Path, place: Location, counts: Counter[str]) -> None:
+    """Close the report and send it to its storage; print and count an error if that fails."""
     try:
         report.close()
-    except OSError as error:
-        print_error(f"--report: cannot be written ({(error.strerror or str(error)).lower()})")
+        if isinstance(place, Address):
+            send_file(path, place)
+    except (OSError, StorageError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        print_error(f"--report: cannot be written ({reason.lower()})")
         counts["failed"] += 1
 
 
@@ -599,8 +687,8 @@ def report_outcomes(
 
 def make_contact_sheet(jobs: list[Job]) -> bool:
     """Write the contact sheet of --compare; print an error and return False if that fails."""
-    compared = [job.compared for job in jobs if job.compared and not job.is_film]
-    path = contact_sheet_path({job.coloured[0].parent for job in jobs})
+    compared = [path for job in jobs if not job.is_film and isinstance(path := job.compared, Path)]
+    path = contact_sheet_path({cast(Path, job.coloured[0]).parent for job in jobs})
     try:
         write_contact_sheet(path, compared)
     except (OSError, PhotoError) as error:
@@ -620,41 +708,54 @@ def dry_run(
         settings: returns those of a photograph's variant; for --update only.
     """
     counts = Counter(failed=plan.failed)
-    lines = []
-    for job in plan.jobs:
+    for photo in plan.jobs if plan.stream is None else plan.stream:
         try:
+            job = photo if isinstance(photo, Job) else plan_alone(photo, options.outputs)
             if settings:
                 own = partial(settings, job.source)
                 wanted, _ = choose_files(job, options.outputs, own)
             else:
                 wanted = list_unfinished(job, options.outputs.overwrite)
-        except PhotoError as error:
+        except (PhotoError, StorageError) as error:
             counts["failed"] += 1
-            print_error(f"{job.source}: {error}")
+            print_error(f"{photo.source}: {error}")
             continue
         counts["planned" if wanted else "skipped"] += 1
         if options.json:
             reason = "" if wanted else EXISTS_ALREADY
             outcome = Outcome(job.source, "planned" if wanted else "skipped", wanted, reason)
-            lines.append(outcome.as_json())
-        else:
-            lines += [str(path) for path in wanted]
-    if lines:
-        print_result("\n".join(lines))
+            print_result(outcome.as_json())
+        elif wanted:
+            print_result("\n".join(map(str, wanted)))
+    for message in plan.listing.wrong:
+        print_error(message)
+    counts["failed"] += len(plan.listing.wrong)
     done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
     print_note(f"{done}, {counts['failed']} failed")
-    print_left_out(plan.left_out)
+    print_left_out(plan.listing.left_out)
     return 1 if counts["failed"] else 0
+
+
+def verify(options: Options) -> int:
+    """Verify the outputs of a report, which may lie in a storage; return the exit code."""
+    place = options.verify
+    with ExitStack() as stack:
+        try:
+            path = fetch_copy(place, stack) if isinstance(place, Address) else cast(Path, place)
+        except StorageError as error:
+            print_error(f"{place}: {error}", *list_hints(error))
+            return 2
+        return verify_report(path, options.json)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parse_args(argv)
     if options.verify:
-        return verify_report(options.verify, options.json)
+        return verify(options)
     is_stream = options.paths == [None]
     try:
-        plan = Plan([], 0, Counter()) if is_stream else find_jobs(options)
+        plan = Plan([]) if is_stream else find_jobs(options)
         if options.dry_run and not options.outputs.update:
             return dry_run(plan, options)
         if not (is_stream or options.dry_run):
@@ -665,8 +766,7 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    hints = {} if is_stream else group_hints(options.hints, plan.jobs)
-    colours = ColourOptions(hints, reference, options.keep_luma, options.tag)
+    colours = ColourOptions(plan.hints, reference, options.keep_luma, options.tag)
     if options.dry_run:
         return dry_run(plan, options, partial(colours.settings, colourizer))
     if is_stream:

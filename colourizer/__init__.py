@@ -4,6 +4,7 @@ from colourizer import Colourizer
 
 runtime    the process: command lines, threads, atomic writes
 colour     colour spaces, bins of ab colours, metrics
+storage    files in object stores and on servers
 record     what was done to which file, and with which settings: tags, reports
 photos     photographs' files <-> pixels and metadata
 network    checkpoints, devices, other networks; kernels for prediction in network/fast

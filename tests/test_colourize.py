@@ -4,7 +4,6 @@ import errno
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -716,48 +715,6 @@ def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpo
     assert (bad.returncode, bad.stdout) == (1, b"")
     assert bad.stderr.startswith(b"error: standard input: not an image")
     assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
-
-
-def test_processes_of_torchrun_share_a_folder_each_photograph_once(
-    album, tmp_path, checkpoint_file
-):
-    (album / "letter.jpg").write_text("dear aunt Mary")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["colourize.py", album, "-o", tmp_path / "out", "--checkpoint", checkpoint_file]
-    done = subprocess.run(
-        [*map(str, command), "--compare"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1  # of the letter; nobody else is stopped by that
-    files = [line for line in done.stdout.splitlines() if line.endswith(".png")]
-    assert len(files) == len(set(files)) == 12
-    shares = re.findall(r"process \d of 2: (\d+) colourized, 0 skipped, (\d) failed", done.stderr)
-    assert sum(int(n) for n, _ in shares) == 12
-    assert all(int(n) > 0 for n, _ in shares)
-    assert sorted(n for _, n in shares) == ["0", "1"]
-    assert (tmp_path / "out" / "contact_sheet.jpg").exists()
-
-
-def test_more_processes_than_photographs_are_no_trouble(
-    album, tmp_path, run, monkeypatch, checkpoint_file
-):
-    loaded = Colourizer.load(checkpoint_file)
-    monkeypatch.setattr(Colourizer, "load", lambda *_: loaded)
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setenv("WORLD_SIZE", "50")
-    monkeypatch.setattr(colourize, "wait_for_all_processes", lambda _: None)
-    written = []
-    for rank in range(50):
-        monkeypatch.setenv("RANK", str(rank))
-        code, out, _ = run(album, "-o", tmp_path / "out")
-        assert code == 0
-        written += out
-    assert len(written) == len(set(written)) == 12
-
-
-def test_without_torchrun_a_cluster_s_variables_mean_nothing(album, tmp_path, run, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("RANK", "0")
-    assert len(run(album, "-o", tmp_path / "out")[1]) == 12
 
 
 def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):

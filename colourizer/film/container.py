@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 
 # FFmpeg's name of the muxer for each suffix. MPEG programs are written as DVDs have them.
 MUXER_OF = {
@@ -44,7 +44,7 @@ class FilmTarget:
     codec: str
 
 
-def is_film_name(path: Path) -> bool:
+def is_film_name(path: PurePath) -> bool:
     """Return whether a file's name is a film's; hidden files are none."""
     return path.suffix.lower() in MUXER_OF and not path.name.startswith(".")
 

@@ -109,7 +109,8 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
                 colourize_film(job, wanted, run, outcome)
             if run.outputs.hashed and outcome.files:
                 outcome.source_hash = hash_source(job.source)
-                outcome.hashes = {path: hash_source(path) for path in outcome.files}
+                paths = (path for path in outcome.files if isinstance(path, Path))
+                outcome.hashes = {path: hash_source(path) for path in paths}
         except Stopped:
             outcome.result = outcome.reason = "stopped"
             outcome.note = GOES_ON

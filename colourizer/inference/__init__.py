@@ -26,6 +26,8 @@ output_plan    which photographs are coloured, and which files are written
 reruns         which files are written where some are there already
 batch          a folder: many photographs at a time
 outcome_rows   the rows of a report that the outcome of a photograph makes
+streaming      photographs of any storage, one after another
+cluster        many machines: actors of Ray
 provenance     hints as text; whether a photograph is a result of this program
 side_pictures  pictures of variants, confidence, comparison; contact sheet
 fast/          look-up tables

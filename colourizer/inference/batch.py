@@ -1,6 +1,7 @@
 """Many photographs, several at a time: read, predicted, written, and their outcomes recorded."""
 
 import gc
+import io
 import itertools
 import json
 import os
@@ -10,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Semaphore
+from typing import Any, BinaryIO, cast
 
 import torch
 from PIL import ImageFile
@@ -54,6 +55,8 @@ from colourizer.runtime.cli import list_hints
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
+from colourizer.storage.address import Address, Location
+from colourizer.storage.files import StoredFile, open_file, read_bytes
 
 # The pixels of photographs in memory at a time, over all threads, are at most the machine's memory
 # divided by MEMORY_PER_PIXEL (bytes), or the minimum. A larger photograph is coloured alone.
@@ -78,12 +81,12 @@ class ColourOptions:
     tag: whether their metadata say what coloured them.
     """
 
-    hints: Mapping[Path, tuple[Hint, ...]] = field(default_factory=dict)
+    hints: Mapping[Location, tuple[Hint, ...]] = field(default_factory=dict)
     reference: Reference | None = None
     keep_luma: bool = False
     tag: bool = True
 
-    def settings(self, colourizer: Colourizer, path: Path, variant: int = 0) -> Settings:
+    def settings(self, colourizer: Colourizer, path: Location, variant: int = 0) -> Settings:
         """Return what moves the colours of a photograph's variant."""
         hints = self.hints.get(path, ())
         return colourizer.settings(variant, hints, self.reference, self.keep_luma)
@@ -93,9 +96,9 @@ class ColourOptions:
 class Outcome:
     """The outcome of a photograph."""
 
-    source: Path
+    source: Location
     result: str  # colourized, skipped, failed, or stopped before its end
-    files: list[Path] = field(default_factory=list)
+    files: list[Location] = field(default_factory=list)
     reason: str = ""
     note: str = ""  # what is wrong with the file, though it was colourized
     hints: list[str] = field(default_factory=list)
@@ -106,10 +109,10 @@ class Outcome:
     converted: list[str] = field(default_factory=list)  # what is not as it was in the file
     # SHA-256 and bytes of the photograph, and of the files; if they are computed.
     source_hash: tuple[str, int] = "", 0
-    hashes: dict[Path, tuple[str, int]] = field(default_factory=dict)
-    modified: int = 0  # the photograph's time of modification, in nanoseconds since 1970
+    hashes: dict[Location, tuple[str, int]] = field(default_factory=dict)
+    modified: int | None = None  # a local photograph's time, in nanoseconds since 1970
     # Files that are written but not yet flushed to disk and renamed.
-    parts: list[tuple[Path, PartFile]] = field(default_factory=list)
+    parts: list[tuple[Location, PartFile | StoredFile]] = field(default_factory=list)
 
     def as_json(self) -> str:
         """Return it as one line of JSON."""
@@ -124,12 +127,14 @@ class Unfinished:
     """A job that has files to be written.
 
     wanted: those files.
-    opened: the photograph, until it is read.
+    content: the photograph's path, or what was read from its address; None once it is decoded.
+    opened: the photograph, until it is decoded.
     pixels: how many it has.
     """
 
     job: Job
-    wanted: list[Path]
+    wanted: list[Location]
+    content: Path | io.BytesIO | None
     opened: ImageFile.ImageFile | None
     pixels: int
     outcome: Outcome
@@ -144,6 +149,7 @@ class Run:
     """What the photographs of a run share.
 
     group_pixels: of a group of several photographs, at most.
+    computing: free for as many threads as there are cores; others read from a storage meanwhile.
     recorded: what a report says of earlier runs; or None.
     album: what the photographs share; or None.
     disk_full: set by the photograph that finds it so; no later one can be written.
@@ -156,6 +162,7 @@ class Run:
     group_pixels: int
     budget: PixelBudget
     flusher: BoundedExecutor
+    computing: Semaphore
     recorded: RowIndex | None = None
     album: Album | None = None
     disk_full: bool = False
@@ -170,11 +177,11 @@ class Run:
         if self.ends:
             raise Stopped
 
-    def settings(self, path: Path, variant: int = 0) -> Settings:
+    def settings(self, path: Location, variant: int = 0) -> Settings:
         """Return what moves the colours of a photograph's variant."""
         return self.colours.settings(self.colourizer, path, variant)
 
-    def provenance(self, path: Path, variant: int = 0) -> str | None:
+    def provenance(self, path: Location, variant: int = 0) -> str | None:
         """Return what the metadata of a photograph's variant say; None for nothing."""
         if not self.colours.tag:
             return None
@@ -208,28 +215,20 @@ def colourize_jobs(
         AlbumError: the album cannot be studied.
     """
     threads = max(1, min(count_cores(), len(jobs)))
-    # Photographs beside each other use the cores better than one photograph on all of them.
-    torch.set_num_threads(max(1, count_cores() // threads))
-    sys.setswitchinterval(SWITCH_SECONDS)
-    keep_freed_memory()
-    gc.freeze()  # objects that exist by now are not searched for garbage again
-    # On a GPU, batches are made across threads, so each thread takes one photograph at a time.
-    group_size = BATCHES_PER_GROUP * colourizer.batch_size if colourizer.batch_size > 1 else 1
-    files_each = 1 + len(jobs[0].targets()) if jobs else 0
-    raise_open_file_limit((threads + MAX_FLUSHING_GROUPS) * group_size * files_each + SPARE_FILES)
-    remove_leftovers({job.coloured[0].parent for job in jobs})
-    pixels = pixels_in_flight()
-    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher, ArrayFile() as file:
-        group_pixels = min(GROUP_PIXELS, pixels // threads)  # each thread has its share
-        budget = PixelBudget(pixels)
-        run = Run(colourizer, outputs, colours, stop, group_pixels, budget, flusher, recorded)
+    remove_leftovers({path.parent for job in jobs if isinstance(path := job.coloured[0], Path)})
+    size = group_size(colourizer)
+    with (
+        start_run(colourizer, outputs, colours, stop, threads, recorded) as run,
+        ArrayFile() as file,
+    ):
         if any(
             outputs.update or may_be_unfinished(job, outputs.overwrite) for job in jobs if album
         ):
-            workers = Workers(threads, pixels, stop)
-            hints, reference = colours.hints, colours.reference
+            workers = Workers(threads, pixels_in_flight(), stop)
+            hints = cast(Mapping[Path, Sequence[Hint]], colours.hints)
+            reference = colours.reference
             run.album = study_album(album, colourizer, file, workers, hints, reference)
-        groups = cut_into_groups(jobs, group_size, threads)
+        groups = cut_into_groups(jobs, size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
         for _, (outcomes, flushes) in results:
@@ -244,6 +243,54 @@ def may_be_unfinished(job: Job, overwrite: bool) -> bool:
         return bool(list_unfinished(job, overwrite))
     except PhotoError:
         return True
+
+
+def group_size(colourizer: Colourizer) -> int:
+    """Return how many photographs a thread takes at a time.
+
+    On a GPU, batches are made across threads, so each takes one.
+    """
+    return BATCHES_PER_GROUP * colourizer.batch_size if colourizer.batch_size > 1 else 1
+
+
+@contextmanager
+def start_run(
+    colourizer: Colourizer,
+    outputs: OutputOptions,
+    colours: ColourOptions,
+    stop: Interrupt,
+    threads: int,
+    recorded: RowIndex | None = None,
+    cores: int | None = None,
+) -> Iterator[Run]:
+    """Set up this process for photographs in several threads, and yield what they share.
+
+    Args:
+        colourizer: the network.
+        outputs: which files are made.
+        colours: how.
+        stop: once it has an exit code no further photograph is begun.
+        threads: that `colourize_group` will be called in.
+        recorded: what a report says of earlier runs; or None.
+        cores: that are this run's; by default all that this process may use.
+    """
+    cores = cores or count_cores()
+    computing = min(threads, cores)
+    # Photographs beside each other use the cores better than one photograph on all of them.
+    torch.set_num_threads(max(1, cores // computing))
+    sys.setswitchinterval(SWITCH_SECONDS)
+    keep_freed_memory()
+    gc.freeze()  # objects that exist by now are not searched for garbage again
+    files_each = 1 + outputs.variants + outputs.confidence + outputs.compare
+    files_each += outputs.variants > 1  # the sheet of them
+    size = group_size(colourizer)
+    raise_open_file_limit((threads + MAX_FLUSHING_GROUPS) * size * files_each + SPARE_FILES)
+    pixels = pixels_in_flight() * cores // count_cores()
+    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
+        group_pixels = min(GROUP_PIXELS, pixels // computing)  # each thread has its share
+        budget, free = PixelBudget(pixels), Semaphore(computing)
+        of_all = colourizer, outputs, colours, stop
+        yield Run(*of_all, group_pixels, budget, flusher, free, recorded)
 
 
 def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Sequence[Job]]:
@@ -262,14 +309,6 @@ def pixels_in_flight() -> int:
     except (AttributeError, ValueError, OSError):  # Windows
         return MIN_PIXELS_IN_FLIGHT
     return max(MIN_PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
-
-
-def wait_for_all_processes(world_size: int) -> None:
-    """Wait at a barrier for all processes: torchrun kills the others if one exits with an error."""
-    if world_size > 1:
-        if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
-        torch.distributed.barrier()
 
 
 @contextmanager
@@ -308,16 +347,19 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
             settings = partial(run.settings, job.source)
             wanted, outcome.reason = choose_files(job, run.outputs, settings, run.recorded)
             if wanted:
-                image = open_image(job.source)
-                outcome.settings, outcome.modified = settings(), job.source.stat().st_mtime_ns
+                content = read_content(job.source)
+                image = open_image(content)
+                outcome.settings = settings()
+                if isinstance(job.source, Path):
+                    outcome.modified = job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
-                unfinished.append(Unfinished(job, wanted, image, pixels, outcome))
+                unfinished.append(Unfinished(job, wanted, content, image, pixels, outcome))
             elif run.recorded is not None:
                 hash_unrecorded(outcome, job, run.recorded)
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
         count = max(1, sum(pixels <= run.group_pixels for pixels in sums))
-        with run.budget.hold(sum(item.pixels for item in unfinished[:count])):
+        with run.computing, run.budget.hold(sum(item.pixels for item in unfinished[:count])):
             colourize_unfinished(unfinished[:count], run)
         written = [item.outcome for item in unfinished[:count]]
         flushes.append(run.flusher.submit(partial(flush_files, written, run)))
@@ -330,12 +372,21 @@ def hash_unrecorded(outcome: Outcome, job: Job, recorded: RowIndex) -> None:
     source = address_of(job.source)
     for path in job.targets():
         if not recorded.find(source, address_of(path)):
-            outcome.hashes[path] = hash_source(path)
+            outcome.hashes[path] = hash_source(read_content(path))
     if outcome.hashes:
-        outcome.source_hash = hash_source(job.source)
-        with job.coloured[0].open("rb") as file:
+        outcome.source_hash = hash_source(read_content(job.source))
+        with open_file(job.coloured[0]) as file:
             tag = read_tag(file)
         outcome.settings = tag.settings if tag else None
+
+
+def read_content(source: Location) -> Path | io.BytesIO:
+    """Return what decoders read: a path, or the content of what lies in a storage.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    return io.BytesIO(read_bytes(source)) if isinstance(source, Address) else source
 
 
 def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
@@ -345,10 +396,11 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
         with recorded_in(item.outcome, run):
             run.check()
             image, item.opened = item.opened, None
-            source, target = item.job.source, run.outputs.target
+            content, item.content = item.content or read_content(item.job.source), None
+            target, keep_luma = run.outputs.target, run.colours.keep_luma
             if run.outputs.hashed:  # before it is decoded, which then finds it in memory
-                item.outcome.source_hash = hash_source(source)
-            prepared = read_prepared(source, target, run.colours.keep_luma, image)
+                item.outcome.source_hash = hash_source(content)
+            prepared = read_prepared(content, target, keep_luma, image)
             if is_colourized(prepared.photo.metadata) and not item.job.named:
                 item.outcome.reason = COLOURIZED_BEFORE
                 continue
@@ -372,7 +424,7 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
 
 
 def predict_colourings(
-    photos: Sequence[tuple[Path, PreparedPhoto]], run: Run
+    photos: Sequence[tuple[Location, PreparedPhoto]], run: Run
 ) -> list[tuple[list[Tensor], Tensor | None]]:
     """Predict the colourings and the confidence of photographs.
 
@@ -385,15 +437,15 @@ def predict_colourings(
     """
     colours, look, album = run.colours, run.colourizer.look, run.album
     hints = {
-        path: [*colours.hints.get(path, ()), *(album.hints_for(path) if album else ())]
+        path: [*colours.hints.get(path, ()), *(album.hints_for(cast(Path, path)) if album else ())]
         for path, _ in photos
     }
     steered = any(hints.values()) or colours.reference is not None
     predictions = run.colourizer.predict([photo.lightness for _, photo in photos], steered)
 
-    def read_out(prediction: Prediction, path: Path, photo: PreparedPhoto) -> list[Tensor]:
+    def read_out(prediction: Prediction, path: Location, photo: PreparedPhoto) -> list[Tensor]:
         if album:
-            prediction = album.share(path, prediction)
+            prediction = album.share(cast(Path, path), prediction)
         return [
             prediction.ab(look, variant, hints[path], photo.size, colours.reference)
             for variant in range(run.outputs.variants)
@@ -423,14 +475,14 @@ def write_files(
     """
     job, wanted, photo = item.job, item.wanted, prepared.photo
 
-    def write(path: Path, encode: Callable[[BinaryIO], object]) -> None:
-        part = PartFile(path)
+    def write(path: Location, encode: Callable[[BinaryIO], object]) -> None:
+        part = StoredFile(path) if isinstance(path, Address) else PartFile(path)
         with wrap_write_errors():
             part.write(encode)
         item.outcome.parts.append((path, part))
 
     folder = job.coloured[0].parent
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
     target = run.outputs.target
     for variant, (path, ab) in enumerate(zip(job.coloured, colourings, strict=True)):
@@ -469,7 +521,16 @@ def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
                 with wrap_write_errors():
                     if run.outputs.hashed:
                         outcome.hashes[path] = file.digest()
-                    if outcome.job and path in outcome.job.coloured:
-                        copy_sidecars(outcome.source, path)
-                    file.finish(outcome.modified)
+                    if isinstance(file, StoredFile):
+                        file.finish()
+                    else:
+                        finish_local(file, path, outcome)
                 outcome.files.append(path)
+
+
+def finish_local(file: PartFile, path: Location, outcome: Outcome) -> None:
+    """Flush a file and rename it into place, with what lies beside its photograph, and its time."""
+    source, job = outcome.source, outcome.job
+    if isinstance(source, Path) and isinstance(path, Path) and job and path in job.coloured:
+        copy_sidecars(source, path)
+    file.finish(outcome.modified)

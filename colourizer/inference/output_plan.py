@@ -1,12 +1,11 @@
 """Which photographs and films are coloured, and which files the results go to."""
 
 import os
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePath
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import (
@@ -17,7 +16,10 @@ from colourizer.photos.files import (
     why_left_out,
     written_name,
 )
+from colourizer.storage.address import Address, Location
+from colourizer.storage.files import exists
 
+Place = TypeVar("Place", bound=Location)
 DEFAULT_OUTPUT = "colourized"
 CONTACT_SHEET = "contact_sheet.jpg"  # of --compare
 
@@ -35,7 +37,7 @@ class OutputOptions:
     hashed: whether hashes of what is read and written are computed, for a report.
     """
 
-    output: Path = Path(DEFAULT_OUTPUT)
+    output: Location = Path(DEFAULT_OUTPUT)
     target: str | None = None
     variants: int = 1
     confidence: bool = False
@@ -46,7 +48,7 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, slots=True)  # there may be a million
-class Job:
+class Job(Generic[Place]):
     """A photograph or film, and the files that are made of it.
 
     coloured: one, or one for each variant.
@@ -54,27 +56,31 @@ class Job:
     is_film: it has neither variants nor confidence.
     """
 
-    source: Path
-    coloured: list[Path]
-    confidence: Path | None = None
-    sheet: Path | None = None
-    compared: Path | None = None
+    source: Place
+    coloured: list[Place]
+    confidence: Place | None = None
+    sheet: Place | None = None
+    compared: Place | None = None
     named: bool = False
     is_film: bool = False
 
-    def targets(self) -> list[Path]:
+    def targets(self) -> list[Place]:
         """Return all of the files."""
         beside = [path for path in (self.confidence, self.sheet, self.compared) if path]
         return [*self.coloured, *beside]
 
 
 class FoundPhoto(NamedTuple):
-    """A photograph or film, its result's path below the output, whether it was named itself."""
+    """A photograph or film, its result's path below the output, whether it was named itself.
 
-    source: Path
-    below: Path
+    size: in bytes, of what has to be read over a network; else 0.
+    """
+
+    source: Location
+    below: PurePath
     named: bool
     is_film: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         found: the photographs.
         options: which files are made of each.
     """
-    output = options.output
+    output = cast(Path, options.output)
 
     def key_of(path: Path) -> str:
         """Return a key by which paths are compared: on some file systems A.jpg is a.jpg."""
@@ -153,7 +159,7 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
 
     unique: dict[str, FoundPhoto] = {}
     for photo in found:  # one that is named may lie in a named folder, too
-        key = os.path.abspath(photo.source)  # noqa: PTH100
+        key = os.path.abspath(cast(Path, photo.source))  # noqa: PTH100
         named = photo.named or (key in unique and unique[key].named)
         unique[key] = photo._replace(named=named)
     sources = {key.casefold() for key in unique}
@@ -174,10 +180,10 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
     # First the coloured photographs, whose names do not depend on what else is wanted.
     firsts = []
     for photo in unique.values():
-        name = photo.below.name
+        name, source = photo.below.name, cast(Path, photo.source)
         if not photo.is_film:
-            name = written_name(photo.below, options.target, find_format(photo.source))
-        firsts.append(claim(output / photo.below.with_name(name), photo.source))
+            name = written_name(photo.below, options.target, find_format(source))
+        firsts.append(claim(output / photo.below.with_name(name), source))
     if options.variants == 1 and not (options.confidence or options.compare):
         pairs = zip(unique.values(), firsts, strict=True)
         return [
@@ -193,9 +199,10 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         def beside(wanted: object, what: str, first: Path = first, name: str = name) -> Path | None:
             return claim(first.with_name(fit_name(name, f"_{what}"))) if wanted else None
 
+        source = cast(Path, photo.source)
         if photo.is_film:
             compared = beside(options.compare, "compared.mp4")
-            film = Job(photo.source, [first], compared=compared, named=photo.named, is_film=True)
+            film = Job(source, [first], compared=compared, named=photo.named, is_film=True)
             jobs.append(film)
             continue
         variants = (f"_variant{n}{first.suffix}" for n in range(2, options.variants + 1))
@@ -203,7 +210,7 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         sheet = beside(others, f"{options.variants}_variants.png")
         sure = beside(options.confidence, "confidence.png")
         compared = beside(options.compare, "compared.jpg")
-        jobs.append(Job(photo.source, [first, *others], sure, sheet, compared, photo.named))
+        jobs.append(Job(source, [first, *others], sure, sheet, compared, photo.named))
     return jobs
 
 
@@ -212,15 +219,16 @@ def contact_sheet_path(folders: set[Path]) -> Path:
     return Path(os.path.commonpath(folders)) / CONTACT_SHEET
 
 
-def list_unfinished(job: Job, overwrite: bool) -> list[Path]:
+def list_unfinished(job: Job[Place], overwrite: bool) -> list[Place]:
     """Return a job's files that are still to be written.
 
     Raises:
         PhotoError: one of them is the photograph itself, or has no possible name.
+        StorageError: a storage does not say what is there.
     """
     try:
-        there = [path for path in job.targets() if path.exists()]
-        if any(job.source.samefile(path) for path in there):
+        there = [path for path in job.targets() if is_there(path)]
+        if any(is_same(job.source, path) for path in there):
             raise PhotoError("would be written over itself; name another folder with -o")
     except OSError as error:
         raise PhotoError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
@@ -234,13 +242,17 @@ def find_jobs_named(jobs: list[Job], name: str) -> list[Job]:
     return [job for job in named if job.source == Path(name)] or named
 
 
-def take_share(jobs: list[Job], output: Path, rank: int, world_size: int) -> list[Job]:
-    """Return one process's jobs; a hash of the name decides, whatever other files there are."""
-    if world_size == 1:
-        return jobs
+def is_there(place: Location) -> bool:
+    """Return whether a file exists.
 
-    def owner(job: Job) -> int:
-        name = os.path.relpath(job.coloured[0], output)
-        return zlib.crc32(os.fsencode(name)) % world_size
+    Raises:
+        StorageError: its storage does not say.
+    """
+    return exists(place) if isinstance(place, Address) else place.exists()
 
-    return [job for job in jobs if owner(job) == rank]
+
+def is_same(one: Location, other: Location) -> bool:
+    """Return whether two files that exist are the same."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.samefile(other)
+    return one == other

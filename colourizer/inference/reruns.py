@@ -4,29 +4,31 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
-from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
+from colourizer.inference.output_plan import Job, OutputOptions, Place, list_unfinished
 from colourizer.record.row import DEFAULT, Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
+from colourizer.storage.address import Address, Location
+from colourizer.storage.connection import StorageError
+from colourizer.storage.files import open_file, stat_file
 
 EXISTS_ALREADY = "there already"
 CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
 
 
 def choose_files(
-    job: Job,
+    job: Job[Place],
     outputs: OutputOptions,
     settings: Callable[[int], Settings],
     recorded: RowIndex | None = None,
-) -> tuple[list[Path], str]:
+) -> tuple[list[Place], str]:
     """Return a job's files that are to be written, and what is said if there are none.
 
     Written is what is missing, with `overwrite` all; with `update` all, if a coloured file is older
     than its source, or was made with other settings. The settings are those that a report has for
     it, so that no file is opened; without, those in its tag. Of a file that has neither, nothing is
-    known.
+    known. Files in a storage, where each look costs, are only looked into with `update`.
 
     Args:
         job: the photograph.
@@ -36,14 +38,17 @@ def choose_files(
 
     Raises:
         PhotoError: one of the files is the photograph itself, or has no possible name.
+        StorageError: a storage does not say what is there.
     """
     wanted = list_unfinished(job, outputs.overwrite)
     there = [(n, path) for n, path in enumerate(job.coloured) if path not in wanted]
     if not there or (wanted and not outputs.update):
         return wanted, ""
+    if not outputs.update and any(isinstance(path, Address) for path in (job.source, there[0][1])):
+        return wanted, EXISTS_ALREADY
     for variant, path in there:
         why = ""
-        with suppress(OSError):  # what cannot be read stays as it is
+        with suppress(OSError, StorageError):  # what cannot be read stays as it is
             why = find_difference(job.source, path, settings(variant), recorded)
         if why and outputs.update:
             return job.targets(), ""
@@ -53,25 +58,26 @@ def choose_files(
 
 
 def find_difference(
-    source: Path, output: Path, settings: Settings, recorded: RowIndex | None
+    source: Location, output: Location, settings: Settings, recorded: RowIndex | None
 ) -> str:
     """Return in words why a coloured file is not what would be made now; "" if it may be.
 
     Raises:
         OSError: one of them cannot be read.
+        StorageError: one of them cannot be read.
     """
-    scan, coloured = source.stat(), output.stat()
-    if scan.st_mtime_ns > coloured.st_mtime_ns + CLOCK_STEP:
+    (size, modified), (_, written) = stat_file(source), stat_file(output)
+    if modified and written and modified > written + CLOCK_STEP:
         return "older than its source"
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
     if row and row.result in ("colourized", "skipped") and row.source_bytes:
-        if row.source_bytes != scan.st_size:
+        if row.source_bytes != size:
             return "made of another file of that name"
         if row.settings == DEFAULT:  # it had no tag when the report was begun
             return ""
         made_with = row.settings
     else:
-        with output.open("rb") as file:
+        with open_file(output) as file:
             tag = read_tag(file)
         if tag is None:
             return ""
@@ -80,6 +86,6 @@ def find_difference(
     return f"made with {', '.join(differences)}" if differences else ""
 
 
-def address_of(path: Path) -> str:
-    """Return a path as a report names it."""
-    return os.path.abspath(path)  # noqa: PTH100 - ten times faster
+def address_of(path: Location) -> str:
+    """Return a path or an address as a report names it."""
+    return str(path) if isinstance(path, Address) else os.path.abspath(path)  # noqa: PTH100 - ten times faster

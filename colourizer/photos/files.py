@@ -1,9 +1,9 @@
 """Photographs' files: names and formats, listing a folder, naming results."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ FORMAT_OF_START = {
     **dict.fromkeys(TIFF_STARTS, "TIFF"),
 }
 STARTS = tuple(start for start in FORMAT_OF_START if len(start) > 2)  # BM may begin a text
+START_BYTES = 12  # that tell a format
 APPLE_DOUBLE = "._"  # begins the name of a file that macOS keeps beside a photograph
 MAX_NAME = 255  # bytes of a file's name, on nearly all file systems
 # What a coloured photograph is written as, by the format it was read from: 256 palette entries are
@@ -50,22 +51,29 @@ TARGETS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "avif
 SUFFIX_OF = {name.upper(): suffix for name, suffix in TARGETS.items()} | {"BMP": ".bmp"}
 
 
-def is_photo_name(path: Path) -> bool:
+def is_photo_name(path: PurePath) -> bool:
     """Return whether a file's name is a photograph's; hidden files are none."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def why_left_out(path: Path) -> str:
-    """Return why a file in a folder is not coloured though it seems a photograph; else nothing."""
+def why_name_left_out(path: PurePath) -> str:
+    """Return why a file is not coloured though its name seems a photograph's; else nothing."""
     if path.name.startswith(APPLE_DOUBLE) and path.suffix.lower() in SUFFIXES:
         return f"named {APPLE_DOUBLE}*, which macOS keeps beside photographs"
     if path.suffix.lower() in OTHER_SUFFIXES and not path.name.startswith("."):
         return f"of a format that is not read ({path.suffix.lower()})"
+    return ""
+
+
+def why_left_out(path: Path) -> str:
+    """Return why a file in a folder is not coloured though it seems a photograph; else nothing."""
+    if reason := why_name_left_out(path):
+        return reason
     if not path.suffix and not path.name.startswith("."):
         with suppress(OSError):
             if path.is_file():  # a pipe would be waited for
                 with path.open("rb") as file:
-                    start = file.read(12)
+                    start = file.read(START_BYTES)
                 if start.startswith(STARTS) or start[8:] == b"WEBP":
                     return "without a suffix; name them on the command line"
     return ""
@@ -79,26 +87,34 @@ def find_photos(
 ) -> list[Path]:
     """List the photographs in a folder and all folders below it, by name, in a fixed order.
 
-    Hidden files and folders (.thumbnails and the like) are left out.
-
     Args:
         folder: where to look; symbolic links to folders are not followed.
         without: a folder to leave out (the one that results are written to).
         unreadable: list that errors of folders that cannot be read are appended to.
         left_out: list that all other files are appended to.
     """
+    found = []
+    for path in walk_files(folder, without, unreadable):
+        if is_photo_name(path):
+            found.append(path)
+        elif left_out is not None:
+            left_out.append(path)
+    return found
+
+
+def walk_files(
+    folder: Path, without: Path | None = None, unreadable: list[OSError] | None = None
+) -> Iterator[Path]:
+    """Yield the files in a folder and all folders below it, by name, in a fixed order.
+
+    Hidden folders (.thumbnails and the like) are left out. Arguments as for `find_photos`.
+    """
     note = None if unreadable is None else unreadable.append
     skipped = without.resolve() if without else None
-    found = []
     for top, folders, names in os.walk(folder, onerror=note):
         visible = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in visible if (Path(top) / name).resolve() != skipped)
-        for path in (Path(top) / name for name in sorted(names)):
-            if is_photo_name(path):
-                found.append(path)
-            elif left_out is not None:
-                left_out.append(path)
-    return found
+        yield from (Path(top) / name for name in sorted(names))
 
 
 def evenly_spaced(items: Sequence[T], most: int) -> list[T]:
@@ -110,7 +126,7 @@ def evenly_spaced(items: Sequence[T], most: int) -> list[T]:
 def fit_name(stem: str, ending: str) -> str:
     """Return a file's name; of a stem that is too long as much as there is room for."""
     room = MAX_NAME - len(os.fsencode(ending))
-    while len(os.fsencode(stem)) > room:
+    while stem and len(os.fsencode(stem)) > room:
         stem = stem[:-1]
     return stem + ending
 
@@ -137,15 +153,20 @@ def find_format(path: Path) -> str:
     with suppress(OSError):
         if path.is_file():  # a pipe would be waited for
             with path.open("rb") as file:
-                start = file.read(12)
+                start = file.read(START_BYTES)
+    return format_of_start(start) or named
+
+
+def format_of_start(start: bytes) -> str:
+    """Return the format, by Pillow's name, of a file's first START_BYTES; nothing if unknown."""
     if start[:4] == b"RIFF" and start[8:] == b"WEBP":
         return "WEBP"
     if start[4:] == b"ftypavif":
         return "AVIF"
-    return next((true for first, true in FORMAT_OF_START.items() if start.startswith(first)), named)
+    return next((true for first, true in FORMAT_OF_START.items() if start.startswith(first)), "")
 
 
-def written_name(path: Path, target: str | None = None, file_format: str = "") -> str:
+def written_name(path: PurePath, target: str | None = None, file_format: str = "") -> str:
     """Return the name of a photograph's result: its own, plus a suffix where the format changes.
 
     One that becomes too long is shortened.

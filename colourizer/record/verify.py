@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,9 @@ from colourizer.record.tag import read_tag
 from colourizer.runtime.cli import print_error, print_note, print_result, progress
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
+from colourizer.storage.address import parse_location
+from colourizer.storage.connection import NoSuchFileError, StorageError
+from colourizer.storage.files import open_file, stat_file
 
 # What is found of an output, in the order of the summary.
 AS_RECORDED, MISSING, CHANGED = "as recorded", "missing", "changed"
@@ -80,15 +82,21 @@ def check_output(row: Row) -> tuple[str, str]:
     An output whose bytes have changed is made with other settings if its tag says so.
     """
     try:
-        with Path(row.output).open("rb") as file:
-            if not row.output_sha256:
-                return UNHASHED, ""
-            same_size = os.fstat(file.fileno()).st_size == row.output_bytes
+        output = parse_location(row.output)
+        size, _ = stat_file(output)
+        if not row.output_sha256:
+            return UNHASHED, ""
+        with open_file(output) as file:
+            same_size = size == row.output_bytes
             if same_size and hashlib.file_digest(file, "sha256").hexdigest() == row.output_sha256:
                 return AS_RECORDED, ""
             tag = read_tag(file)
     except FileNotFoundError:
         return MISSING, ""
+    except NoSuchFileError:
+        return MISSING, ""
+    except StorageError as error:
+        return UNREADABLE, f"cannot be read ({error})"
     except OSError as error:
         return UNREADABLE, f"cannot be read ({(error.strerror or str(error)).lower()})"
     if tag and tag.settings and (differences := tag.settings.differences(row.settings)):

@@ -15,6 +15,15 @@ from colourizer.runtime import early_interrupt
 _failures: list[str] = []  # streams that could not be written to
 
 
+class UsageError(Exception):
+    """The command line asks for what cannot be done; notes hold hints."""
+
+    def __init__(self, what: str, *hints: str) -> None:
+        super().__init__(what)
+        for hint in hints:
+            self.add_note(f"hint: {hint}")
+
+
 def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:
     """Return an argparse type: a number of the given kind, not below the smallest."""
 

@@ -1,0 +1,319 @@
+"""Photographs of any storage as a stream: found, named and coloured without a list of them all."""
+
+import itertools
+import os
+import re
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
+
+from colourizer.inference.batch import (
+    ColourOptions,
+    Outcome,
+    Run,
+    colourize_group,
+    group_size,
+    recorded_in,
+    start_run,
+)
+from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.output_plan import (
+    CONTACT_SHEET,
+    DEFAULT_OUTPUT,
+    FoundPhoto,
+    Job,
+    OutputOptions,
+)
+from colourizer.photos.files import (
+    FORMAT_OF,
+    START_BYTES,
+    SUFFIXES,
+    WRITTEN_AS,
+    find_format,
+    fit_name,
+    format_of_start,
+    is_photo_name,
+    walk_files,
+    why_left_out,
+    why_name_left_out,
+    written_name,
+)
+from colourizer.record.row_index import RowIndex
+from colourizer.runtime.atomic_file import remove_leftovers
+from colourizer.runtime.cli import UsageError
+from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.parallel import map_ordered
+from colourizer.runtime.process import count_cores
+from colourizer.storage.address import Address, Location
+from colourizer.storage.connection import StorageError
+from colourizer.storage.files import find_kind, read_bytes
+from colourizer.storage.listing import iterate_files
+
+GROUP_BYTES = 64_000_000  # of files from a storage that a thread has in memory, at most, or one
+READING_THREADS = 3  # for each core: while one computes, others wait for a storage
+AHEAD = 4  # groups for each thread that are listed before they are needed
+FILM = "of a film, which only a command without addresses and --ray colours"
+ODD_PARTS = {"": "%", ".": "%2E", "..": "%2E%2E"}  # of keys: no folder may have such a name
+# Names that another photograph's results may have: NAME.gif.png, NAME_variant2.jpg,
+# NAME.jpg_compared.jpg and so on. A number at the end is one that `distinct_name` has added.
+KINDS = "|".join(suffix[1:] for suffix in sorted(SUFFIXES))
+CONVERTED = "|".join(suffix[1:] for suffix, kind in FORMAT_OF.items() if kind in WRITTEN_AS)
+BESIDE = rf"\.(?:{KINDS})_(?:confidence|compared|\d+_variants)|_variant\d+"
+NUMBER = r"(?:_(?P<number>[2-9]|[1-9]\d+))?"
+RESULT = re.compile(rf"(?P<stem>.*(?:\.(?:{CONVERTED})|{BESIDE})){NUMBER}", re.I | re.S)
+RESULT_OF_FORMAT = re.compile(rf"(?P<stem>.*(?:\.(?:{KINDS})|{BESIDE})){NUMBER}", re.I | re.S)
+
+
+@dataclass
+class Listing:
+    """What was found while photographs were listed.
+
+    wrong: a message for each path that does not exist or cannot be listed.
+    left_out: how many files seem photographs but are not coloured, by the reason.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def is_folder(path: Location) -> bool | None:
+    """Return whether a path is a folder; None if there is nothing.
+
+    Raises:
+        StorageError: its storage does not say.
+    """
+    if isinstance(path, Address):
+        kind = find_kind(path)
+        return kind == "directory" if kind else None
+    return path.is_dir() if path.exists() else None
+
+
+def stream_photos(
+    paths: Sequence[Location],
+    output: Location,
+    listing: Listing,
+    is_film: Callable[[PurePath], bool] = lambda _: False,
+) -> Iterator[FoundPhoto]:
+    """Return an iterator of the photographs that a command line names; the first is found by now.
+
+    Args:
+        paths: photographs, or folders.
+        output: where results go; never searched for photographs.
+        listing: is added to while the photographs are listed.
+        is_film: whether a name is that of a film, which is left out.
+
+    Raises:
+        UsageError: names of results would not be distinct, or there is no photograph.
+    """
+    folders: list[Location] = []
+    photos: list[Location] = []
+    missing = 0
+    for path in paths:
+        if path == output:
+            what = f"{output}: is where the photographs are"
+            raise UsageError(what, "name another folder with -o")
+        try:
+            kind = is_folder(path)
+        except StorageError as error:
+            listing.wrong.append("\n".join((f"{path}: {error}", *getattr(error, "__notes__", ()))))
+        else:
+            if kind is None:
+                listing.wrong.append(f"{path}: no such file or folder")
+                missing += not is_photo_name(PurePath(path.name))
+            else:
+                (folders if kind else photos).append(path)
+    if folders and photos:
+        raise UsageError(f"{photos[0]}: name photographs or folders here, not both")
+    keep_names = output == Path(DEFAULT_OUTPUT) or len(folders) + missing > 1
+    names = [_name_of(path) for path in photos or (folders if keep_names else ())]
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise UsageError(f"{twice}: is the name of two paths; colour one after the other")
+    if photos:
+        found = iter([FoundPhoto(path, PurePath(path.name), named=True) for path in photos])
+    else:
+        roots = names if keep_names else [""] * len(folders)
+        each = (
+            _list_folder(folder, PurePosixPath(root), output, listing, is_film)
+            for folder, root in zip(folders, roots, strict=True)
+        )
+        found = itertools.chain.from_iterable(each)
+    first = next(found, None)
+    if first is None:
+        hint = "looked for " + " ".join(sorted(SUFFIXES))
+        raise UsageError("" if listing.wrong else f"{paths[0]}: no photographs there", hint)
+    return itertools.chain([first], found)
+
+
+def _name_of(path: Location) -> str:
+    if isinstance(path, Path):
+        return path.resolve().name
+    return path.name or PurePosixPath(path.archive).stem
+
+
+def _list_folder(
+    folder: Location,
+    root: PurePath,
+    output: Location,
+    listing: Listing,
+    is_film: Callable[[PurePath], bool],
+) -> Iterator[FoundPhoto]:
+    """Yield the photographs in a folder; root: what precedes their paths below the output."""
+    if isinstance(folder, Path):
+        unreadable: list[OSError] = []
+        without = output if isinstance(output, Path) else None
+        place = None
+        for path in walk_files(folder, without, unreadable):
+            if not is_photo_name(path):
+                listing.left_out.update([FILM if is_film(path) else why_left_out(path)])
+                continue
+            below = root / path.relative_to(folder)
+            if without and place != without / below.parent:
+                place = without / below.parent
+                remove_leftovers([place])
+            yield FoundPhoto(path, below, named=False)
+        listing.wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
+        return
+    inside = f"{output.url}/" if isinstance(output, Address) else None
+    try:
+        for address, below_name, size in iterate_files(folder):
+            if inside and address.url.startswith(inside):
+                continue
+            name = PurePosixPath(address.name)
+            if not is_photo_name(name):
+                listing.left_out.update([FILM if is_film(name) else why_name_left_out(name)])
+                continue
+            parts = (ODD_PARTS.get(part, part) for part in below_name.split("/"))
+            yield FoundPhoto(address, root.joinpath(*parts), named=False, size=size)
+    except StorageError as error:
+        listing.wrong.append(f"{folder}: {error}")
+
+
+def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
+    """Assign a photograph its output files by its name alone, whatever other ones there are.
+
+    Names are those of `plan_outputs`, but of pictures beside a photograph, NAME.jpg_compared.jpg
+    instead of NAME_compared.jpg, and of photographs named as the result of another one.
+
+    Raises:
+        StorageError: the first bytes decide, and cannot be read.
+    """
+    below = photo.below.with_name(distinct_name(photo.below.name, options.target))
+    name = written_name(below, options.target, _find_format(photo.source))
+    if not name.startswith(below.stem):  # it was too long
+        name = _fit_distinct(below.stem, below.suffix + PurePath(name).suffix)
+    first = options.output / below.with_name(name)
+
+    def beside(wanted: object, ending: str) -> Location | None:
+        return first.with_name(_fit_distinct(name, f"_{ending}")) if wanted else None
+
+    numbers = range(2, options.variants + 1)
+    endings = [f"_variant{number}{first.suffix}" for number in numbers]
+    variants = [first.with_name(_fit_distinct(first.stem, ending)) for ending in endings]
+    return Job(
+        photo.source,
+        [first, *variants],
+        beside(options.confidence, "confidence.png"),
+        beside(variants, f"{options.variants}_variants.png"),
+        beside(options.compare, "compared.jpg"),
+        photo.named,
+    )
+
+
+def _fit_distinct(stem: str, ending: str) -> str:
+    """Return a file's name; one that is too long is cut and gets a hash of the whole."""
+    name = fit_name(stem, ending)
+    if name == stem + ending:
+        return name
+    return fit_name(stem, f"_{zlib.crc32(os.fsencode(stem + ending)):08x}{ending}")
+
+
+def distinct_name(name: str, target: str | None = None) -> str:
+    """Return a name that no other photograph's result has: its own, or NAME_2, NAME_3 and so on.
+
+    Only what has the name of another's result gets a number: NAME.gif.png becomes NAME.gif_2.png,
+    and NAME.gif_2.png becomes NAME.gif_3.png, whether or not NAME.gif exists.
+
+    Args:
+        name: of a photograph.
+        target: one of photos.files.TARGETS, which other photographs are written as.
+    """
+    path = PurePath(name)
+    found = (RESULT_OF_FORMAT if target else RESULT).fullmatch(path.stem)
+    if found:
+        return f"{found['stem']}_{int(found['number'] or 1) + 1}{path.suffix}"
+    return f"{path.stem}_2{path.suffix}" if name.lower() == CONTACT_SHEET else name
+
+
+def _find_format(source: Location) -> str:
+    """Return a photograph's format by its suffix or, where it says too little, its first bytes."""
+    if isinstance(source, Path):
+        return find_format(source)
+    named = FORMAT_OF.get(source.suffix.lower(), "")
+    if named not in WRITTEN_AS:
+        return named
+    return format_of_start(read_bytes(source, START_BYTES)) or named
+
+
+def cut_stream(
+    found: Iterable[FoundPhoto], size: int, workers: Callable[[], int]
+) -> Iterator[list[FoundPhoto]]:
+    """Yield photographs in groups, smaller ones towards the end, so that all workers end together.
+
+    Args:
+        found: the photographs; a few groups are read ahead.
+        size: photographs in a group, at most.
+        workers: returns how many groups are worked on at a time.
+    """
+    ahead: deque[FoundPhoto] = deque()
+    found = iter(found)
+    while True:
+        ahead.extend(itertools.islice(found, AHEAD * size * workers() - len(ahead)))
+        if not ahead:
+            return
+        group = [ahead.popleft()]
+        most, total = max(1, min(size, (len(ahead) + 1) // (2 * workers()))), group[0].size
+        while len(group) < most and ahead and (total := total + ahead[0].size) <= GROUP_BYTES:
+            group.append(ahead.popleft())
+        yield group
+
+
+def colourize_found(group: Sequence[FoundPhoto], run: Run) -> list[Outcome]:
+    """Colour a group of photographs; return the outcome of each, once its files are written."""
+    jobs: list[Job] = []
+    outcomes: list[Outcome] = []
+    for photo in group:
+        outcome = Outcome(photo.source, "failed")
+        with recorded_in(outcome, run):
+            jobs.append(plan_alone(photo, run.outputs))
+            continue
+        outcomes.append(outcome)
+    coloured, flushes = colourize_group(jobs, run)
+    for flush in flushes:
+        flush.result()
+    return [*coloured, *outcomes]
+
+
+def colourize_streamed(
+    found: Iterable[FoundPhoto],
+    colourizer: Colourizer,
+    outputs: OutputOptions,
+    colours: ColourOptions,
+    stop: Interrupt,
+    recorded: RowIndex | None = None,
+) -> Iterator[Outcome]:
+    """Colour photographs of any storage in this process; arguments as for `colourize_jobs`.
+
+    Yields:
+        The outcome of each, in their order, once its files are written.
+    """
+    threads = READING_THREADS * count_cores()
+    with start_run(colourizer, outputs, colours, stop, threads, recorded) as run:
+        groups = cut_stream(found, group_size(colourizer), count_cores)
+        wanted = itertools.takewhile(lambda _: not run.ends, groups)
+        results = map_ordered(wanted, partial(colourize_found, run=run), threads, 2 * threads)
+        for _, outcomes in results:
+            yield from outcomes

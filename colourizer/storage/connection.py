@@ -1,0 +1,101 @@
+"""fsspec's file systems, each opened once in a process; their errors in words."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from colourizer.storage.address import Address, hide_credentials
+
+INSTALL = "pip install 'image-colourizer[cluster]'"
+S3 = ("s3://", "s3a://")
+# A store that is asked for too much refuses for a while; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS win.
+S3_RETRIES = {"mode": "standard", "max_attempts": 10}
+S3_CONNECTIONS = 64  # of a process, at most
+CREDENTIALS = {
+    "s3": "aws configure, or AWS_PROFILE, or the role of the machine",
+    "gs": "gcloud auth application-default login",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and a key, a token or a login",
+}
+
+
+class StorageError(Exception):
+    """A storage refuses, or does not answer; notes hold hints. The message names no address."""
+
+    def __init__(self, what: str, *hints: str) -> None:
+        super().__init__(what)
+        for hint in hints:
+            self.add_note(f"hint: {hint}")
+
+
+class NoSuchFileError(StorageError):
+    """There is nothing at an address."""
+
+
+def open_storage(address: Address) -> tuple[Any, str]:
+    """Return the fsspec file system of an address, and the address's path in it.
+
+    Raises:
+        StorageError: there is none, or a package for it is missing.
+    """
+    storage = _open(address.scheme, address.path.partition("/")[0], address.archive)
+    return storage, storage._strip_protocol(address.scheme + address.path)
+
+
+@lru_cache(maxsize=64)
+def _open(scheme: str, host: str, archive: str) -> Any:
+    protocol = scheme.removesuffix("://")
+    try:
+        import fsspec
+        from fsspec.asyn import AsyncFileSystem
+
+        kind = fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        said = re.search(r"nstall (\w+)", str(error))  # fsspec's: Please install gcsfs to ...
+        package = said[1] if said else "fsspec"
+        hint = INSTALL if package in ("fsspec", "s3fs") else f"pip install {package}"
+        raise StorageError(f"{scheme} needs the package {package}", hint) from error
+    except ValueError as error:
+        raise StorageError(f"no storage is known by {scheme}") from error
+    # Listings are not kept: they would grow with the archive, and grow old.
+    options: dict[str, Any] = {}
+    if issubclass(kind, AsyncFileSystem):
+        options["use_listings_cache"] = False
+    if scheme in S3:
+        options["config_kwargs"] = {"max_pool_connections": S3_CONNECTIONS}
+        if not {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"} & os.environ.keys():
+            options["config_kwargs"]["retries"] = S3_RETRIES
+    with storage_errors():
+        return fsspec.url_to_fs(Address(scheme, host, archive).url, **options)[0]
+
+
+def is_object_store(storage: Any) -> bool:
+    """Return whether a file appears in a storage only when all of it is there."""
+    from fsspec.asyn import AsyncFileSystem
+
+    return isinstance(storage, AsyncFileSystem) or storage.protocol == "memory"
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Raise what goes wrong within it as a StorageError, in words and without credentials."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except FileNotFoundError as error:
+        raise NoSuchFileError("no such file") from error
+    except PermissionError as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"access denied ({_first_line(said)})") from error
+    except Exception as error:
+        if type(error).__name__ in ("NoCredentialsError", "DefaultCredentialsError"):
+            raise StorageError("no credentials were found", *CREDENTIALS.values()) from error
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise StorageError(_first_line(said)) from error
+
+
+def _first_line(text: str) -> str:
+    return hide_credentials(text.strip().partition("\n")[0])

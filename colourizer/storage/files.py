@@ -1,0 +1,220 @@
+"""Files in a storage: read, looked for, written whole or not at all."""
+
+import hashlib
+import io
+import mimetypes
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from colourizer.storage.address import Address, Location
+from colourizer.storage.connection import (
+    S3,
+    StorageError,
+    is_object_store,
+    open_storage,
+    storage_errors,
+)
+
+TIMES = ("LastModified", "last_modified", "mtime", "modified", "created")  # storages' names
+PART = ".part-"  # begins the name of a file that is not yet complete
+
+
+def read_bytes(address: Location, count: int | None = None) -> bytes:
+    """Read a file, or its first bytes.
+
+    Raises:
+        StorageError: it cannot be read.
+        OSError: it is a path, and cannot be read.
+    """
+    if isinstance(address, Path):
+        with address.open("rb") as file:
+            return file.read(-1 if count is None else count)
+    with storage_errors():
+        storage, path = open_storage(address)
+        if count is not None:
+            return storage.cat_file(path, start=0, end=count)
+        # One request: s3fs would ask for the size, and then for ranges.
+        options = {"max_concurrency": 1} if address.scheme in S3 else {}
+        return storage.cat_file(path, **options)
+
+
+@contextmanager
+def open_file(place: Location) -> Iterator[io.BytesIO | io.BufferedReader]:
+    """Yield a file that can be read from any place; of a storage a copy in memory.
+
+    Raises:
+        StorageError: it cannot be read.
+        OSError: it is a path, and cannot be read.
+    """
+    with io.BytesIO(read_bytes(place)) if isinstance(place, Address) else place.open("rb") as file:
+        yield file
+
+
+def stat_file(place: Location) -> tuple[int, int]:
+    """Return a file's size in bytes, and its modification in nanoseconds since 1970 or, unknown, 0.
+
+    Raises:
+        StorageError: its storage does not say.
+        OSError: it is a path, and there is nothing.
+    """
+    if isinstance(place, Path):
+        stat = place.stat()
+        return stat.st_size, stat.st_mtime_ns
+    with storage_errors():
+        storage, path = open_storage(place)
+        info = storage.info(path)
+    named = (info.get(name) for name in TIMES)
+    time = next(filter(None, named), 0)
+    return info.get("size") or 0, int(
+        (time.timestamp() if isinstance(time, datetime) else float(time)) * 10**9
+    )
+
+
+def exists(address: Address) -> bool:
+    """Return whether there is such a file.
+
+    Raises:
+        StorageError: the storage does not say. fsspec's own `exists` would return False.
+    """
+    with storage_errors():
+        storage, path = open_storage(address)
+        try:
+            if address.scheme in S3:  # s3fs would look for a folder too: a second, dearer request
+                bucket, _, key = path.partition("/")
+                storage.call_s3("head_object", Bucket=bucket, Key=key)
+            else:
+                storage.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def find_kind(address: Address) -> str:
+    """Return what lies at an address: "file", "directory", or nothing.
+
+    Raises:
+        StorageError: the storage does not say.
+    """
+    with storage_errors():
+        storage, path = open_storage(address)
+        try:
+            return str(storage.info(path)["type"])
+        except FileNotFoundError:
+            return ""
+
+
+def write_whole(address: Address, content: bytes) -> None:
+    """Write a file; whoever reads it finds all of it, what was there before, or nothing.
+
+    Object stores make a file appear in one step, s3fs in parts of 50 MB if it is large. In others
+    it is written by another name, and renamed.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    options = {}
+    if address.scheme in S3:  # what a browser is told that it gets
+        options["ContentType"] = mimetypes.guess_type(address.name)[0] or "binary/octet-stream"
+    _put(address, lambda storage, path: storage.pipe_file(path, content, **options))
+
+
+def _put(address: Address, put: Callable[[Any, str], object]) -> None:
+    """Call a function that writes to a path of a storage, so that a file is never incomplete."""
+    with storage_errors():
+        storage, path = open_storage(address)
+        if is_object_store(storage):
+            put(storage, path)
+            return
+        folder = path.rpartition("/")[0]
+        part = f"{folder}/{PART}{secrets.token_hex(8)}"
+        _check_renames(storage)
+        try:
+            storage.makedirs(folder, exist_ok=True)
+            put(storage, part)
+            storage.mv(part, path)
+        except BaseException:
+            with suppress(Exception):  # not written at all; or the connection is lost
+                storage.rm_file(part)
+            raise
+
+
+def send_file(path: Path, address: Address) -> None:
+    """Copy a local file to a storage, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    _put(address, lambda storage, to: storage.put_file(str(path), to))
+
+
+def fetch_copy(address: Address, stack: ExitStack) -> Path:
+    """Return a local path with a copy of a file, or where one can be made; the stack removes it.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    copy = Path(stack.enter_context(tempfile.TemporaryDirectory()), address.name)
+    if exists(address):
+        with storage_errors():
+            storage, path = open_storage(address)
+            storage.get_file(path, str(copy))
+    return copy
+
+
+def check_writable(folder: Address) -> None:
+    """Try whether files can be written to a folder; nothing is left of it.
+
+    Of S3 an upload is begun and given up; of other object stores nothing is known beforehand.
+
+    Raises:
+        StorageError: they cannot.
+    """
+    with storage_errors():
+        storage, path = open_storage(folder)
+        if folder.scheme in S3:
+            bucket, _, key = path.partition("/")
+            to = {"Bucket": bucket, "Key": f"{key}/.writable".lstrip("/")}
+            upload = storage.call_s3("create_multipart_upload", **to)
+            storage.call_s3("abort_multipart_upload", **to, UploadId=upload["UploadId"])
+        elif not is_object_store(storage):
+            _check_renames(storage)
+            storage.makedirs(path, exist_ok=True)
+
+
+def _check_renames(storage: Any) -> None:
+    from fsspec.spec import AbstractFileSystem
+
+    if type(storage).mv is AbstractFileSystem.mv:
+        raise StorageError("files there can only be read")
+
+
+class StoredFile:
+    """A file that is made in memory, then written whole: as runtime.atomic_file's PartFile."""
+
+    def __init__(self, address: Address) -> None:
+        """Take the file's address. An existing file is replaced."""
+        self._address, self._content = address, b""
+
+    def write(self, write: Callable[[BinaryIO], object]) -> None:
+        """Make the file; `write` is called with it, open."""
+        with io.BytesIO() as file:
+            write(file)
+            self._content = file.getvalue()
+
+    def digest(self) -> tuple[str, int]:
+        """Return the SHA-256 of what was made, hexadecimal, and its size in bytes."""
+        return hashlib.sha256(self._content).hexdigest(), len(self._content)
+
+    def finish(self) -> None:
+        """Write it to the storage, whose clock gives it its time; any thread may do so.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        content, self._content = self._content, b""
+        write_whole(self._address, content)

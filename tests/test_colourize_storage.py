@@ -1,0 +1,218 @@
+"""colourize.py from and to storages: what is there in the end, and what is said."""
+
+import io
+import json
+import zipfile
+
+import fsspec
+import pytest
+from PIL import Image
+from support.s3_server import s3_server
+from support.scenes import scene
+
+import colourize
+from colourizer.storage import connection
+
+
+@pytest.fixture
+def run(checkpoint_file, capsys):
+    """Call the command with the small checkpoint; return (exit code, stdout lines, stderr)."""
+
+    def call(*args):
+        code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+@pytest.fixture
+def memory():
+    """The storage memory://, empty."""
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    return storage
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """Yields (store that can fail, s3fs, bucket)."""
+    with s3_server() as (store, _):
+        connection._open.cache_clear()
+        storage, _ = connection.open_storage(connection.Address("s3://", "scans"))
+        storage.mkdir("scans")
+        storage.mkdir("colour")
+        yield store, storage
+    connection._open.cache_clear()
+
+
+def encoded(seed: int, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    scene(seed).save(file, kind)
+    return file.getvalue()
+
+
+def fill(storage, folder: str, count: int) -> None:
+    for n in range(count):
+        storage.pipe_file(f"{folder}/{'sub/' * (n % 2)}photo{n}.png", encoded(n))
+
+
+def read_all(storage, folder: str) -> dict[str, bytes]:
+    return {name.removeprefix(folder): storage.cat_file(name) for name in storage.find(folder)}
+
+
+def test_a_storage_s_folder_comes_back_in_colour_with_its_subfolders(memory, run):
+    fill(memory, "/scans", 4)
+    memory.pipe_file("/scans/letter.jpg", b"dear aunt Mary")
+    memory.pipe_file("/scans/.thumbnails/a.png", encoded(1))
+    memory.pipe_file("/scans/layers.psd", b"")
+    code, out, err = run("memory://scans/", "-o", "memory://out")
+    assert code == 1
+    assert out == [f"memory://out/{name}" for name in
+                   ("photo0.png", "photo2.png", "sub/photo1.png", "sub/photo3.png")]  # fmt: skip
+    assert "error: memory://scans/letter.jpg: not an image" in err
+    assert "4 colourized, 0 skipped, 1 failed" in err
+    assert "left out: 1 file of a format that is not read (.psd)" in err
+    for content in read_all(memory, "/out").values():
+        with Image.open(io.BytesIO(content)) as image:
+            assert (image.mode, image.size) == ("RGB", (64, 48))
+    before = read_all(memory, "/out")
+    assert "0 colourized, 4 skipped, 1 failed" in run("memory://scans", "-o", "memory://out")[2]
+    assert read_all(memory, "/out") == before
+
+
+def test_a_dry_run_names_the_files_that_are_written_then(memory, run):
+    fill(memory, "/scans", 2)
+    memory.pipe_file("/scans/a.gif", encoded(3, "GIF"))
+    options = ("memory://scans", "-o", "memory://out", "--compare", "--confidence", "--variants", 2)
+    planned = run(*options, "--dry-run")[1]
+    assert memory.find("/out") == []
+    code, lines, _ = run(*options, "--json")
+    assert code == 0
+    written = [file for line in lines for file in json.loads(line)["files"]]
+    assert sorted(written) == sorted(planned)
+    assert sorted(f"memory:/{name}" for name in memory.find("/out")) == sorted(planned)
+    assert "memory://out/a.gif.png_compared.jpg" in planned
+
+
+def test_an_archive_is_read_and_a_folder_written(tmp_path, run):
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        archive.writestr("1931/aunt.png", encoded(0))
+    code, out, _ = run(f"zip://::{tmp_path}/old.zip", "-o", tmp_path / "out")
+    assert (code, out) == (0, [str(tmp_path / "out" / "1931" / "aunt.png")])
+    code, _, err = run(tmp_path / "out", "-o", f"zip://::{tmp_path}/old.zip")
+    assert code == 2
+    assert "cannot be written to (files there can only be read)" in err
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["memory://nowhere"], "error: memory://nowhere: no such file or folder"),
+        (["memory://out"], "is where the photographs are"),
+        (["what://scans"], "no storage is known by what://"),
+        (["memory://scans", "memory://scans/photo0.png"], "folders here, not both"),
+        (["memory://scans/a/x.png", "memory://scans/b/x.png"], "x.png: is the name of two paths"),
+        (["memory://scans", "--hint", "3,4,#ff0000"], "--hint: is for one photograph alone"),
+        (["memory://scans", "--ray", "local"], "memory:// is within one process"),
+    ],
+)
+def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
+    fill(memory, "/scans", 2)
+    memory.pipe_file("/scans/a/x.png", encoded(0))
+    memory.pipe_file("/scans/b/x.png", encoded(0))
+    memory.mkdir("/out")
+    code, out, err = run(*args, "-o", "memory://out")
+    assert (code, out) == (2, [])
+    assert message in err
+
+
+def test_a_storage_without_its_package_says_what_to_install(run, tmp_path, monkeypatch):
+    def missing(_: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
+    connection._open.cache_clear()
+    code, _, err = run("s3://scans", "-o", tmp_path / "out")
+    assert code == 2
+    assert "error: s3://scans: s3:// needs the package s3fs\nhint: pip install" in err
+
+
+def test_no_message_and_no_file_has_the_password_of_an_address(run, tmp_path, monkeypatch):
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError("cannot reach ftp://anna:secret@host/scans")
+
+    monkeypatch.setattr(fsspec, "url_to_fs", refuse)
+    connection._open.cache_clear()
+    code, _, err = run("ftp://anna:secret@host/scans", "-o", tmp_path / "out")
+    assert code == 2
+    assert "error: ftp://host/scans: cannot reach ftp://host/scans" in err
+    assert "secret" not in err
+
+
+def test_s3_that_fails_throttles_and_breaks_off_gets_every_scan_once_and_whole(s3, run):
+    store, storage = s3
+    fill(storage, "scans/1931", 12)
+    storage.pipe_file("scans/1931/a.gif", encoded(3, "GIF"))
+    run("s3://scans/1931", "-o", "s3://colour/well")
+    store.rates = {"slow down": 0.05, "internal": 0.05, "cut": 0.1}
+    store.counts.clear()
+    try:
+        code, out, err = run("s3://scans/1931", "-o", "s3://colour/badly")
+    finally:
+        store.rates = {}
+    assert (code, len(out), len(set(out))) == (0, 13, 13), err
+    assert read_all(storage, "colour/badly") == read_all(storage, "colour/well")
+    assert min(store.counts[name] for name in ("slow down", "internal")) > 0
+    # One look for the result, one read, one write each; one listing; two to try the bucket.
+    assert store.counts["PUT"] >= 13
+
+
+def test_s3_is_asked_no_more_than_needed(s3, run):
+    store, storage = s3
+    fill(storage, "scans/few", 4)
+    store.counts.clear()
+    assert run("s3://scans/few", "-o", "s3://colour/few")[0] == 0
+    # HEAD: is the result there, and of the folder; GET: photographs, listings of the folder.
+    wanted = {"HEAD": 4 + 1, "GET": 4 + 2, "PUT": 4, "POST": 1, "DELETE": 1}
+    assert dict(store.counts) == wanted
+    store.counts.clear()
+    assert run("s3://scans/few", "-o", "s3://colour/few")[0] == 0
+    assert dict(store.counts) == {"HEAD": 5, "GET": 2, "POST": 1, "DELETE": 1}
+
+
+def test_a_bucket_that_is_not_there_or_may_not_be_written_is_bad_usage(s3, run, tmp_path):
+    fill(s3[1], "scans/some", 1)
+    code, _, err = run("s3://scans/some", "-o", "s3://none/x")
+    assert code == 2
+    assert "error: -o s3://none/x: cannot be written to (no such file" in err
+    assert run("s3://none/x", "-o", tmp_path)[0] == 2
+
+
+def test_a_large_file_goes_in_parts_and_leaves_none_if_one_fails(s3, monkeypatch):
+    from colourizer.storage.address import parse_location
+    from colourizer.storage.files import StoredFile
+
+    store, storage = s3
+    address, content = parse_location("s3://colour/large.tif"), bytes(range(256)) * (420_000)
+    file = StoredFile(address)
+    file.write(lambda to: to.write(content))
+    file.finish()
+    assert storage.cat_file("colour/large.tif") == content
+    assert store.counts["POST"] >= 2
+    call = type(storage)._call_s3
+
+    async def fail_on_second(self, method, *args, **kwargs):
+        if method == "upload_part" and kwargs["PartNumber"] == 2:
+            raise PermissionError("no")
+        return await call(self, method, *args, **kwargs)
+
+    monkeypatch.setattr(type(storage), "_call_s3", fail_on_second)
+    address = parse_location("s3://colour/broken.tif")
+    file = StoredFile(address)
+    file.write(lambda to: to.write(content))
+    with pytest.raises(connection.StorageError, match="access denied"):
+        file.finish()
+    assert not storage.exists("colour/broken.tif")
+    assert not storage.call_s3("list_multipart_uploads", Bucket="colour").get("Uploads")
