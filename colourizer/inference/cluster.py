@@ -71,6 +71,8 @@ def join_cluster(address: str) -> Iterator[None]:
         hint = f"start one by `ray start --head`, or say --ray {LOCAL} for this machine alone"
         what = str(error).partition("\n")[0] or type(error).__name__
         raise UsageError(f"--ray {address}: no cluster was found ({what})", hint) from error
+    with suppress(AttributeError):  # messages of its processes, which it would print to stdout
+        ray._private.worker._worker_logs_enabled = False
     try:
         if url := getattr(context, "dashboard_url", None):
             print_note(f"ray: the dashboard is at http://{url}")
