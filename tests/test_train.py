@@ -334,7 +334,7 @@ def test_any_run_has_twelve_looks_or_one_after_each_step(album, tmp_path, epochs
     ]
 
 
-def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
+def test_the_last_third_of_a_run_sees_crops_of_the_final_size(album, tmp_path, monkeypatch):
     sides = []
 
     def loss(model, output, rgb, *_):
@@ -343,7 +343,7 @@ def test_the_last_half_of_a_run_sees_crops_of_the_final_size(album, tmp_path, mo
 
     monkeypatch.setattr(train, "training_loss", loss)
     run_train(album, "-o", tmp_path / "run", "--epochs", 5, "--final-size", 48, *CLASSIC)
-    assert sides == [32] * 5 + [48] * 5  # two steps an epoch: from the middle of one
+    assert sides == [32] * 7 + [48] * 3  # two steps an epoch: from the middle of one
 
 
 def test_a_run_that_starts_from_a_checkpoint_says_how_good_that_was(

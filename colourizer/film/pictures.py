@@ -107,7 +107,7 @@ class FilmPainter:
         unit = float(self._info.time_base)
         now = (pts - self._start) * unit
         before = -1.0 if after is None else (after - self._start) * unit
-        return [hint for hint, seconds in self._hints if before < (seconds or 0.0) <= now]
+        return [each.hint for each in self._hints if before < (each.seconds or 0.0) <= now]
 
     def _prepare(self, timed: TimedFrame) -> tuple[ColouredFrame, Tensor]:
         """Return a frame without colours, and its lightness, upright and with square pixels."""

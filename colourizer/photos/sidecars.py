@@ -1,5 +1,6 @@
 """Sidecar files: XMP beside a photograph, as NAME.xmp or NAME.jpg.xmp, copied beside its result."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +38,8 @@ def copy_sidecars(source: Path, result: Path) -> list[Path]:
     """
     copied = []
     for theirs, ours in zip(sidecar_paths(source), sidecar_paths(result), strict=True):
-        if not theirs.is_file() or ours.exists():
+        # os.path, for which a name that is too long does not exist; for Path it is an error.
+        if not os.path.isfile(theirs) or os.path.exists(ours):  # noqa: PTH110, PTH113
             continue
         part = PartFile(ours)
         part.write(partial(_write, content=_turn_upright(theirs.read_bytes(), source)))

@@ -92,6 +92,7 @@ def batch_norm_is_that_of_the_whole_batch(
     out = norm(whole)
     out.backward(upstream)
     assert torch.allclose(torch.cat([part[0] for part in parts]), out, atol=1e-5)
+    assert whole.grad is not None
     assert torch.allclose(torch.cat([part[1] for part in parts]), whole.grad, atol=1e-5)
     for name, value in norm.state_dict().items():
         assert all(torch.allclose(part[2][name].float(), value.float()) for part in parts), name
