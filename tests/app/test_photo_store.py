@@ -79,7 +79,7 @@ def test_pictures_have_the_size_asked_for_grey_or_in_colour(store):
 def test_look_variant_and_hints_change_the_picture(store):
     key = put(store, encoded(scene(1).convert("L")))
     steered = [
-        ColourSettings(Look(vividness=1)),
+        ColourSettings(Look(vividness=0)),
         ColourSettings(Look(warmth=0.5)),
         ColourSettings(Look(saturation=0.5)),
         ColourSettings(variant=2),
