@@ -52,6 +52,19 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def run(checkpoint_file, capsys):
+    """Call colourize.py with the small checkpoint; return (exit code, stdout lines, stderr)."""
+    import colourize
+
+    def call(*args):
+        code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """The system's Chromium."""

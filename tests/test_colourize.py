@@ -30,18 +30,6 @@ from colourizer.runtime import atomic_file
 from Model_CNN import Model_CNN
 
 
-@pytest.fixture
-def run(checkpoint_file, capsys):
-    """Call the command with the small checkpoint; return (exit code, stdout lines, stderr)."""
-
-    def call(*args):
-        code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])
-        out, err = capsys.readouterr()
-        return code, out.splitlines(), err
-
-    return call
-
-
 def test_a_folder_comes_back_in_colour_with_its_subfolders(album, tmp_path, run):
     code, out, err = run(album, "-o", tmp_path / "out")
     assert code == 0

@@ -12,10 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 from PIL import Image
-from support.s3_server import s3_server
+from support.s3_server import s3_buckets
 from support.scenes import ROOT, scene
-
-from colourizer.storage import connection
 
 pytestmark = pytest.mark.long
 FEW_PROCESSES = {
@@ -50,11 +48,7 @@ def ray_cluster(monkeypatch, nodes: int):
 @pytest.fixture
 def s3():
     """Yields (store that can fail, s3fs), with SCANS scans, one of them no photograph."""
-    with s3_server() as (store, _):
-        connection._open.cache_clear()
-        storage, _ = connection.open_storage(connection.Address("s3://", "scans"))
-        storage.mkdir("scans")
-        storage.mkdir("colour")
+    with s3_buckets() as (store, storage):
         files = []
         for seed in range(5):
             file = io.BytesIO()
@@ -64,7 +58,6 @@ def s3():
             storage.pipe_file(f"scans/{n % 3}/scan{n:04}.jpg", files[n % 5])
         storage.pipe_file("scans/letter.jpg", b"dear aunt Mary")
         yield store, storage
-    connection._open.cache_clear()
 
 
 def command(*args: object) -> list[str]:

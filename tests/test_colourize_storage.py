@@ -7,23 +7,10 @@ import zipfile
 import fsspec
 import pytest
 from PIL import Image
-from support.s3_server import s3_server
+from support.s3_server import s3_buckets
 from support.scenes import scene
 
-import colourize
 from colourizer.storage import connection
-
-
-@pytest.fixture
-def run(checkpoint_file, capsys):
-    """Call the command with the small checkpoint; return (exit code, stdout lines, stderr)."""
-
-    def call(*args):
-        code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])
-        out, err = capsys.readouterr()
-        return code, out.splitlines(), err
-
-    return call
 
 
 @pytest.fixture
@@ -38,13 +25,8 @@ def memory():
 @pytest.fixture(scope="module")
 def s3():
     """Yields (store that can fail, s3fs, bucket)."""
-    with s3_server() as (store, _):
-        connection._open.cache_clear()
-        storage, _ = connection.open_storage(connection.Address("s3://", "scans"))
-        storage.mkdir("scans")
-        storage.mkdir("colour")
-        yield store, storage
-    connection._open.cache_clear()
+    with s3_buckets() as buckets:
+        yield buckets
 
 
 def encoded(seed: int, kind: str = "PNG") -> bytes:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colourizer.inference.coherence import stride_8_vectors
+from colourizer.inference.coherence import halve, stride_8_vectors
 
 # What follows was chosen on nine clips (docs/films.md).
 MAX_FRAMES = 60.0  # that a mean counts at most, so that a scene can change slowly
@@ -46,7 +46,7 @@ def begin_scene(lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
     """Return the means over a single frame; arguments as for `add_frame`."""
     coarse, fine = features
     frames = torch.ones_like(fine[:, :1])
-    return SceneFeatures(lightness, coarse, fine, frames, _halve(stride_8_vectors(features)))
+    return SceneFeatures(lightness, coarse, fine, frames, halve(stride_8_vectors(features)))
 
 
 def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
@@ -72,10 +72,10 @@ def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -
     enlarged = F.interpolate(weight.to(lightness), lightness.shape[2:], mode="nearest")
     return SceneFeatures(
         scene.lightness + (lightness - scene.lightness) * enlarged,
-        scene.coarse + (coarse - scene.coarse) * _halve(weight),
+        scene.coarse + (coarse - scene.coarse) * halve(weight),
         new + (scene.fine - new) * (kept / frames),
         frames.clamp_max(MAX_FRAMES),
-        _halve(vectors),
+        halve(vectors),
     )
 
 
@@ -112,7 +112,7 @@ def _match(
         correction (1, C', h, w), the means of what was found less those of the new frame; frames
         (1, 1, h, w), of how many those are the mean, fewer the less alike they are.
     """
-    own = _halve(fine)
+    own = halve(fine)
     correction, frames = torch.zeros_like(own), torch.zeros_like(own[:, :1])
     asked = (F.max_pool2d(moved, 2).flatten() > MOVED).nonzero()[:, 0]
     if not len(asked):
@@ -130,8 +130,3 @@ def _match(
     correction.flatten(2)[0, :, asked] = found.T - own.flatten(2)[0, :, asked]
     frames.flatten(2)[0, :, asked] = (counted.clamp_max(MAX_MATCHED_FRAMES) * alike).T
     return correction, frames
-
-
-def _halve(planes: Tensor) -> Tensor:
-    """Return the means over 2x2 places."""
-    return F.avg_pool2d(planes, 2)

@@ -41,11 +41,15 @@ def affinity(vectors: Tensor) -> Tensor:
     Returns:
         weights (4hw, hw): of the means over 2x2 places, for each of the places.
     """
-    keys = halve(vectors)[0].flatten(1)  # (C + C', hw)
+    return softmax_kernel(vectors[0].flatten(1), halve(vectors)[0].flatten(1), SHARPNESS)
+
+
+def softmax_kernel(queries: Tensor, keys: Tensor, sharpness: float) -> Tensor:
+    """Return softmax(-sharpness |x - y|^2) over y, (N, M), for x (D, N) and y (D, M)."""
     with torch.autocast(keys.device.type, enabled=False):  # bf16 is too coarse
         # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all keys.
-        scores = 2 * vectors[0].flatten(1).T @ keys - keys.square().sum(dim=0)
-    return torch.softmax(SHARPNESS * scores, dim=1)
+        scores = 2 * queries.T @ keys - keys.square().sum(dim=0)
+    return torch.softmax(sharpness * scores, dim=1)
 
 
 def average_alike(ab: Tensor, weights: Tensor) -> Tensor:

@@ -130,20 +130,34 @@ def sample_hints(
     features: Tensor, ab: Tensor, points: Sequence[tuple[float, float, Tensor]]
 ) -> HintSamples:
     """Return what hints say about predicted chroma; arguments as `propagate_hints`."""
-    height, width = features.shape[:2]
+    return _sample(_hint_inputs(features, ab), features.shape[:2], ab, points)
+
+
+def _sample(
+    places: Tensor,
+    size: torch.Size,
+    ab: Tensor,
+    points: Sequence[tuple[float, float, Tensor]],
+) -> HintSamples:
+    """Return what hints say, given the kernel's inputs (h*w, D) at all places, of size (h, w)."""
+    height, width = size
     cells = torch.tensor([int(y * height) * width + int(x * width) for x, y, _ in points])
     predicted = torch.stack(
         [ab[0, :, int(y * ab.shape[2]), int(x * ab.shape[3])] for x, y, _ in points]
     )
     change = torch.stack([colour for *_, colour in points]) - predicted
-    return HintSamples(_hint_inputs(features, ab)[cells], change)
+    return HintSamples(places[cells], change)
 
 
 def propagate_samples(features: Tensor, ab: Tensor, samples: HintSamples) -> Tensor:
     """Propagate what `sample_hints` returned over predicted chroma, which is returned changed."""
-    places = _hint_inputs(features, ab)
+    return _propagate(_hint_inputs(features, ab), features.shape[:2], ab, samples)
+
+
+def _propagate(places: Tensor, size: torch.Size, ab: Tensor, samples: HintSamples) -> Tensor:
+    """Return chroma changed by hints, given the kernel's inputs at all places as for `_sample`."""
     spread = gp_posterior_mean(places, samples.inputs, samples.change, HINT_NOISE)
-    return _add_upsampled(ab, spread, features.shape[:2])
+    return _add_upsampled(ab, spread, size)
 
 
 def propagate_hints(
@@ -159,7 +173,8 @@ def propagate_hints(
     Returns:
         ab as given, changed.
     """
-    return propagate_samples(features, ab, sample_hints(features, ab, points))
+    places, size = _hint_inputs(features, ab), features.shape[:2]
+    return _propagate(places, size, ab, _sample(places, size, ab, points))
 
 
 def propagate_reference(

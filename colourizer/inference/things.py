@@ -5,11 +5,10 @@ of a garment or a wall end up at the same point. What is said of one of its plac
 variant, then reaches all of it.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colourizer.inference.coherence import SHARPNESS
+from colourizer.inference.coherence import SHARPNESS, softmax_kernel
 
 SHIFTS, SHIFT_SHARPNESS = 5, 6.0  # steps; of the softmax over negative squared distances
 
@@ -26,12 +25,6 @@ def thing_vectors(vectors: Tensor) -> Tensor:
     points = F.avg_pool2d(vectors, 2, ceil_mode=True)[0].flatten(1)  # (D, N)
     modes = points
     for _ in range(SHIFTS):
-        modes = modes @ _softmax_kernel(modes, modes, SHIFT_SHARPNESS).T
-    weights = _softmax_kernel(vectors[0].flatten(1), points, SHARPNESS)
+        modes = modes @ softmax_kernel(modes, modes, SHIFT_SHARPNESS).T
+    weights = softmax_kernel(vectors[0].flatten(1), points, SHARPNESS)
     return (modes @ weights.T).view(vectors.shape)
-
-
-def _softmax_kernel(of: Tensor, to: Tensor, sharpness: float) -> Tensor:
-    """Return softmax(-sharpness |x - y|^2) over y: (N, M), of x (D, N) and y (D, M)."""
-    # Of |x - y|^2 = |x|^2 - 2xy + |y|^2 the first term is the same for all y.
-    return torch.softmax(sharpness * (2 * of.T @ to - to.square().sum(dim=0)), dim=1)

@@ -10,11 +10,19 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from PIL import Image
-from support.browser_page import add, chroma, drop, edit, pixels, settled, wait, wish
+from support.browser_page import (
+    add,
+    chroma,
+    chroma_by_vividness,
+    drop,
+    edit,
+    pixels,
+    settled,
+    wait,
+    wish,
+)
 from support.page_client import TOKEN
 from support.scenes import SAMPLES, scene
-
-from colourizer.inference.readout import DEFAULT_VIVIDNESS
 
 pytestmark = pytest.mark.browser
 
@@ -51,11 +59,7 @@ def test_vividness_is_followed_without_a_second_upload(page):
     uploads: list[str] = []
     page.on("request", lambda r: uploads.append(r.url) if r.method == "POST" else None)
     edit(page, "coffee")
-    strengths = []
-    for value in ("0", str(round(100 * DEFAULT_VIVIDNESS)), "100"):
-        page.get_by_role("slider", name="Vividness").fill(value)
-        settled(page)
-        strengths.append(chroma(pixels(page)))
+    strengths = chroma_by_vividness(page)
     assert strengths[0] < strengths[1] < strengths[2]
     page.get_by_role("button", name="Undo all changes").click()
     settled(page)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+
 PATIENCE = 20  # seconds
 
 
@@ -81,3 +83,13 @@ def pixels(page: Any, selector: str = "#coloured > *") -> np.ndarray:
 def chroma(rgb: np.ndarray) -> float:
     """Return the mean of the largest differences between channels."""
     return float((rgb.max(axis=-1) - rgb.min(axis=-1)).mean())
+
+
+def chroma_by_vividness(page: Any) -> list[float]:
+    """Return the chroma of the picture on the page at vividness 0, the default, and 1."""
+    found = []
+    for value in ("0", str(round(100 * DEFAULT_VIVIDNESS)), "100"):
+        page.get_by_role("slider", name="Vividness").fill(value)
+        settled(page)
+        found.append(chroma(pixels(page)))
+    return found

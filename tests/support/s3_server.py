@@ -92,6 +92,20 @@ def s3_server() -> Iterator[tuple[FaultyStore, str]]:
         thread.join()
 
 
+@contextmanager
+def s3_buckets() -> Iterator[tuple[FaultyStore, Any]]:
+    """Yield the store, with the buckets scans and colour, and the s3fs that leads to it."""
+    from colourizer.storage import connection
+
+    with s3_server() as (store, _):
+        connection._open.cache_clear()
+        storage, _ = connection.open_storage(connection.Address("s3://", "scans"))
+        storage.mkdir("scans")
+        storage.mkdir("colour")
+        yield store, storage
+    connection._open.cache_clear()
+
+
 def main() -> None:
     """Serve until standard input is closed; print the address."""
     with s3_server() as (_, address):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
-from support.browser_page import add, chroma, drop, edit, pixels, settled, wish
+from support.browser_page import add, chroma, chroma_by_vividness, drop, edit, pixels, settled, wish
 from support.scenes import SAMPLES, scene
 from support.static_site import Site, serve_folder
 
@@ -156,11 +156,7 @@ def test_vividness_variants_hints_and_confidence_are_followed_at_once(page):
     add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
     edit(page, "coffee")
     first = pixels(page)
-    strengths = []
-    for value in ("0", str(round(100 * DEFAULT_VIVIDNESS)), "100"):
-        page.get_by_role("slider", name="Vividness").fill(value)
-        settled(page)
-        strengths.append(chroma(pixels(page)))
+    strengths = chroma_by_vividness(page)
     assert strengths[0] < strengths[1] < strengths[2]
     page.get_by_role("radio", name="Variant 3").click()
     settled(page)
