@@ -1,9 +1,9 @@
 """The network: lightness in, logits over bins of ab colours out, at a quarter of the resolution.
 
-An EfficientNet-Lite encoder and a U-Net decoder with self-attention at stride 16; the decoder also
-takes colours that are known at some places. One head serves every recipe: the mean of the bins is
-a colour to regress on (L1), and the bins are classes (cross-entropy). How vivid the colours become
-is decided after training, when they are read out (colourizer/inference/readout.py).
+An EfficientNet-Lite encoder and a U-Net decoder with self-attention at stride 16. One head serves
+every recipe: the mean of the bins is a colour to regress on (L1), and the bins are classes
+(cross-entropy). How vivid the colours become is decided after training, when they are read out
+(colourizer/inference/readout.py).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from colourizer.colour.space import MAX_LIGHTNESS
 BN_EPS = 1e-3  # EfficientNet's, in TensorFlow
 STRIDE = 32  # of the deepest feature map; any input is padded to a multiple of it
 HEADS = 8  # of the self-attention
-KNOWN_SCALE = 5.0  # Lab units: divides known ab, so that it has the magnitude of features
 
 # (kernel, stride, expansion) of the seven stages of EfficientNet: Tan and Le, ICML 2019, table 1.
 # The Lite variants leave out squeeze-and-excitation, and have ReLU6 for swish.
@@ -43,7 +42,6 @@ class ModelConfig:
     # Whether the bins' probabilities are likelihoods; after L1 alone only their mean is good.
     likelihoods: bool = True
     attention_blocks: int = 2  # at stride 16
-    known_colours: bool = True  # whether the decoder takes them
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -182,24 +180,6 @@ class AttentionBlock(nn.Module):
         return F.relu6(tokens.mT.unflatten(2, features.shape[2:]))
 
 
-def pool_known(known: Tensor, factor: int) -> Tensor:
-    """Return known colours at a coarser stride, as the decoder takes them.
-
-    Args:
-        known: (B, 3, H, W): ab in Lab units, 0 where unknown; and a mask, 1 where known, else 0.
-        factor: by which the stride grows.
-
-    Returns:
-        (B, 3, H/factor, W/factor): the mean of the known ab in units of KNOWN_SCALE; and the mask,
-        1 where any is known.
-    """
-    if factor > 1:
-        known = F.avg_pool2d(known, factor)
-    share = known[:, 2:]
-    ab = known[:, :2] / (share.clamp_min(1e-4) * KNOWN_SCALE)
-    return torch.cat((ab, (share > 0).to(known.dtype)), dim=1)
-
-
 class Model_CNN(nn.Module):
     """The colourizing network; see `forward`."""
 
@@ -214,14 +194,13 @@ class Model_CNN(nn.Module):
         self.encoder = Encoder(self.config.encoder)
         c4, c8, c16, c32 = self.encoder.channels
         d16, d8, d4 = self.config.decoder_channels
-        known = 3 if self.config.known_colours else 0
         self.deepest = ConvBNReLU(c32, d16, 1)
         self.context = nn.Linear(c32, d16)  # of the mean features, added at every position
         self.steps = nn.ModuleList(
             [
-                DecoderStep(d16, c16 + known, d16),
-                DecoderStep(d16, c8 + known, d8),
-                DecoderStep(d8, c4 + known, d4),
+                DecoderStep(d16, c16, d16),
+                DecoderStep(d16, c8, d8),
+                DecoderStep(d8, c4, d4),
             ]
         )
         blocks = [AttentionBlock(d16) for _ in range(self.config.attention_blocks)]
@@ -235,60 +214,33 @@ class Model_CNN(nn.Module):
         for parameter in (*self.context.parameters(), *self.head.parameters()):
             nn.init.zeros_(parameter)
 
-    def forward(self, lightness: Tensor, known: Tensor | None = None) -> Tensor:
+    def forward(self, lightness: Tensor) -> Tensor:
         """Predict the logits of the bins of ab colours.
 
         Args:
             lightness: (B, 1, H, W) in [0, 100]; H and W may be any size.
-            known: (B, 3, ceil(H/4), ceil(W/4)), known colours: ab in Lab units, 0 where unknown;
-                and a mask, 1 where known, else 0. None: no colours are known.
 
         Returns:
             logits (B, K, ceil(H/4), ceil(W/4)), one for each of the K bins.
         """
-        return self.forward_with_features(lightness, known)[0]
+        return self.forward_with_features(lightness)[0]
 
-    def forward_with_features(
-        self, lightness: Tensor, known: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
+    def forward_with_features(self, lightness: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return `forward`'s logits and the decoder's features at strides 8 and 4, with padding."""
         height, width = lightness.shape[-2:]
         rows, columns = -(-height // 4), -(-width // 4)  # of the logits
         padding = (0, -width % STRIDE, 0, -height % STRIDE)
         lightness = F.pad(lightness, padding, mode="replicate")
-        encoded = self.encoder(lightness)  # strides 4, 8, 16 and 32
-        if known is not None:
-            whole = (lightness.shape[2] // 4, lightness.shape[3] // 4)
-            known = F.pad(known, (0, whole[1] - columns, 0, whole[0] - rows))
-        logits, features = self.decode(encoded, known)
-        return logits[..., :rows, :columns], features
-
-    def decode(
-        self, encoded: list[Tensor], known: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Predict from the encoder's features, which are the same for all known colours.
-
-        Args:
-            encoded: features at strides 4, 8, 16 and 32 of lightness (B, 1, H, W).
-            known: (B, 3, H/4, W/4), as for `forward`.
-
-        Returns:
-            logits (B, K, H/4, W/4); the decoder's features at strides 8 and 4.
-        """
-        *skips, deepest = encoded
-        if known is None and self.config.known_colours:
-            known = skips[0].new_zeros(len(deepest), 3, *skips[0].shape[2:])
+        *skips, deepest = self.encoder(lightness)  # strides 4, 8, 16 and 32
         scene = self.context(deepest.mean(dim=(2, 3)))  # (B, d16)
         features = self.deepest(deepest) + scene[:, :, None, None]  # (B, d16, H/32, W/32)
         maps = []
-        for factor, step, skip in zip((4, 2, 1), self.steps, reversed(skips), strict=True):
-            if self.config.known_colours and known is not None:
-                skip = torch.cat((skip, pool_known(known, factor).to(skip.dtype)), dim=1)
+        for n, (step, skip) in enumerate(zip(self.steps, reversed(skips), strict=True)):
             features = step(features, skip)  # (B, d4, H/4, W/4) in the end
-            if factor == 4:
+            if n == 0:
                 features = self.attention(features)
             maps.append(features)
-        return self.head(features), maps[1:]
+        return self.head(features)[..., :rows, :columns], maps[1:]
 
     def ab_of(self, output: Tensor) -> Tensor:
         """Return the mean of the bins, ab (B, 2, H, W) in Lab units, of logits (B, K, H, W)."""

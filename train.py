@@ -48,7 +48,6 @@ from colourizer.training.distributed import (
     parallelize,
     wait_for_end,
 )
-from colourizer.training.known_colours import choose_known
 from colourizer.training.launcher import run_processes
 from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
@@ -130,24 +129,14 @@ def train_step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     lightness, ab = network_input_and_target(batch)  # (B, 1, S, S), (B, 2, S, S)
-    known = known_colours(ab, options.known, int(batch.seed))  # (B, 3, S/4, S/4)
     with autocast(lightness.device):
-        # logits (B, K, S/4, S/4); the original's network takes no known colours
-        output = network(lightness) if known is None else network(lightness, known)
+        output = network(lightness)  # logits (B, K, S/4, S/4), or the original network's rgb
     loss = training_loss(state.model, output, batch.rgb, ab, options.loss)
     state.optimizer.zero_grad()
     (loss * weight).backward()
     state.optimizer.step()
     update_ema(state.ema, state.model, state.step)
     return loss.item()
-
-
-def known_colours(ab: Tensor, share: float, seed: int) -> Tensor | None:
-    """Return the known colours that the network is given of the target ab (B, 2, S, S), if any."""
-    if not share:
-        return None
-    small = F.avg_pool2d(ab, 4)  # (B, 2, S/4, S/4)
-    return choose_known(small, share, torch.Generator().manual_seed(seed))
 
 
 def step_in_group(run: Run, network: Callable[..., Tensor], batch: CropBatch, crops: int) -> float:

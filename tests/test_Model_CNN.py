@@ -8,11 +8,9 @@ from torch import nn
 from colourizer.training.distributed import sync_batch_norm
 from Model_CNN import (
     ENCODERS,
-    KNOWN_SCALE,
     AttentionBlock,
     Model_CNN,
     ModelConfig,
-    pool_known,
 )
 
 
@@ -57,48 +55,6 @@ def test_attention_begins_as_the_identity():
     assert (block(moved) - block(features))[:, :, 4, 6].abs().max() > 1e-3  # from corner to corner
     assert block(moved).min() >= 0
     assert block(moved).max() <= 6
-
-
-def test_known_colours_are_averaged_over_the_places_where_they_are_known():
-    known = torch.zeros(1, 3, 4, 4)
-    known[0, :, 0, 1] = torch.tensor([10.0, -20.0, 1.0])
-    known[0, :, 1, 0] = torch.tensor([30.0, -40.0, 1.0])
-    pooled = pool_known(known, 2) * torch.tensor([KNOWN_SCALE, KNOWN_SCALE, 1.0]).view(1, 3, 1, 1)
-    assert torch.allclose(pooled[0, :, 0, 0], torch.tensor([20.0, -30.0, 1.0]), atol=1e-3)
-    assert pooled[0, :, 1, 1].tolist() == [0, 0, 0]
-
-
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 70)])
-def test_the_decoder_alone_predicts_what_the_network_does(height, width):
-    torch.manual_seed(0)
-    model = Model_CNN().eval()
-    nn.init.normal_(model.head.weight)
-    lightness = torch.rand(1, 1, height, width) * 100
-    nowhere = torch.zeros(1, 3, -(-height // 4), -(-width // 4))
-    known = nowhere.clone()
-    known[:, :, 2, 3] = torch.tensor([40.0, -40.0, 1.0])
-    with torch.no_grad():
-        assert torch.equal(model(lightness, nowhere), model(lightness))
-        assert not torch.equal(model(lightness, known), model(lightness))
-        if height % 32 == width % 32 == 0:
-            logits, _ = model.decode(model.encoder(lightness), known)
-            assert torch.equal(logits, model(lightness, known))
-
-
-def test_it_learns_to_follow_known_colours():
-    torch.manual_seed(0)
-    model = Model_CNN(ModelConfig(decoder_channels=(32, 24, 16)))
-    lightness = torch.full((4, 1, 32, 32), 50.0) + torch.randn(4, 1, 32, 32)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(120):
-        colour = torch.randn(4, 2, 1, 1) * 30  # nothing in the lightness tells it
-        known = torch.zeros(4, 3, 8, 8)
-        known[:, :, 3:5, 3:5] = torch.cat((colour, torch.ones(4, 1, 1, 1)), dim=1)
-        loss = F.l1_loss(model.ab_of(model(lightness, known)), colour.expand(-1, -1, 8, 8))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss.item() < 0.75 * colour.abs().mean().item()
 
 
 def test_frozen_stages_stay_as_they_are_and_the_rest_learns():

@@ -125,7 +125,7 @@ def test_sizes_that_are_no_multiples_of_32_are_refused(size):
 
 
 @pytest.mark.long
-def test_it_exports_attention_and_leaves_known_colours_out(checkpoint_file, tmp_path, capsys):
+def test_it_exports_attention(checkpoint_file, tmp_path, capsys):
     exported = tmp_path / "small.onnx"
     assert run(checkpoint_file, "-o", exported) == 0
     size = exported.stat().st_size / 1e6
@@ -162,7 +162,7 @@ def test_with_8_bits_colours_stay_near(tmp_path):
 @pytest.mark.parametrize("kind", ["classic", "without likelihoods"])
 def test_networks_without_likelihoods_have_ab_alone(tmp_path, kind):
     torch.manual_seed(0)
-    likelihoods = ModelConfig(likelihoods=False, attention_blocks=0, known_colours=False)
+    likelihoods = ModelConfig(likelihoods=False, attention_blocks=0)
     model = ClassicCNN() if kind == "classic" else Model_CNN(likelihoods)
     checkpoint = save_random(tmp_path / "small.pt", model)
     assert run(checkpoint, "--readout") == 2

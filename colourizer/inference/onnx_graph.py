@@ -1,6 +1,5 @@
 """ONNX graphs: levels, network and readout in one; and the readout alone, for other settings."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.inference.things import thing_vectors
 from colourizer.inference.variants import lean, thing_directions
 from colourizer.network.checkpoint import Network
-from Model_CNN import STRIDE, DecoderStep, Model_CNN
+from Model_CNN import STRIDE, Model_CNN
 
 # ONNX Runtime, its build for browsers and OpenVINO run it, and PyTorch exports to it directly.
 OPSET = 18
@@ -145,19 +144,6 @@ class Readout(nn.Module):
         return limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
 
 
-def drop_known_colours(model: Model_CNN) -> Model_CNN:
-    """Return the same network without the input for known colours: as if none were known."""
-    plain = Model_CNN(replace(model.config, known_colours=False))
-    weights = model.state_dict()
-    for n, step in enumerate(plain.steps):
-        assert isinstance(step, DecoderStep)
-        name = f"steps.{n}.mix.0.0.weight"
-        channels = plain.state_dict()[name].shape[1]  # known colours are the last of them
-        weights[name] = weights[name][:, :channels]
-    plain.load_state_dict(weights)
-    return plain.eval()
-
-
 def export_graph(model: Network) -> Any:
     """Return a network as an onnx.ModelProto, with weights in full precision.
 
@@ -167,8 +153,6 @@ def export_graph(model: Network) -> Any:
     Raises:
         ImportError: onnx or onnxscript is not installed.
     """
-    if isinstance(model, Model_CNN) and model.config.known_colours:
-        model = drop_known_colours(model)
     height, width = torch.export.Dim("rows"), torch.export.Dim("columns")
     grey = torch.arange(EXAMPLE_SIZE[0] * EXAMPLE_SIZE[1]) % 256
     return _export(

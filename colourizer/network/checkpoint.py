@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.pretrained import find_weights, load_by_order, read_weights
@@ -123,9 +124,11 @@ def build_model(content: dict[str, Any], path: Path) -> Network:
         else:
             config = dict(content["model_config"])
             config["decoder_channels"] = tuple(config["decoder_channels"])
-            # Checkpoints from before these existed have neither.
-            before: dict[str, Any] = {"attention_blocks": 0, "known_colours": False}
-            model = Model_CNN(ModelConfig(**before | config))
+            takes_known = config.pop("known_colours", False)
+            config.setdefault("attention_blocks", 0)  # of checkpoints from before it existed
+            model = Model_CNN(ModelConfig(**config))
+            if takes_known:
+                leave_out_known_colours(content["model"])
             # Checkpoints from before vividness hold no shares; they keep the uniform ones.
             content["model"].setdefault("bin_shares", model.bin_shares)
         model.load_state_dict(content["model"])
@@ -136,6 +139,17 @@ def build_model(content: dict[str, Any], path: Path) -> Network:
         if not value.isfinite().all():
             raise CheckpointError(path, f"has weights that are no numbers ({name})", _USE_ANOTHER)
     return model.eval()
+
+
+def leave_out_known_colours(weights: dict[str, Tensor]) -> None:
+    """Remove an input that networks had for a while, as if no colours were known.
+
+    Args:
+        weights: a state dict; is changed.
+    """
+    for step in range(3):  # ab and a mask were the last channels of each step's input
+        name = f"steps.{step}.mix.0.0.weight"
+        weights[name] = weights[name][:, :-3]
 
 
 def load_encoder_weights(model: Model_CNN, source: str) -> None:

@@ -9,7 +9,6 @@ shards         photographs in tar files (WebDataset)
 crops          random crops, the network's input and target
 batches        an epoch's batches of crops, prefetched
 ageing         augmentation: the input looks old
-known_colours  augmentation: the network is given some of the true colours
 losses         L1, cross-entropy
 schedule       learning rate, length of a run
 validation     metrics on the photographs that are held out

@@ -32,7 +32,6 @@ class CropBatch(NamedTuple):
     blur_sides: (B,), pixels to which each crop's input is downsampled before it is upsampled
         again; S leaves it sharp.
     photo_index: (B,), the photographs that they are crops of.
-    seed: (), int64, of what is drawn for the batch as a whole.
     """
 
     rgb: Tensor
@@ -40,7 +39,6 @@ class CropBatch(NamedTuple):
     aged_index: Tensor
     blur_sides: Tensor
     photo_index: Tensor
-    seed: Tensor
 
     def to(self, device: torch.device) -> "CropBatch":
         """Return the batch with what is computed with on a device."""
@@ -149,5 +147,4 @@ def make_batch(
         torch.tensor(aged_index, dtype=torch.int64),
         torch.tensor(blur_sides),
         torch.tensor(photo_index),
-        torch.tensor(seeds[0]),
     )

@@ -23,7 +23,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "freeze_norm": True,
         "learning_rate": 2e-4,
         "aged": 0.3,
-        "known": 0.25,
     },
     SCRATCH: {},
     BEST_RECIPE: {
@@ -35,7 +34,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "final_size": 192,
         "learning_rate": 1e-3,
         "aged": 0.3,
-        "known": 0.3,
     },
 }
 # A run's length without --epochs and --minutes; the number of epochs is the original project's.
@@ -87,7 +85,6 @@ class TrainOptions:
     size: int
     final_size: int | None
     aged: float
-    known: float
     batch_size: int
     model: str
     encoder: str | None
@@ -180,9 +177,6 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
         f"blur, grain, JPEG {describe_default('aged', 0)}")  # fmt: skip
-    add("--known", type=in_unit_range, default=0.0, metavar="SHARE",
-        help="share of the crops of which the network is shown some true colours, so that it "
-        f"learns to follow known ones {describe_default('known', 0)}")  # fmt: skip
     add("--batch-size", type=at_least(2), default=30, metavar="N", help=f"crops per step {DEFAULT}")
 
 
@@ -250,7 +244,7 @@ def _to_options(args: argparse.Namespace) -> TrainOptions:
 
 def _refuse_overruled(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if an option was given that has no effect beside another one."""
-    of_unet = ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "known", "loss")
+    of_unet = ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss")
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
         "--model classic": of_unet if args.model == "classic" else (),

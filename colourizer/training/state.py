@@ -150,19 +150,11 @@ def build_network(options: TrainOptions) -> tuple[Network, dict[str, Any]]:
 def add_missing_parts(model: Model_CNN) -> Model_CNN:
     """Return a network of an earlier version with the parts that have been added to it since.
 
-    They are self-attention and the input of known colours; to begin with they change no output.
+    It is self-attention; to begin with it changes no output.
     """
-    today = ModelConfig()
-    config = replace(
-        model.config,
-        attention_blocks=max(model.config.attention_blocks, today.attention_blocks),
-        known_colours=True,
-    )
-    extended = Model_CNN(config).eval()
-    weights = extended.state_dict()
-    for name, value in model.state_dict().items():
-        weights[name][...] = 0  # of the channels of known colours, which come last
-        weights[name][tuple(slice(size) for size in value.shape)] = value
+    blocks = max(model.config.attention_blocks, ModelConfig().attention_blocks)
+    extended = Model_CNN(replace(model.config, attention_blocks=blocks)).eval()
+    extended.load_state_dict(extended.state_dict() | model.state_dict())
     return extended
 
 

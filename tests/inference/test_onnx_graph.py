@@ -6,7 +6,7 @@ import torch
 from colourizer.colour.space import grey_to_lightness
 from colourizer.inference.coherence import stride_8_vectors
 from colourizer.inference.looks import Look
-from colourizer.inference.onnx_graph import GreyToColours, drop_known_colours
+from colourizer.inference.onnx_graph import GreyToColours
 from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import network_input
 from colourizer.network.classic_cnn import ClassicCNN
@@ -71,11 +71,3 @@ def test_a_network_without_likelihoods_gives_ab_alone():
     output = model(network_input(grey_to_lightness(grey / 255)))
     assert len(outputs) == 1
     assert torch.allclose(outputs[0], model.ab_of(output), atol=1e-4)
-
-
-@torch.inference_mode()
-def test_a_network_for_known_colours_is_the_same_without_their_input():
-    model, lightness = random_network(), torch.rand(1, 1, 64, 96) * 100
-    plain = drop_known_colours(model)
-    assert not plain.config.known_colours
-    assert torch.allclose(plain(lightness), model(lightness), atol=1e-4)

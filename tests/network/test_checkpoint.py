@@ -40,6 +40,19 @@ def test_a_network_comes_back_as_it_was(tmp_path, name):
     assert torch.equal(again.ab_of(again(lightness)), model.ab_of(model.eval()(lightness)))
 
 
+def test_a_network_that_took_known_colours_predicts_as_if_none_were_known(tmp_path):
+    model, path = speaking(), tmp_path / "a.pt"
+    content = model_content(model, half=False)
+    content["model_config"]["known_colours"] = True
+    for step in range(3):
+        name = f"steps.{step}.mix.0.0.weight"
+        weight = content["model"][name]
+        content["model"][name] = torch.cat((weight, torch.rand_like(weight[:, :3])), dim=1)
+    save_checkpoint(path, content)
+    lightness = torch.rand(1, 1, 40, 40) * 100
+    assert torch.equal(build_model(load_checkpoint(path), path)(lightness), model(lightness))
+
+
 def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path):
     model = speaking()
     save_checkpoint(tmp_path / "full.pt", model_content(model, half=False))

@@ -155,7 +155,7 @@ def test_where_the_operators_are_not_right_a_decoder_stays_as_it_is(monkeypatch,
 
 def test_a_network_with_attention_gets_the_colours_of_its_plain_definition():
     torch.manual_seed(0)
-    model = Model_CNN(ModelConfig(attention_blocks=2, known_colours=True))
+    model = Model_CNN(ModelConfig(attention_blocks=2))
     for parameter in (*model.attention.parameters(), *model.head.parameters()):
         nn.init.normal_(parameter, std=0.1)
     for module in model.modules():

@@ -162,8 +162,7 @@ def quantize_decoder(model: Model_CNN) -> None:
     """
     if not is_supported():
         return
-    known = 3 if model.config.known_colours else 0
-    skips = [channels + known for channels in reversed(model.encoder.channels[:3])]
+    skips = reversed(model.encoder.channels[:3])
     for n, (step, c_skip) in enumerate(zip(list(model.steps), skips, strict=True)):
         assert isinstance(step, DecoderStep)
         if n == 0:
