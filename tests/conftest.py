@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from support.scenes import scene
 
 # Each of pytest-xdist's workers gets a core for itself and its children, so a thread of torch's: of
-# two workers' threads on the same cores most would wait.
+# two workers' threads on the same cores most would wait. Torch reads this when it is imported.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if WORKER and hasattr(os, "sched_setaffinity"):  # Linux only
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(WORKER.removeprefix("gw")) % len(cores)]})
 THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1" if WORKER else "2"))
+
+import torch  # noqa: E402
+from support.scenes import scene  # noqa: E402
+
 torch.set_num_threads(THREADS)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
