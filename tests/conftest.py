@@ -30,6 +30,14 @@ BROWSER_ARGUMENTS += [
 ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_disks() -> Iterator[None]:
+    """Files need not outlive a power cut here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     """A folder of twelve colourful photographs, two of them in a subfolder."""

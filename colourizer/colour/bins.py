@@ -1,5 +1,7 @@
 """Bins of ab colours: their centres, soft encoding, and the annealed mean."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,6 +10,19 @@ from colourizer.colour.space import rgb_to_lab
 
 AB_BIN_SIZE = 10.0  # Lab units between neighbouring bins, as Zhang, Isola, Efros: ECCV 2016
 SOFTNESS = 5.0  # Lab units: the spread of a colour over the bins near it (ECCV16: sigma = 5)
+
+
+@cache
+def _reachable_cells() -> Tensor:
+    """Return the numbers (K, 2) along a and b of the cells that the sRGB gamut reaches, int64."""
+    largest = 20  # that any of them could have
+    reached = torch.zeros(2 * largest + 1, 2 * largest + 1, dtype=torch.bool)
+    ramp = torch.linspace(0, 1, 65, dtype=torch.float64)
+    for red in ramp:  # the whole cube at once would take 120 MB
+        rgb = torch.cartesian_prod(red[None], ramp, ramp).T[:, :, None]  # (3, 65^2, 1)
+        a, b = torch.round(rgb_to_lab(rgb)[1:, :, 0] / AB_BIN_SIZE).long() + largest
+        reached[a, b] = True
+    return reached.nonzero() - largest
 
 
 def ab_bin_centres() -> Tensor:
@@ -19,13 +34,7 @@ def ab_bin_centres() -> Tensor:
     Returns:
         centres (K, 2), multiples of AB_BIN_SIZE, ordered by a, then b.
     """
-    ramp = torch.linspace(0, 1, 65, dtype=torch.float64)
-    found = []
-    for red in ramp:  # the whole cube at once would take 120 MB
-        rgb = torch.cartesian_prod(red[None], ramp, ramp).T[:, :, None]  # (3, 65^2, 1)
-        cells = torch.round(rgb_to_lab(rgb)[1:, :, 0].T / AB_BIN_SIZE)
-        found.append(torch.unique(cells, dim=0))
-    return (torch.unique(torch.cat(found), dim=0) * AB_BIN_SIZE).float()
+    return _reachable_cells() * AB_BIN_SIZE
 
 
 def soft_bins(ab: Tensor, centres: Tensor) -> Tensor:
