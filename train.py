@@ -39,7 +39,7 @@ from colourizer.runtime.process import (
     keep_freed_memory,
 )
 from colourizer.training.batches import EpochConfig
-from colourizer.training.crops import CropBatch, network_input_and_target
+from colourizer.training.crops import CropBatch, CropConfig, network_input_and_target
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
 from colourizer.training.distributed import (
     ProcessGroup,
@@ -263,7 +263,8 @@ def batches_with_progress(run: Run, size: int) -> Any:
         options.batch_size, options.seed, state.epoch, state.batch, group.rank, group.world_size
     )
     workers = LOADER_PROCESSES if group.device.type == "cuda" else 0
-    loader = run.data.batches(size, options.aged, epoch, workers)
+    crops = CropConfig(size, options.aged, options.min_area)
+    loader = run.data.batches(crops, epoch, workers)
     title = f"epoch {state.epoch + 1}" + (f"/{options.epochs}" if options.epochs else "")
     return progress(loader, title, unit="batch", shown=group.is_main)
 

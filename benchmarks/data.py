@@ -43,7 +43,7 @@ from colourizer.training.batches import (  # noqa: E402
     ThreadedLoader,
     identity_collate,
 )
-from colourizer.training.crops import CropBatch, make_batch  # noqa: E402
+from colourizer.training.crops import CropBatch, CropConfig, make_batch  # noqa: E402
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, read_training_set  # noqa: E402
 from colourizer.training.photo_cache import DecodedPhoto, PhotoCache  # noqa: E402
 from colourizer.training.state import build_network, new_state  # noqa: E402
@@ -176,7 +176,7 @@ def read_bare(data: TrainingSet) -> int:
 
 def load(data: TrainingSet, processes: int) -> int:
     """Load crops as train.py does, in threads or in worker processes; return how many."""
-    crops, batches = CropDataset(data.train, SIDE, aged=0), in_batches(data)
+    crops, batches = CropDataset(data.train, CropConfig(SIDE)), in_batches(data)
     loader: Iterable[CropBatch] = ThreadedLoader(crops, batches)
     if processes:
         loader = DataLoader(
@@ -193,7 +193,7 @@ def train_steps() -> Callable[[], int]:
     state = new_state(build_network(options)[0], device, *rates, photographs="")
     state.model.train()
     photos = list(torch.randint(256, (options.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
-    batch = make_batch(photos, range(len(photos)), SIDE, 0, range(len(photos)))
+    batch = make_batch(photos, range(len(photos)), CropConfig(SIDE), range(len(photos)))
 
     def steps(count: int = STEPS) -> int:
         for _ in range(count):

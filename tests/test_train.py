@@ -25,7 +25,7 @@ from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.device import autocast
 from colourizer.runtime import atomic_file
-from colourizer.training.crops import CropBatch, make_batch, network_input_and_target
+from colourizer.training.crops import CropBatch, CropConfig, make_batch, network_input_and_target
 from colourizer.training.data import read_training_set
 from colourizer.training.losses import training_loss
 from Model_CNN import Model_CNN
@@ -438,7 +438,7 @@ def test_a_batch_is_learnt(album, tmp_path, monkeypatch):
         return losses[-1]
 
     photos = list(read_training_set([album], album / "sub", 40).train)[:8]
-    first = make_batch(photos, range(8), 32, 0, range(8))
+    first = make_batch(photos, range(8), CropConfig(32), range(8))
     monkeypatch.setattr(train, "training_loss", loss)
     monkeypatch.setattr(
         train, "network_input_and_target", lambda _: network_input_and_target(first)

@@ -13,7 +13,7 @@ from colourizer.network.device import use_one_thread
 from colourizer.photos.errors import PhotoError
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
-from colourizer.training.crops import CropBatch, make_batch
+from colourizer.training.crops import CropBatch, CropConfig, make_batch
 from colourizer.training.shards import Shards, ShardsError, decode, stream
 
 T = TypeVar("T")
@@ -59,15 +59,14 @@ class EpochConfig:
 class CropDataset(Dataset[CropBatch]):
     """Random crops of photographs, by batches; an index is (photograph, seed)."""
 
-    def __init__(self, photos: Sequence[Tensor], size: int, aged: float) -> None:
-        """Take photographs, the side of the crops, and the share of them that is aged."""
-        self.photos, self.size, self.aged = photos, size, aged
+    def __init__(self, photos: Sequence[Tensor], config: CropConfig) -> None:
+        self.photos, self.config = photos, config
 
     def __getitems__(self, indices: list[tuple[int, int]]) -> CropBatch:
         """Return a batch."""
         photo_index, seeds = zip(*indices, strict=True)
         photos = [self.photos[index] for index in photo_index]
-        return make_batch(photos, photo_index, self.size, self.aged, seeds)
+        return make_batch(photos, photo_index, self.config, seeds)
 
 
 def identity_collate(batch: Any) -> Any:
@@ -121,8 +120,8 @@ class ShardLoader:
     buffer, since random access to all shards would take a disk too long.
     """
 
-    def __init__(self, photos: Shards, size: int, aged: float, epoch: EpochConfig) -> None:
-        self.photos, self.size, self.aged, self.epoch = photos, size, aged, epoch
+    def __init__(self, photos: Shards, config: CropConfig, epoch: EpochConfig) -> None:
+        self.photos, self.config, self.epoch = photos, config, epoch
         self.starts = epoch.batch_starts(len(photos))
 
     def __len__(self) -> int:
@@ -142,9 +141,7 @@ class ShardLoader:
         def cut(whole: list[tuple[int, bytes]]) -> CropBatch:
             photo_index = [index for index, _ in self.epoch.own_part(whole)]
             crop_seeds = [seeds[index] for index in photo_index]
-            return make_batch(
-                self._decode_part(whole), photo_index, self.size, self.aged, crop_seeds
-            )
+            return make_batch(self._decode_part(whole), photo_index, self.config, crop_seeds)
 
         batches = (list(islice(rest, batch_size)) for _ in self.starts)
         crops = map_ordered(batches, cut, count_cores(), PREFETCH, use_one_thread)

@@ -1,10 +1,11 @@
 """Random crops of photographs: resized, mirrored, and aged or blurred for the network's input.
 
-Their side is train.py's --size or --final-size (options.py).
+Their side is train.py's --size or --final-size, their area at least --min-area (options.py).
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -16,11 +17,24 @@ from torch import Tensor
 from colourizer.colour.space import grey_to_lightness, rgb_to_lab, round_to_greys
 from colourizer.training.ageing import BORDER_SHARE, age, paint_border
 
-MIN_CROP_AREA = 0.35  # of a photograph's largest square: the scale jitter
 MAX_CROP_ASPECT = 4 / 3  # before it becomes square
 # Half of the crops are blurred in the input, as scans and enlarged photographs are: downsampled to
 # between this share of their size and all of it, and upsampled again.
 MIN_BLUR_SCALE = 0.4
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """What crops are asked for.
+
+    size: side in pixels, after resizing.
+    aged: share of the crops that look like old photographs, [0, 1].
+    min_area: the least area, as a share of the photograph's largest square, (0, 1].
+    """
+
+    size: int
+    aged: float = 0.0
+    min_area: float = 0.35
 
 
 class CropBatch(NamedTuple):
@@ -86,18 +100,19 @@ def network_input_and_target(batch: CropBatch) -> tuple[Tensor, Tensor]:
     return round_to_greys(lightness).contiguous(memory_format=torch.channels_last), ab
 
 
-def cut_crop(rgb: Tensor, chances: Sequence[float], crop: Tensor) -> None:
+def cut_crop(rgb: Tensor, min_area: float, chances: Sequence[float], crop: Tensor) -> None:
     """Write a random resized crop of a photograph, mirrored or not, into `crop`.
 
     Args:
         rgb: (3, H, W) uint8.
+        min_area: as for `CropConfig`.
         chances: five numbers in [0, 1): area, aspect ratio, top, left, mirroring.
         crop: (3, S, S) uint8, the output.
     """
     area, aspect, top, left, mirror = chances
     height, width = rgb.shape[-2:]
-    # Area between MIN_CROP_AREA and 1 of the largest square, aspect between 3:4 and 4:3.
-    side = min(height, width) * math.sqrt(MIN_CROP_AREA ** (1 - area))
+    # Area between min_area and 1 of the largest square, aspect between 3:4 and 4:3.
+    side = min(height, width) * math.sqrt(min_area ** (1 - area))
     stretch = MAX_CROP_ASPECT ** (aspect - 0.5)  # of one side against their geometric mean
     crop_h, crop_w = min(height, round(side * stretch)), min(width, round(side / stretch))
     y, x = round(top * (height - crop_h)), round(left * (width - crop_w))
@@ -112,8 +127,7 @@ def cut_crop(rgb: Tensor, chances: Sequence[float], crop: Tensor) -> None:
 def make_batch(
     photos: Sequence[Tensor],
     photo_index: Sequence[int],
-    size: int,
-    aged: float,
+    config: CropConfig,
     seeds: Sequence[int],
 ) -> CropBatch:
     """Return a random crop of each photograph, some of them aged.
@@ -121,11 +135,11 @@ def make_batch(
     Args:
         photos: each (3, H, W) uint8.
         photo_index: their indices in the training set.
-        size: side of the crops in pixels.
-        aged: share of all crops that look like old photographs.
+        config: of the crops.
         seeds: one for each crop, which decides everything about it, so that a resumed run sees
             the same crops as an unbroken one.
     """
+    size, aged = config.size, config.aged
     rgb = torch.empty(len(photos), size, size, 3, dtype=torch.uint8).movedim(-1, 1)
     aged_index: list[int] = []
     blur_sides: list[int] = []
@@ -133,7 +147,7 @@ def make_batch(
     for photo, crop, seed in zip(photos, rgb, seeds, strict=True):
         generator = torch.Generator().manual_seed(seed)
         *chances, age_chance, sharpness = torch.rand(7, generator=generator).tolist()
-        cut_crop(photo, chances, crop)
+        cut_crop(photo, config.min_area, chances, crop)
         if age_chance < aged:
             if age_chance < aged * BORDER_SHARE:
                 paint_border(crop, generator)

@@ -32,7 +32,7 @@ from colourizer.training.batches import (
     ThreadedLoader,
     identity_collate,
 )
-from colourizer.training.crops import CropBatch
+from colourizer.training.crops import CropBatch, CropConfig
 from colourizer.training.photo_cache import CachedPhotos, DecodedPhoto, PhotoCache
 from colourizer.training.shards import Shards, ShardsError, find_shards, list_members, load_reader
 from colourizer.training.split import (
@@ -69,19 +69,18 @@ class TrainingSet:
     reused: int
 
     def batches(
-        self, size: int, aged: float, epoch: EpochConfig, workers: int
+        self, config: CropConfig, epoch: EpochConfig, workers: int
     ) -> "DataLoader[CropBatch] | ThreadedLoader | ShardLoader":
         """Return the loader of an epoch's batches of crops.
 
         Args:
-            size: side of the crops in pixels.
-            aged: share of the crops that look like old photographs, [0, 1].
+            config: of the crops.
             epoch: which epoch, and this process's part of it.
             workers: processes that prefetch; with 0, and for shards always, threads do.
         """
         if isinstance(self.train, Shards):
-            return ShardLoader(self.train, size, aged, epoch)
-        dataset, sampler = CropDataset(self.train, size, aged), CropSampler(len(self.train), epoch)
+            return ShardLoader(self.train, config, epoch)
+        dataset, sampler = CropDataset(self.train, config), CropSampler(len(self.train), epoch)
         if not workers:
             return ThreadedLoader(dataset, sampler)
         return DataLoader(

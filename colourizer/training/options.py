@@ -7,7 +7,8 @@ from typing import Any
 
 from colourizer.network.checkpoint import BUNDLED, NETWORKS
 from colourizer.network.device import add_device_option
-from colourizer.runtime.cli import at_least, in_unit_range
+from colourizer.runtime.cli import at_least, in_range, in_unit_range
+from colourizer.training.crops import CropConfig
 from colourizer.training.losses import LOSSES
 from colourizer.training.run_folder import BEST, SETTINGS, read_settings
 from colourizer.training.split import BY_NAME, BY_PATH
@@ -31,7 +32,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "freeze_encoder": 3,
         "loss": "bins",
         "size": 128,
-        "final_size": 192,
+        "final_size": 256,
+        "min_area": 0.6,
         "learning_rate": 1e-3,
         "aged": 0.3,
     },
@@ -84,6 +86,7 @@ class TrainOptions:
     cache: str | None
     size: int
     final_size: int | None
+    min_area: float
     aged: float
     batch_size: int
     model: str
@@ -174,6 +177,9 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
     add("--final-size", type=at_least(STRIDE), metavar="PIXELS",
         help="side of the crops in the last 30 per cent of the run "
         f"{describe_default('final_size', 'as --size')}")  # fmt: skip
+    add("--min-area", type=in_range(0.01, 1), default=CropConfig.min_area, metavar="SHARE",
+        help="least area of a crop, as a share of its photograph's largest square "
+        f"{describe_default('min_area', CropConfig.min_area)}")  # fmt: skip
     add("--aged", type=in_unit_range, default=0.0, metavar="SHARE",
         help="share of the crops that look like old photographs to the network: film, fading, "
         f"blur, grain, JPEG {describe_default('aged', 0)}")  # fmt: skip

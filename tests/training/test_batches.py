@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from colourizer.training.batches import CropSampler, EpochConfig
-from colourizer.training.crops import make_batch
+from colourizer.training.crops import CropConfig, make_batch
 from colourizer.training.data import read_training_set
 
 
@@ -12,11 +12,11 @@ from colourizer.training.data import read_training_set
 def test_threads_and_processes_give_the_same_batches(album, processes):
     data = read_training_set([album], album / "sub", side=64)
     order = EpochConfig(batch_size=4, seed=1, epoch=2)
-    loader = data.batches(32, 0.5, order, processes)
+    loader = data.batches(CropConfig(32, 0.5), order, processes)
     assert len(loader) == 3
     for batch, indices in zip(loader, CropSampler(len(data.train), order), strict=True):
         numbers, seeds = zip(*indices, strict=True)
-        expected = make_batch([data.train[n] for n in numbers], numbers, 32, 0.5, seeds)
+        expected = make_batch([data.train[n] for n in numbers], numbers, CropConfig(32, 0.5), seeds)
         assert all(torch.equal(*both) for both in zip(batch, expected, strict=True))
 
 

@@ -8,11 +8,17 @@ from support.scenes import scene
 from torchvision.transforms.v2 import functional as transform
 
 from colourizer.colour.space import grey_to_lightness, lightness_to_grey, rgb_to_lab
-from colourizer.training.crops import CropBatch, cut_crop, make_batch, network_input_and_target
+from colourizer.training.crops import (
+    CropBatch,
+    CropConfig,
+    cut_crop,
+    make_batch,
+    network_input_and_target,
+)
 
 
 def cut(photos: list[torch.Tensor], size: int, aged: float) -> CropBatch:
-    return make_batch(photos, range(len(photos)), size, aged, range(len(photos)))
+    return make_batch(photos, range(len(photos)), CropConfig(size, aged), range(len(photos)))
 
 
 def pixels_of(image: Image.Image) -> torch.Tensor:
@@ -37,10 +43,21 @@ def test_a_crop_has_its_size_and_is_decided_by_its_seed(height, width):
 def test_a_crop_is_a_part_of_the_photograph_resized_and_mirrored(mirror):
     photo = pixels_of(scene(0, 80, 100))
     crop = torch.empty(3, 40, 40, dtype=torch.uint8)
-    cut_crop(photo, (1 - 1e-9, 0.5, 0.5, 0.25, mirror), crop)  # all of the height
+    cut_crop(photo, 0.35, (1 - 1e-9, 0.5, 0.5, 0.25, mirror), crop)  # all of the height
     expected = transform.resize(photo[:, :, 5:85], [40, 40], antialias=True)
     expected = expected.flip(-1) if mirror < 0.5 else expected
     assert (crop.int() - expected.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("min_area", [0.1, 0.6, 1])
+def test_a_crop_has_the_area_that_is_asked_for(min_area):
+    rows = torch.arange(100, dtype=torch.uint8).view(1, 100, 1).expand(3, 100, 300)
+    crop = torch.empty(3, 100, 100, dtype=torch.uint8)
+    areas = []
+    for chance in (0.0, 0.5, 1 - 1e-9):
+        cut_crop(rows, min_area, (chance, 0.5, 0.0, 0.5, 0.7), crop)  # as high as it is wide
+        areas.append((int(crop[0].max()) + 1) ** 2 / 100**2)
+    assert areas == pytest.approx([min_area, min_area**0.5, 1], abs=0.03)
 
 
 @pytest.mark.parametrize("aged", [0, 0.5, 1])
@@ -48,7 +65,7 @@ def test_a_batch_is_its_crops(aged):
     photos = list(torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8))
     lightness, ab = network_input_and_target(cut(photos, 32, aged))
     for n, photo in enumerate(photos):
-        one = network_input_and_target(make_batch([photo], [n], 32, aged, [n]))
+        one = network_input_and_target(make_batch([photo], [n], CropConfig(32, aged), [n]))
         assert torch.allclose(lightness[n], one[0][0], atol=1e-3)
         assert torch.allclose(ab[n], one[1][0], atol=1e-3)
 

@@ -14,6 +14,7 @@ from colourizer.network.checkpoint import load_checkpoint
 from colourizer.photos.files import find_photos
 from colourizer.training import batches as batches_module
 from colourizer.training.batches import EpochConfig, ShardLoader
+from colourizer.training.crops import CropConfig
 from colourizer.training.data import bin_shares, read_training_set
 from colourizer.training.shards import ShardsError, find_shards, list_members, stream
 
@@ -40,7 +41,9 @@ def batches(shards: Path, batch_size=5, seed=0, epoch=0, first=0) -> list[torch.
     order = EpochConfig(batch_size, seed, epoch, first)
     return [
         batch.rgb
-        for batch in read_training_set([shards], None, 48).batches(32, 0.5, order, workers=0)
+        for batch in read_training_set([shards], None, 48).batches(
+            CropConfig(32, 0.5), order, workers=0
+        )
     ]
 
 
@@ -84,7 +87,7 @@ def test_photographs_are_held_out_by_name_and_their_copies_with_them(album, tmp_
 
 def test_an_epoch_sees_every_photograph_once_in_an_order_that_the_seed_decides(shards):
     data = read_training_set([shards], None, 48)
-    mixed = ShardLoader(data.train, 32, 0.5, EpochConfig(5, 0, 0))
+    mixed = ShardLoader(data.train, CropConfig(32, 0.5), EpochConfig(5, 0, 0))
     numbers = [number for number, _ in mixed._shuffled(torch.Generator().manual_seed(0))]
     assert sorted(numbers) == list(range(len(data.train)))
     assert numbers != sorted(numbers)
@@ -111,7 +114,7 @@ def test_a_broken_photograph_is_replaced_by_one_beside_it(album, shards):
                     file.seek(member.start)
                     file.write(b"broken")
     data = read_training_set([shards], None, 48)
-    batches = [batch.rgb for batch in data.batches(32, 0, EpochConfig(5, 0, 0), workers=0)]
+    batches = [batch.rgb for batch in data.batches(CropConfig(32), EpochConfig(5, 0, 0), workers=0)]
     assert [len(rgb) for rgb in batches] == [5, 5]
     shares = bin_shares(data.train, torch.tensor([[0.0, 0.0], [40.0, 40.0]]))
     assert shares.sum().item() == pytest.approx(1)
@@ -166,4 +169,4 @@ def test_a_shard_that_lost_photographs_ends_the_epoch_with_an_error(shards):
     data = read_training_set([shards], None, 48)
     (shards / "part-0.tar").write_bytes((shards / "part-1.tar").read_bytes())
     with pytest.raises(ShardsError, match="fewer photographs"):
-        list(data.batches(32, 0, EpochConfig(4, 0, 0), workers=0))
+        list(data.batches(CropConfig(32), EpochConfig(4, 0, 0), workers=0))
