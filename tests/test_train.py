@@ -589,7 +589,7 @@ def test_a_new_length_of_a_resumed_run_comes_instead_of_the_old_one(album, tmp_p
 @pytest.mark.parametrize(
     ("length", "hint"),
     [(["--epochs", 2], "--epochs 4 goes on for another 2 epochs"),
-     (["--minutes", 0.05], "--minutes 0.[0-9]+ goes on for another 0.05 min")],
+     (["--minutes", 0.02], "--minutes 0.[0-9]+ goes on for another 0.02 min")],
 )  # fmt: skip
 def test_a_finished_run_says_what_goes_on(album, tmp_path, capsys, length, hint):
     run = tmp_path / "run"
