@@ -65,6 +65,7 @@ from colourizer.photos.source import hash_source
 from colourizer.record.report import Report, ReportError
 from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
+from colourizer.record.stored_report import StoredReport, fetch_report
 from colourizer.record.verify import verify_report
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
@@ -80,9 +81,10 @@ from colourizer.runtime.cli import (
     run_command,
 )
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
+from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Address, Location, parse_location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import check_writable, fetch_copy, read_bytes, send_file
+from colourizer.storage.files import check_writable, read_bytes
 
 
 @dataclass(frozen=True)
@@ -519,6 +521,7 @@ def colour_all(
         outputs,
         replace(colours, reference=None),
         read_bytes(options.reference) if options.reference else None,
+        recorded,
     )
     threads = READING_THREADS if options.is_remote else 1
     return colourize_on_cluster(plan.stream, task, threads, stop)
@@ -544,8 +547,11 @@ def colourize_folder(
     with ExitStack() as stack:
         try:
             report = open_report(options.report, stack, counts)
-        except (ReportError, StorageError) as error:
+        except ReportError as error:
             print_error(f"--report {error}", *list_hints(error))
+            return 2
+        except StorageError as error:
+            print_error(f"--report {options.report}: {error}", *list_hints(error))
             return 2
         except OSError as error:
             print_error(f"--report {error.filename}: {error.strerror}")
@@ -626,27 +632,27 @@ def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
 
 
 def open_report(place: Location | None, stack: ExitStack, counts: Counter[str]) -> Report | None:
-    """Open the report to add to, one in a storage as a copy. The stack closes it, and sends it.
+    """Open the report to add to. The stack closes it.
 
     Raises:
         ReportError: it is no report, or cannot be used.
-        StorageError: its storage does not give it.
+        StorageError: its storage does not give it, or takes no files.
         OSError: it cannot be written.
     """
     if not place:
         return None
-    path = place if isinstance(place, Path) else fetch_copy(place, stack)
-    report = Report(path)
-    stack.callback(close_report, report, path, place, counts)
+    if isinstance(place, Address):
+        report: Report = StoredReport(place, temporary_folder(stack))
+    else:
+        report = Report(place)
+    stack.callback(close_report, report, counts)
     return report
 
 
-def close_report(report: Report, path: Path, place: Location, counts: Counter[str]) -> None:
-    """Close the report and send it to its storage; print and count an error if that fails."""
+def close_report(report: Report, counts: Counter[str]) -> None:
+    """Close the report; print and count an error if that fails."""
     try:
         report.close()
-        if isinstance(place, Address):
-            send_file(path, place)
     except (OSError, StorageError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         print_error(f"--report: cannot be written ({reason.lower()})")
@@ -741,11 +747,14 @@ def verify(options: Options) -> int:
     place = options.verify
     with ExitStack() as stack:
         try:
-            path = fetch_copy(place, stack) if isinstance(place, Address) else cast(Path, place)
+            if isinstance(place, Address):
+                path, _ = fetch_report(place, temporary_folder(stack))
+            else:
+                path = cast(Path, place)
         except StorageError as error:
             print_error(f"{place}: {error}", *list_hints(error))
             return 2
-        return verify_report(path, options.json)
+        return verify_report(path, options.json, place)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """colourize.py on a Ray cluster: every scan once, whole and reported, whatever breaks."""
 
+import hashlib
 import io
 import json
 import os
@@ -93,12 +94,13 @@ def test_nodes_and_drivers_die_the_store_fails_and_every_scan_is_coloured_once(
     s3, tmp_path, monkeypatch, checkpoint_file
 ):
     store, storage = s3
-    report = tmp_path / "report.jsonl"
+    storage.mkdir("reports")
     store.delay = 0.02
     store.rates = {"slow down": 0.03, "internal": 0.02, "cut": 0.02}
     with ray_cluster(monkeypatch, 2) as (cluster, nodes):
         args = command("s3://scans", "-o", "s3://colour", "--ray", cluster.address,
-                       "--report", report, "--checkpoint", checkpoint_file)  # fmt: skip
+                       "--report", "s3://reports/report.jsonl",
+                       "--checkpoint", checkpoint_file)  # fmt: skip
         first = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wait_for(storage, 10)
         cluster.remove_node(nodes[0], allow_graceful=False)
@@ -106,6 +108,8 @@ def test_nodes_and_drivers_die_the_store_fails_and_every_scan_is_coloured_once(
         first.send_signal(signal.SIGKILL)
         first.communicate()
         there = set(storage.find("colour"))
+        parts = storage.find("reports")
+        assert parts and all("report.jsonl.parts/" in part for part in parts)
         assert len(there) < SCANS - 1, "too late for a second run"
         cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
         done = subprocess.run(args, capture_output=True, text=True, check=False)
@@ -116,8 +120,14 @@ def test_nodes_and_drivers_die_the_store_fails_and_every_scan_is_coloured_once(
         assert not {name.removeprefix("s3://") for name in written} & there
     store.rates, store.delay = {}, 0.0
     check(storage)
-    rows = read_report(report)
-    assert len(rows) == SCANS
+    assert storage.find("reports") == ["reports/report.jsonl"]
+    lines = storage.cat_file("reports/report.jsonl").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len({row["source"] for row in rows}) == len(rows) == SCANS
+    for row in rows:
+        name = row["output"].removeprefix("s3://")
+        if not name.endswith("letter.jpg"):
+            assert row["output_sha256"] == hashlib.sha256(storage.cat_file(name)).hexdigest()
     assert store.counts["slow down"] and store.counts["internal"]
 
 

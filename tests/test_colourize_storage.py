@@ -6,11 +6,18 @@ import zipfile
 
 import fsspec
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from support.s3_server import s3_buckets
 from support.scenes import scene
 
 from colourizer.storage import connection
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Make="Leica"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
 
 
 @pytest.fixture
@@ -76,6 +83,26 @@ def test_a_dry_run_names_the_files_that_are_written_then(memory, run):
     assert sorted(written) == sorted(planned)
     assert sorted(f"memory:/{name}" for name in memory.find("/out")) == sorted(planned)
     assert "memory://out/a.gif.png_compared.jpg" in planned
+
+
+def test_sidecars_go_along_and_those_of_a_turned_photograph_no_longer_turn_it(
+    memory, tmp_path, run
+):
+    fill(memory, "/scans", 1)
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    scene(1).save(turned, "JPEG", exif=exif.tobytes())
+    memory.pipe_file("/scans/a.jpg", turned.getvalue())
+    memory.pipe_file("/scans/a.xmp", XMP)
+    memory.pipe_file("/scans/photo0.png.xmp", XMP)
+    assert run("memory://scans", "-o", "memory://out")[0] == 0
+    assert memory.cat_file("/out/photo0.png.xmp") == XMP
+    assert memory.cat_file("/out/a.xmp") == XMP.replace(b'Orientation="6"', b'Orientation="1"')
+    assert run("memory://scans/photo0.png", "-o", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out" / "photo0.png.xmp").read_bytes() == XMP
+    assert run(tmp_path / "out", "-o", "memory://again", "--overwrite")[0] == 0
+    assert len(memory.find("/out")) == 4
 
 
 def test_an_archive_is_read_and_a_folder_written(tmp_path, run):

@@ -29,6 +29,7 @@ outcome_rows   the rows of a report that the outcome of a photograph makes
 streaming      photographs of any storage, one after another
 cluster        many machines: actors of Ray
 provenance     hints as text; whether a photograph is a result of this program
+sidecars       XMP files beside a photograph, copied beside its result
 side_pictures  pictures of variants, confidence, comparison; contact sheet
 fast/          look-up tables
 """

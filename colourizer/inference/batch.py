@@ -39,11 +39,11 @@ from colourizer.inference.side_pictures import (
     draw_confidence,
     draw_variants,
 )
-from colourizer.photos.conversions import describe_compression, describe_writing
+from colourizer.inference.sidecars import copy_sidecars
+from colourizer.photos.conversions import TURNED, describe_compression, describe_writing
 from colourizer.photos.decode import open_image
 from colourizer.photos.encode import save_image
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.sidecars import copy_sidecars
 from colourizer.photos.source import hash_source
 from colourizer.photos.write import wrap_write_errors
 from colourizer.record.row import Settings
@@ -368,10 +368,11 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
 
 
 def hash_unrecorded(outcome: Outcome, job: Job, recorded: RowIndex) -> None:
-    """Hash the files of a photograph that are there already, if a report has no row of them."""
+    """Hash the files of a photograph that are there already, if a report has no hashes of them."""
     source = address_of(job.source)
     for path in job.targets():
-        if not recorded.find(source, address_of(path)):
+        row = recorded.find(source, address_of(path))
+        if not (row and row.has_hashes):
             outcome.hashes[path] = hash_source(read_content(path))
     if outcome.hashes:
         outcome.source_hash = hash_source(read_content(job.source))
@@ -514,23 +515,15 @@ def write_files(
 
 
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
-    """Flush the files of a few photographs to disk and rename them into place."""
+    """Flush the files of a few photographs to disk and rename them into place, with sidecars."""
     for outcome in outcomes:
         with recorded_in(outcome, run):
             for path, file in outcome.parts:
                 with wrap_write_errors():
                     if run.outputs.hashed:
                         outcome.hashes[path] = file.digest()
-                    if isinstance(file, StoredFile):
-                        file.finish()
-                    else:
-                        finish_local(file, path, outcome)
+                    if (job := outcome.job) and path in job.coloured:
+                        is_upright = TURNED not in outcome.converted
+                        copy_sidecars(job.source, path, job.sidecars, is_upright)
+                    file.finish(outcome.modified)
                 outcome.files.append(path)
-
-
-def finish_local(file: PartFile, path: Location, outcome: Outcome) -> None:
-    """Flush a file and rename it into place, with what lies beside its photograph, and its time."""
-    source, job = outcome.source, outcome.job
-    if isinstance(source, Path) and isinstance(path, Path) and job and path in job.coloured:
-        copy_sidecars(source, path)
-    file.finish(outcome.modified)

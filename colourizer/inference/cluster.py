@@ -26,6 +26,7 @@ from colourizer.inference.looks import Look
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions
 from colourizer.inference.streaming import colourize_found, cut_stream
 from colourizer.photos.read import read_photo
+from colourizer.record.row_index import RowIndex
 from colourizer.runtime.cli import UsageError, print_note
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores
@@ -91,6 +92,7 @@ class Task:
     outputs: which files are made.
     colours: how, but for the reference.
     reference: the content of the reference's file.
+    recorded: what a report says of earlier runs, which a machine has once; or None.
     cores: of each actor.
     threads: of each actor; more than cores if they wait for a storage.
     version: of the program that tells it.
@@ -103,6 +105,7 @@ class Task:
     outputs: OutputOptions
     colours: ColourOptions
     reference: bytes | None
+    recorded: RowIndex | None = None
     cores: int = 1
     threads: int = 1
     version: str = __version__
@@ -132,9 +135,8 @@ class Worker:
             reference = colourizer.study_reference(pixels, sha256)
             colours = replace(colours, reference=reference)
         self._stack = ExitStack()
-        run = start_run(
-            colourizer, task.outputs, colours, Interrupt(), task.threads, cores=task.cores
-        )
+        of_task = task.threads, task.recorded, task.cores
+        run = start_run(colourizer, task.outputs, colours, Interrupt(), *of_task)
         self._run = self._stack.enter_context(run)
 
     def is_ready(self) -> bool:

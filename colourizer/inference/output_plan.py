@@ -54,6 +54,7 @@ class Job(Generic[Place]):
     coloured: one, or one for each variant.
     named: whether the command line names the photograph itself, not its folder.
     is_film: it has neither variants nor confidence.
+    sidecars: of a photograph in a storage; None if they have to be looked for.
     """
 
     source: Place
@@ -63,6 +64,7 @@ class Job(Generic[Place]):
     compared: Place | None = None
     named: bool = False
     is_film: bool = False
+    sidecars: tuple[Address, ...] | None = None
 
     def targets(self) -> list[Place]:
         """Return all of the files."""
@@ -74,6 +76,7 @@ class FoundPhoto(NamedTuple):
     """A photograph or film, its result's path below the output, whether it was named itself.
 
     size: in bytes, of what has to be read over a network; else 0.
+    sidecars: as of a job.
     """
 
     source: Location
@@ -81,6 +84,7 @@ class FoundPhoto(NamedTuple):
     named: bool
     is_film: bool = False
     size: int = 0
+    sidecars: tuple[Address, ...] | None = None
 
 
 @dataclass(frozen=True)

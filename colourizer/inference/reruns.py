@@ -70,7 +70,7 @@ def find_difference(
     if modified and written and modified > written + CLOCK_STEP:
         return "older than its source"
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
-    if row and row.result in ("colourized", "skipped") and row.source_bytes:
+    if row and row.has_hashes:
         if row.source_bytes != size:
             return "made of another file of that name"
         if row.settings == DEFAULT:  # it had no tag when the report was begun

@@ -27,6 +27,7 @@ from colourizer.inference.output_plan import (
     Job,
     OutputOptions,
 )
+from colourizer.inference.sidecars import pair_sidecars
 from colourizer.photos.files import (
     FORMAT_OF,
     START_BYTES,
@@ -179,7 +180,7 @@ def _list_folder(
         return
     inside = f"{output.url}/" if isinstance(output, Address) else None
     try:
-        for address, below_name, size in iterate_files(folder):
+        for (address, below_name, size), sidecars in pair_sidecars(iterate_files(folder)):
             if inside and address.url.startswith(inside):
                 continue
             name = PurePosixPath(address.name)
@@ -187,7 +188,8 @@ def _list_folder(
                 listing.left_out.update([FILM if is_film(name) else why_name_left_out(name)])
                 continue
             parts = (ODD_PARTS.get(part, part) for part in below_name.split("/"))
-            yield FoundPhoto(address, root.joinpath(*parts), named=False, size=size)
+            below = root.joinpath(*parts)
+            yield FoundPhoto(address, below, named=False, size=size, sidecars=sidecars)
     except StorageError as error:
         listing.wrong.append(f"{folder}: {error}")
 
@@ -220,6 +222,7 @@ def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
         beside(variants, f"{options.variants}_variants.png"),
         beside(options.compare, "compared.jpg"),
         photo.named,
+        sidecars=photo.sidecars,
     )
 
 

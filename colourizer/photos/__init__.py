@@ -8,7 +8,6 @@ decode         opening and decoding; decompression bombs refused
 encode         pixels -> JPEG, PNG, TIFF, WebP, AVIF, BMP
 pictures       small pictures: JPEGs in memory, grids of tiles
 conversions    what is not as it was once a photograph is coloured, in words
-sidecars       XMP files beside a photograph
 metadata       Metadata: EXIF, XMP, profile, resolution, texts
 exif, xmp      those two, parsed and updated
 photoshop      image resources, without the thumbnail

@@ -8,7 +8,7 @@ from colourizer.photos.photo import Photo
 
 DEEP_FORMATS = ("PNG", "TIFF")  # which hold 16 bits
 OPAQUE_FORMATS = ("JPEG", "BMP")
-LUMA_KEPT = "luma kept bit for bit"
+TURNED, LUMA_KEPT = "turned upright", "luma kept bit for bit"
 NAMES = {2: "fax", 3: "fax", 4: "fax", 6: "JPEG", 7: "JPEG", 34925: "LZMA", 50000: "Zstandard"}
 
 
@@ -23,7 +23,7 @@ def describe_reading(mode: str, profile: str, turned: bool, other_tone: bool) ->
     """
     said = []
     if turned:
-        said.append("turned upright")
+        said.append(TURNED)
     if profile == "GRAY":
         said.append("grey profile -> sRGB")
     elif mode in ("CMYK", "LAB"):

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colourizer.record.row import ROW_TYPES, Row, row_from_dict
-from colourizer.record.row_index import DECISIVE, RowIndex
+from colourizer.record.row_index import DECISIVE, RowIndex, is_decisive
 from colourizer.runtime.atomic_file import write_atomically
+from colourizer.storage.address import Location
 
 PARQUET, JOURNAL = ".parquet", ".journal"
 ROW_GROUP = 50_000  # rows of a Parquet file that are written, and in memory, at a time
@@ -20,10 +21,15 @@ FLUSH_SECONDS = 5.0  # how much of a report a failing machine may lose; a failin
 class ReportError(Exception):
     """A report that cannot be read or written; the message names it, a note holds a hint."""
 
-    def __init__(self, path: Path, what: str, hint: str = "") -> None:
+    def __init__(self, path: Location, what: str, hint: str = "") -> None:
         super().__init__(f"{path}: {what}")
+        self._what, self._hint = what, hint
         if hint:
             self.add_note(f"hint: {hint}")
+
+    def of(self, address: Location) -> "ReportError":
+        """Return the same error of a report that this one's is a copy of."""
+        return ReportError(address, self._what, self._hint)
 
 
 class Report:
@@ -74,7 +80,7 @@ class Report:
 
     def _is_recorded(self, row: Row) -> bool:
         """Return whether a row says only that its output was left alone, and another one more."""
-        before = None if row.result in DECISIVE else self.before.find(row.source, row.output)
+        before = None if is_decisive(row) else self.before.find(row.source, row.output)
         return before is not None and before.result in (row.result, *DECISIVE)
 
     def close(self) -> None:

@@ -9,8 +9,13 @@ import numpy as np
 
 from colourizer.record.row import Row, Settings
 
-# Their rows say what became of the output; others only that it was left as it was.
+# Their rows say what became of the output; others, without its hash, that it was left as it was.
 DECISIVE = ("colourized", "failed")
+
+
+def is_decisive(row: Row) -> bool:
+    """Return whether a row counts even if an earlier one says what became of the output."""
+    return row.result in DECISIVE or bool(row.output_sha256)
 
 
 def hash_key(source: str, output: str) -> tuple[int, int]:
@@ -33,12 +38,18 @@ class Recorded:
     settings: Settings
     source_bytes: int
 
+    @property
+    def has_hashes(self) -> bool:
+        """Whether its row has the hashes of scan and output."""
+        return self.result in ("colourized", "skipped") and bool(self.source_bytes)
+
 
 class RowIndex:
     """The rows of a report that count, by scan and output; of each 36 bytes, not the row itself.
 
     Of several rows for a scan and an output the last one counts; one that only says that the
-    output was there, or that the run was stopped, does not count if another one does.
+    output was there, without its hash, or that the run was stopped, does not count if another one
+    does.
 
     Attributes:
         count: of all rows, those included that do not count.
@@ -51,7 +62,7 @@ class RowIndex:
         for row in rows:
             one, other = hash_key(row.source, row.output)
             high.append(one)
-            low.append(other | (row.result in DECISIVE))  # those come after the others
+            low.append(other | is_decisive(row))  # those come after the others
             sizes.append(row.source_bytes)
             kinds.append(number_of.setdefault((row.result, row.settings), len(number_of)))
         self.count = len(high)

@@ -13,7 +13,7 @@ from colourizer.record.tag import read_tag
 from colourizer.runtime.cli import print_error, print_note, print_result, progress
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
-from colourizer.storage.address import parse_location
+from colourizer.storage.address import Location, parse_location
 from colourizer.storage.connection import NoSuchFileError, StorageError
 from colourizer.storage.files import open_file, stat_file
 
@@ -23,27 +23,29 @@ OTHER_SETTINGS, UNREADABLE, UNHASHED = "made with other settings", "unreadable",
 WRONG = (MISSING, CHANGED, OTHER_SETTINGS, UNREADABLE)
 
 
-def verify_report(path: Path, as_json: bool = False) -> int:
+def verify_report(path: Path, as_json: bool = False, place: Location | None = None) -> int:
     """Verify the outputs of a report, and print what is wrong and a summary.
 
     Args:
         path: the report.
         as_json: print a line of JSON for each output that is not as recorded.
+        place: what it is a copy of, for messages; None if it is none.
 
     Returns:
         The exit code: 0 if all outputs are as recorded, 1 if not, 2 if the report cannot be read.
     """
     damaged: list[str] = []
+    place = place or path
     try:
         index = RowIndex(read_rows(path, damaged))
     except ReportError as error:
-        print_error(error)
+        print_error(error.of(place))
         return 2
     except OSError as error:
-        print_error(f"{path}: {(error.strerror or str(error)).lower()}")
+        print_error(f"{place}: {(error.strerror or str(error)).lower()}")
         return 2
     for message in damaged:
-        print_error(message)
+        print_error(message.replace(str(path), str(place), 1))
     found, rows = Counter[str](), Counter[str]()
     counting = iter(index.counting())
     wanted = (row for row in read_rows(path, []) if next(counting))

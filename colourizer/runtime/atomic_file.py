@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from colourizer.runtime.process import has_ended
+
 # A part file's name is PART, its writer's machine, process and a random number. One of a dead
 # process is removed at once, one of another machine LEFTOVER_SECONDS after its last change.
 PART, LEFTOVER_SECONDS = ".part-", 3600
@@ -100,13 +102,7 @@ def _is_abandoned(path: Path) -> bool:
     machine, _, rest = path.name.removeprefix(PART).partition("-")
     process = rest.partition("-")[0]
     if machine == _MACHINE and process.isdigit() and os.name == "posix":
-        try:
-            os.kill(int(process), 0)  # signal 0 only checks that it exists
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # it exists, but is another user's
-            pass
-        return False
+        return has_ended(int(process))
     return path.stat().st_mtime < time.time() - LEFTOVER_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""The process: processor cores, heap memory, limit of open files, rank under torchrun."""
+"""Processes: their cores, heap memory, limit of open files, rank under torchrun, their end."""
 
 import ctypes
 import os
@@ -35,6 +35,18 @@ def count_cores() -> int:
     get_affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     count = len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
     return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
+def has_ended(number: int) -> bool:
+    """Return whether this machine has no process of a number; False where that is not known."""
+    if os.name == "posix":
+        try:
+            os.kill(number, 0)  # signal 0 only checks that it exists
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # it exists, but is another user's
+            pass
+    return False
 
 
 def keep_freed_memory() -> None:

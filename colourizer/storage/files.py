@@ -4,9 +4,8 @@ import hashlib
 import io
 import mimetypes
 import secrets
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -152,18 +151,38 @@ def send_file(path: Path, address: Address) -> None:
     _put(address, lambda storage, to: storage.put_file(str(path), to))
 
 
-def fetch_copy(address: Address, stack: ExitStack) -> Path:
-    """Return a local path with a copy of a file, or where one can be made; the stack removes it.
+def fetch_copy(address: Address, folder: Path) -> Path:
+    """Return a path in a local folder with a copy of a file, or where one can be made.
 
     Raises:
         StorageError: it cannot be read.
     """
-    copy = Path(stack.enter_context(tempfile.TemporaryDirectory()), address.name)
+    copy = folder / address.name
     if exists(address):
         with storage_errors():
             storage, path = open_storage(address)
             storage.get_file(path, str(copy))
     return copy
+
+
+def remove_files(folder: Address, files: Sequence[Address]) -> None:
+    """Remove files of a folder, the first ones first; and the folder, if it is empty then.
+
+    Raises:
+        StorageError: one cannot be removed.
+    """
+    if not files:
+        return
+    with storage_errors():
+        storage, path = open_storage(folder)
+        paths = [open_storage(file)[1] for file in files]
+        if is_object_store(storage):  # a request for many of them
+            storage.rm(paths)
+            return
+        for each in paths:
+            storage.rm_file(each)
+        with suppress(Exception):  # it holds others
+            storage.rmdir(path)
 
 
 def check_writable(folder: Address) -> None:
@@ -210,7 +229,7 @@ class StoredFile:
         """Return the SHA-256 of what was made, hexadecimal, and its size in bytes."""
         return hashlib.sha256(self._content).hexdigest(), len(self._content)
 
-    def finish(self) -> None:
+    def finish(self, _modified: int | None = None) -> None:
         """Write it to the storage, whose clock gives it its time; any thread may do so.
 
         Raises:

@@ -6,7 +6,9 @@ import pytest
 from PIL import ExifTags, Image
 from support.scenes import scene
 
-from colourizer.photos.sidecars import copy_sidecars
+from colourizer.inference.sidecars import copy_sidecars, pair_sidecars
+from colourizer.storage.address import parse_location
+from colourizer.storage.listing import Listed
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -55,3 +57,25 @@ def test_a_sidecar_of_a_photograph_that_was_turned_no_longer_turns_it(tmp_path):
     (tmp_path / "out").mkdir()
     (copied,) = copy_sidecars(tmp_path / "a.jpg", tmp_path / "out" / "a.jpg")
     assert copied.read_bytes() == XMP.replace(b'Orientation="6"', b'Orientation="1"')
+
+
+NAMES = ["a.jpg", "a.jpg.xmp", "a.png", "a.xmp", "a.1.jpg", "a.1.xmp", "a-b.tif", "a/c.jpg",
+         "b.gif", "b.txt", "b.gif.xmp", "c.xmp", "d.JPG", "d.JPG-2.xmp", "d.Q.jpg",
+         "d.xmp"]  # fmt: skip
+
+
+def test_photographs_of_a_listing_wait_for_their_sidecars_and_for_no_more():
+    folder = parse_location("s3://scans")
+    listed = (Listed(folder / name, name, 1) for name in sorted(NAMES))
+    found = {}
+    for file, sidecars in pair_sidecars(listed):
+        found[file.below] = " ".join(sidecar.name for sidecar in sidecars)
+        if file.below == "a-b.tif":
+            assert next(listed).below == "a.1.xmp"  # so far was read ahead
+    assert len(found) == len(NAMES) - 1
+    assert {name: sidecars for name, sidecars in found.items() if sidecars} == {
+        "a.jpg": "a.jpg.xmp a.xmp",
+        "a.png": "a.xmp",
+        "b.gif": "b.gif.xmp",
+        "d.JPG": "d.xmp",
+    }

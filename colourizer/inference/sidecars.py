@@ -1,0 +1,112 @@
+"""Sidecar files: XMP beside a photograph, as NAME.xmp or NAME.jpg.xmp, copied beside its result."""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from colourizer.inference.output_plan import Place
+from colourizer.photos.decode import open_image
+from colourizer.photos.files import is_photo_name
+from colourizer.photos.orientation import read_orientation, upright_size
+from colourizer.photos.upright_xmp import upright_xmp
+from colourizer.photos.xmp import update_xmp
+from colourizer.runtime.atomic_file import PartFile
+from colourizer.storage.address import Address, Location
+from colourizer.storage.files import exists, open_file, read_bytes, write_whole
+from colourizer.storage.listing import Listed
+
+SUFFIX = ".xmp"
+
+
+def sidecar_paths(photo: Place) -> tuple[Place, Place]:
+    """Return where a photograph's sidecars lie if it has any: NAME.xmp, and NAME.jpg.xmp."""
+    return photo.with_name(photo.stem + SUFFIX), photo.with_name(photo.name + SUFFIX)
+
+
+def pair_sidecars(listed: Iterable[Listed]) -> Iterator[tuple[Listed, tuple[Address, ...]]]:
+    """Yield the files of a listing, each photograph with its sidecars.
+
+    Args:
+        listed: in the order of their names, in which what begins as a photograph's name without its
+            suffix comes together: a photograph waits for no more than that.
+    """
+    waiting: list[tuple[Listed, list[Address]]] = []
+    for file in listed:
+        passed = [pair for pair in waiting if not file.below.startswith(_stem(pair[0].below))]
+        if passed:
+            waiting = [pair for pair in waiting if pair not in passed]
+            yield from ((photo, tuple(sidecars)) for photo, sidecars in passed)
+        if is_photo_name(Path(file.address.name)):
+            waiting.append((file, []))
+            continue
+        for photo, sidecars in waiting:
+            if file.address in sidecar_paths(photo.address):
+                sidecars.append(file.address)
+        yield file, ()
+    yield from ((photo, tuple(sidecars)) for photo, sidecars in waiting)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] + "."
+
+
+def copy_sidecars(
+    source: Location,
+    result: Location,
+    known: tuple[Address, ...] | None = None,
+    is_upright: bool = False,
+) -> list[Location]:
+    """Copy a photograph's sidecars beside its result, under the result's name.
+
+    They are copied as they are, between local folders with their times; of a photograph that was
+    turned upright, with its orientation, sizes and regions changed as in its own XMP. What exists
+    is never overwritten.
+
+    Args:
+        source: the photograph.
+        result: the coloured one, which need not exist yet.
+        known: the sidecars of a photograph in a storage, if it was listed with them; None looks.
+        is_upright: whether it is known that the photograph was not turned.
+
+    Returns:
+        the files that were written.
+
+    Raises:
+        OSError: one cannot be read or written.
+        PhotoError: the photograph cannot be opened.
+        StorageError: one cannot be read or written.
+    """
+    copied: list[Location] = []
+    for theirs, ours in zip(sidecar_paths(source), sidecar_paths(result), strict=True):
+        # os.path, for which a name that is too long does not exist; for Path it is an error.
+        if isinstance(theirs, Path):
+            found = os.path.isfile(theirs)  # noqa: PTH113
+        else:
+            found = exists(theirs) if known is None else theirs in known
+        if not found or (exists(ours) if isinstance(ours, Address) else os.path.exists(ours)):  # noqa: PTH110
+            continue
+        content = read_bytes(theirs)
+        if not is_upright:
+            content = _turn_upright(content, source)
+        if isinstance(ours, Address):
+            write_whole(ours, content)
+        else:
+            part = PartFile(ours)
+            part.write(partial(_write, content=content))
+            part.finish(theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None)
+        copied.append(ours)
+    return copied
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
+
+
+def _turn_upright(xmp: bytes, source: Location) -> bytes:
+    with open_file(source) as file, open_image(file) as image:
+        orientation = read_orientation(image)
+        if orientation == 1:
+            return xmp
+        return update_xmp(upright_xmp(xmp, orientation, upright_size(image, orientation)), None)

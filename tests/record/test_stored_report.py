@@ -1,0 +1,109 @@
+"""stored_report.py: whenever a run is killed, its rows are in the storage, each once in the end."""
+
+import json
+import time
+from contextlib import closing
+
+import fsspec
+import pytest
+
+from colourizer.record import stored_report
+from colourizer.record.report import ReportError, read_rows
+from colourizer.record.row import Row
+from colourizer.record.stored_report import StoredReport, fetch_report
+from colourizer.storage.address import parse_location
+
+
+@pytest.fixture(params=["report.jsonl", "report.parquet"])
+def address(request, monkeypatch):
+    """Of a report in an empty storage; parts are sent many times a second."""
+    if request.param.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(stored_report, "SEND_SECONDS", 0.01)
+    return parse_location(f"memory://reports/{request.param}")
+
+
+def row(n: int, result: str = "colourized", **values) -> Row:
+    return Row(f"s3://in/{n}.png", f"s3://out/{n}.png", result, **values)
+
+
+def files() -> list[str]:
+    return sorted(fsspec.filesystem("memory").find("/reports"))
+
+
+def read(address, folder) -> list[Row]:
+    folder.mkdir()
+    return list(read_rows(fetch_report(address, folder)[0]))
+
+
+def kill(report: StoredReport, parts: int) -> None:
+    """End a report as the end of its process does, once its parts are sent."""
+    end = time.monotonic() + 20
+    while len(report._parts) < parts:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    report._ended.set()
+    report._sender.join()
+    report._file.close()
+
+
+def folders(tmp_path):
+    """Yield new folders."""
+    for n in range(100):
+        (tmp_path / str(n)).mkdir()
+        yield tmp_path / str(n)
+
+
+def test_rows_of_a_killed_run_are_there_and_the_next_run_doubles_none(address, tmp_path):
+    new = folders(tmp_path)
+    killed = StoredReport(address, next(new))
+    killed.write(row(1), row(2))
+    while not killed._parts:
+        time.sleep(0.005)
+    killed.write(row(3))
+    kill(killed, 2)
+    assert read(address, tmp_path / "copy") == [row(1), row(2), row(3)]
+    with closing(StoredReport(address, next(new))) as report:
+        report.write(row(2, "skipped"), row(3, seconds=2.0), row(4))
+    assert files() == [f"/reports/{address.name}"]
+    assert read(address, tmp_path / "copy2") == [row(1), row(2), row(3, seconds=2.0), row(4)]
+
+
+def test_a_run_that_is_killed_before_it_removes_its_parts_is_merged_once(
+    address, tmp_path, monkeypatch
+):
+    new = folders(tmp_path)
+    killed = StoredReport(address, next(new))
+    killed.write(row(1, "failed"))
+    kill(killed, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_report, "remove_files", lambda *_: None)
+        patch.setattr(stored_report, "SEND_SECONDS", 100.0)
+        report = StoredReport(address, next(new))
+        report.write(row(1), row(2))
+        report.close()
+    assert len(files()) == 3
+    with closing(StoredReport(address, next(new))):
+        pass
+    assert files() == [f"/reports/{address.name}"]
+    assert read(address, tmp_path / "copy") == [row(1), row(2)]
+
+
+def test_a_report_to_which_nothing_is_added_is_not_sent_again(address, tmp_path, monkeypatch):
+    new = folders(tmp_path)
+    with closing(StoredReport(address, next(new))) as report:
+        report.write(row(1))
+    monkeypatch.setattr(stored_report, "send_file", None)
+    with closing(StoredReport(address, next(new))) as report:
+        report.write(row(1, "skipped"))
+    assert files() == [f"/reports/{address.name}"]
+
+
+def test_what_is_no_report_is_named_by_its_address(tmp_path):
+    address = parse_location("memory://reports/notes.jsonl")
+    fsspec.filesystem("memory").pipe_file("/reports/notes.jsonl", json.dumps([1]).encode() + b"\n")
+    with pytest.raises(ReportError, match=f"^{address}: line 1 is not a row of a report$"):
+        StoredReport(address, tmp_path)
