@@ -19,6 +19,7 @@ from typing import cast
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
+from colourizer.film.stored_films import colourize_found_film, plan_film
 from colourizer.inference.album_study import AlbumError
 from colourizer.inference.batch import (
     COLOURIZED_BEFORE,
@@ -375,11 +376,21 @@ def check_films(are_films: list[bool], options: Options) -> None:
         }.items():
             if given:
                 raise UsageError(f"--{name}: has no meaning for films")
-    if any(are_films) and options.film_codec:
+    if any(are_films):
+        check_codec(options.film_codec)
+
+
+def check_codec(name: str | None) -> None:
+    """Check the encoder of --film-codec.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name:
         from colourizer.film.job import FilmError, check_film_codec  # takes PyAV
 
         try:
-            check_film_codec(options.film_codec)
+            check_film_codec(name)
         except FilmError as error:
             raise UsageError(f"--film-codec {error}") from error
 
@@ -394,10 +405,14 @@ def stream_jobs(options: Options) -> Plan:
     if options.album:
         what = "--album: sees all photographs first, and takes a local folder without --ray"
         raise UsageError(what)
+    if can_read_films():
+        check_codec(options.film_codec)
     if options.ray and any(str(path).startswith("memory://") for path in options.named):
         raise UsageError("--ray: memory:// is within one process; name another storage")
     try:
-        stream = stream_photos(options.named, options.outputs.output, listing, is_film_name)
+        no_films = "" if can_read_films() else LEFT_OUT
+        named, output = options.named, options.outputs.output
+        stream = stream_photos(named, output, listing, is_film_name, no_films)
     except UsageError:
         for message in listing.wrong:
             print_error(message)
@@ -408,7 +423,7 @@ def stream_jobs(options: Options) -> Plan:
     first, *others = itertools.islice(stream, 2)
     if others or any(hint.source for hint in options.hints):
         raise UsageError("--hint: is for one photograph alone here, without its name")
-    hints = group_hints(options.hints, [Job(first.source, [])])
+    hints = group_hints(options.hints, [Job(first.source, [], is_film=first.is_film)])
     return Plan([], listing=listing, stream=iter([first]), hints=hints)
 
 
@@ -511,8 +526,10 @@ def colour_all(
     if plan.stream is None:
         album = [job for job in plan.jobs if options.album and not job.is_film]
         return colourize_local(plan.jobs, album, colourizer, options, colours, stop, recorded)
+    colour_film = partial(colourize_found_film, codec=options.film_codec, hints=options.hints)
     if not options.ray:
-        return colourize_streamed(plan.stream, colourizer, outputs, colours, stop, recorded)
+        how = outputs, colours, stop, colour_film, recorded
+        return colourize_streamed(plan.stream, colourizer, *how)
     task = Task(
         options.checkpoint.read_bytes(),
         options.checkpoint.name,
@@ -521,6 +538,7 @@ def colour_all(
         outputs,
         replace(colours, reference=None),
         read_bytes(options.reference) if options.reference else None,
+        colour_film,
         recorded,
     )
     threads = READING_THREADS if options.is_remote else 1
@@ -605,18 +623,12 @@ def colourize_local(
         disk_full |= outcome.disk_full
         yield outcome
     if films and not disk_full:
-        from colourizer.film.job import FilmOptions, FilmRun, colourize_films  # takes PyAV
+        from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
 
-        settings = colours.settings(colourizer, films[0].source)
-        how = FilmOptions(
-            options.film_codec,
-            options.hints if films[0].source in colours.hints else (),
-            colours.reference,
-            cast(Path | None, options.reference),
-            colourizer.provenance(settings) if colours.tag else None,
-        )
+        source = films[0].source
+        how = film_options(colourizer, colours, source, options.film_codec, options.hints)
         for outcome in colourize_films(films, FilmRun(colourizer, options.outputs, how, stop)):
-            outcome.settings = settings
+            outcome.settings = colours.settings(colourizer, source)
             yield outcome
 
 
@@ -703,6 +715,15 @@ def make_contact_sheet(jobs: list[Job]) -> bool:
     return True
 
 
+def plan_found(photo: FoundPhoto, outputs: OutputOptions) -> Job:
+    """Assign a photograph or film of a stream its output files.
+
+    Raises:
+        StorageError: the first bytes of a photograph decide, and cannot be read.
+    """
+    return plan_film(photo, outputs) if photo.is_film else plan_alone(photo, outputs)
+
+
 def dry_run(
     plan: Plan, options: Options, settings: Callable[[Path, int], Settings] | None = None
 ) -> int:
@@ -716,8 +737,8 @@ def dry_run(
     counts = Counter(failed=plan.failed)
     for photo in plan.jobs if plan.stream is None else plan.stream:
         try:
-            job = photo if isinstance(photo, Job) else plan_alone(photo, options.outputs)
-            if settings:
+            job = photo if isinstance(photo, Job) else plan_found(photo, options.outputs)
+            if settings and not job.is_film:
                 own = partial(settings, job.source)
                 wanted, _ = choose_files(job, options.outputs, own)
             else:

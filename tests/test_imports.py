@@ -22,7 +22,9 @@ MAY_IMPORT = {
     "curation": {"photos", "colour", "runtime"},
     "downloads": {"curation", "photos", "runtime"},
     "training": {"network", "Model_CNN", "curation", "photos", "colour", "runtime"},
-    "film": {"inference", "network", "Model_CNN", "photos", "record", "colour", "runtime"},
+    "film": {
+        *("inference", "network", "Model_CNN", "photos", "record", "storage", "colour", "runtime")
+    },
     "app": {"inference", "network", "photos", "runtime"},
 }
 FILES = sorted([*PACKAGE.rglob("*.py"), *ROOT.glob("*.py")])

@@ -27,7 +27,7 @@ from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
 from colourizer.film.recode import Stopped, Video, encode_frames
 from colourizer.film.segments import SegmentStore, segments_folder
-from colourizer.inference.batch import COLOURIZED_BEFORE, Outcome
+from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
@@ -42,6 +42,7 @@ from colourizer.runtime.cli import list_hints, progress
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import prefetch
 from colourizer.runtime.process import count_cores
+from colourizer.storage.address import Location
 
 FRAMES_AHEAD = 8  # decoded, and coloured, that wait for the next step
 GOES_ON = "stopped; run this again, and it goes on there"
@@ -55,25 +56,49 @@ class FilmOptions:
     codec: of --film-codec; None is that of the container.
     hints: known colours of places, from a time on.
     reference: a colour photograph whose colours are propagated to them.
-    reference_path: its file, whose change makes coloured parts useless.
     provenance: what coloured them, for their metadata; None leaves it out.
     """
 
     codec: str | None = None
     hints: tuple[FilmHint, ...] = ()
     reference: Reference | None = None
-    reference_path: Path | None = None
     provenance: str | None = None
 
 
 @dataclass(frozen=True)
 class FilmRun:
-    """What the films of a run share."""
+    """What the films of a run share; cores: that are this run's, by default all."""
 
     colourizer: Colourizer
     outputs: OutputOptions
     options: FilmOptions
     stop: Interrupt
+    cores: int | None = None
+
+
+def film_options(
+    colourizer: Colourizer,
+    colours: ColourOptions,
+    source: Location,
+    codec: str | None,
+    hints: tuple[FilmHint, ...],
+) -> FilmOptions:
+    """Return how films are coloured and written.
+
+    Args:
+        colourizer: the network.
+        colours: how photographs are coloured.
+        source: the film, or one of them; only a film that is alone has hints.
+        codec: of --film-codec.
+        hints: of the photograph or film that has hints.
+    """
+    provenance = colourizer.provenance(colours.settings(colourizer, source))
+    return FilmOptions(
+        codec,
+        hints if source in colours.hints else (),
+        colours.reference,
+        provenance if colours.tag else None,
+    )
 
 
 def check_film_codec(name: str) -> None:
@@ -97,7 +122,8 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
     """
     av.logging.set_level(av.logging.PANIC)  # what is wrong is said once, in words
     os.environ.setdefault("SVT_LOG", "1")
-    torch.set_num_threads(max(1, count_cores() // 2))  # decoding and encoding take the others
+    cores = run.cores or count_cores()
+    torch.set_num_threads(max(1, cores // 2))  # decoding and encoding take the others
     remove_leftovers({job.coloured[0].parent for job in jobs})
     for job in jobs:
         if run.stop.exit_code:
@@ -226,13 +252,12 @@ def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
     """Return what a film's segments depend on: if it changes, none of them is used again."""
     status = job.source.stat()
     options, checkpoint = run.options, run.colourizer.checkpoint
-    reference = options.reference_path
     return {
         "source": [str(job.source.resolve()), status.st_size, status.st_mtime_ns],
         "network": fingerprint(checkpoint) if checkpoint else "",
         "look": repr(run.colourizer.look),
         "hints": [[*hint.hint, hint.seconds] for hint in options.hints],
-        "reference": [str(reference), reference.stat().st_mtime_ns] if reference else [],
+        "reference": options.reference.sha256 if options.reference else "",
         "videos": [[str(video.path), repr(video.settings)] for video in videos],
         "PyAV": av.__version__,
     }

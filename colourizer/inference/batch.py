@@ -152,6 +152,7 @@ class Run:
     computing: free for as many threads as there are cores; others read from a storage meanwhile.
     recorded: what a report says of earlier runs; or None.
     album: what the photographs share; or None.
+    cores: that are this run's.
     disk_full: set by the photograph that finds it so; no later one can be written.
     """
 
@@ -165,6 +166,7 @@ class Run:
     computing: Semaphore
     recorded: RowIndex | None = None
     album: Album | None = None
+    cores: int = 1
     disk_full: bool = False
 
     @property
@@ -290,7 +292,7 @@ def start_run(
         group_pixels = min(GROUP_PIXELS, pixels // computing)  # each thread has its share
         budget, free = PixelBudget(pixels), Semaphore(computing)
         of_all = colourizer, outputs, colours, stop
-        yield Run(*of_all, group_pixels, budget, flusher, free, recorded)
+        yield Run(*of_all, group_pixels, budget, flusher, free, recorded, cores=cores)
 
 
 def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Sequence[Job]]:

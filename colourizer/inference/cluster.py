@@ -5,6 +5,7 @@ has room, which may be never. Here what was lost goes to the others at once.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -24,7 +25,12 @@ from colourizer.inference.batch import BATCHES_PER_GROUP, ColourOptions, Outcome
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer
 from colourizer.inference.looks import Look
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions
-from colourizer.inference.streaming import colourize_found, cut_stream
+from colourizer.inference.streaming import (
+    FilmColourizer,
+    colourize_found,
+    cut_stream,
+    set_films_aside,
+)
 from colourizer.photos.read import read_photo
 from colourizer.record.row_index import RowIndex
 from colourizer.runtime.cli import UsageError, print_note
@@ -92,6 +98,7 @@ class Task:
     outputs: which files are made.
     colours: how, but for the reference.
     reference: the content of the reference's file.
+    colourize_film: is called for a film.
     recorded: what a report says of earlier runs, which a machine has once; or None.
     cores: of each actor.
     threads: of each actor; more than cores if they wait for a storage.
@@ -105,6 +112,7 @@ class Task:
     outputs: OutputOptions
     colours: ColourOptions
     reference: bytes | None
+    colourize_film: FilmColourizer
     recorded: RowIndex | None = None
     cores: int = 1
     threads: int = 1
@@ -134,7 +142,7 @@ class Worker:
             sha256 = hashlib.sha256(task.reference).hexdigest()
             reference = colourizer.study_reference(pixels, sha256)
             colours = replace(colours, reference=reference)
-        self._stack = ExitStack()
+        self._stack, self._colourize_film = ExitStack(), task.colourize_film
         of_task = task.threads, task.recorded, task.cores
         run = start_run(colourizer, task.outputs, colours, Interrupt(), *of_task)
         self._run = self._stack.enter_context(run)
@@ -144,7 +152,9 @@ class Worker:
         return True
 
     def colourize(self, group: list[FoundPhoto]) -> list[Outcome]:
-        """Colour a group of photographs, as `colourize_found`; in several threads at a time."""
+        """Colour a group of photographs, in several threads at a time; or a film."""
+        if group[0].is_film:
+            return [self._colourize_film(group[0], self._run)]
         outcomes = colourize_found(group, self._run)
         for outcome in outcomes:
             outcome.parts.clear()
@@ -153,7 +163,7 @@ class Worker:
 
 @dataclass
 class Group:
-    """Photographs for one call of an actor; losses: how many actors were lost with it."""
+    """Photographs, or a film, for one call of an actor; losses: how many were lost with it."""
 
     photos: list[FoundPhoto]
     losses: int = 0
@@ -211,15 +221,17 @@ class Pool:
             actor = make.remote(self._task)
             self._starting[actor.is_ready.remote()] = actor
 
-    def find_free(self) -> Any:
+    def find_free(self, group: Group) -> Any:
         """Return an actor that has less to do than it can take; None if there is none.
 
-        One that single photographs of lost actors wait for gets nothing else.
+        A film, which takes all cores, goes to one that has nothing to do. One that single
+        photographs of lost actors wait for gets nothing else.
         """
         others = (actor for actor in self._busy if not (self._suspects and actor == self._alone))
         actor = min(others, key=self._busy.__getitem__, default=None)
         # One group more than it works on: the next is there when one is done.
-        return actor if actor and self._busy[actor] <= self._threads else None
+        most = 0 if group.photos[0].is_film else self._threads
+        return actor if actor and self._busy[actor] <= most else None
 
     def submit(self, actor: Any, group: Group) -> None:
         """Give an actor something to do."""
@@ -303,7 +315,7 @@ class Pool:
 def colourize_on_cluster(
     found: Iterable[FoundPhoto], task: Task, threads_per_core: int, stop: Interrupt
 ) -> Iterator[Outcome]:
-    """Colour photographs on all machines of the Ray cluster that this process has joined.
+    """Colour photographs, then films, on all machines of the Ray cluster that was joined.
 
     Local paths have to lead to the same files on all machines. A photograph whose actor is lost is
     tried by another one, alone on it, for it may be the reason.
@@ -325,7 +337,10 @@ def colourize_on_cluster(
     task = replace(task, outputs=outputs, colours=replace(task.colours, hints=hints))
     pool = Pool(task, threads_per_core)
     absolute = (photo._replace(source=_absolute(photo.source)) for photo in found)
-    groups: Iterator[Group] = map(Group, cut_stream(absolute, GROUP_SIZE, pool.count_workers))
+    films: list[FoundPhoto] = []
+    photos = cut_stream(set_films_aside(absolute, films), GROUP_SIZE, pool.count_workers)
+    each_film = ([film] for film in films)
+    groups: Iterator[Group] = map(Group, itertools.chain(photos, each_film))
     group, end = next(groups, None), float("inf")
     try:
         while (group or not pool.is_idle) and time.monotonic() < end:
@@ -334,7 +349,7 @@ def colourize_on_cluster(
             else:
                 pool.grow()
                 pool.submit_suspect()
-                while group and (actor := pool.find_free()):
+                while group and (actor := pool.find_free(group)):
                     pool.submit(actor, group)
                     group = next(groups, None)
             for outcome in pool.collect():

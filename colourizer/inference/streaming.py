@@ -56,7 +56,7 @@ from colourizer.storage.listing import iterate_files
 GROUP_BYTES = 64_000_000  # of files from a storage that a thread has in memory, at most, or one
 READING_THREADS = 3  # for each core: while one computes, others wait for a storage
 AHEAD = 4  # groups for each thread that are listed before they are needed
-FILM = "of a film, which only a command without addresses and --ray colours"
+FilmColourizer = Callable[[FoundPhoto, Run], Outcome]  # film.stored_films.colourize_found_film
 ODD_PARTS = {"": "%", ".": "%2E", "..": "%2E%2E"}  # of keys: no folder may have such a name
 # Names that another photograph's results may have: NAME.gif.png, NAME_variant2.jpg,
 # NAME.jpg_compared.jpg and so on. A number at the end is one that `distinct_name` has added.
@@ -97,6 +97,7 @@ def stream_photos(
     output: Location,
     listing: Listing,
     is_film: Callable[[PurePath], bool] = lambda _: False,
+    no_films: str = "",
 ) -> Iterator[FoundPhoto]:
     """Return an iterator of the photographs that a command line names; the first is found by now.
 
@@ -104,7 +105,8 @@ def stream_photos(
         paths: photographs, or folders.
         output: where results go; never searched for photographs.
         listing: is added to while the photographs are listed.
-        is_film: whether a name is that of a film, which is left out.
+        is_film: whether a name is a film's.
+        no_films: why films are left out; "" if they are not.
 
     Raises:
         UsageError: names of results would not be distinct, or there is no photograph.
@@ -134,7 +136,8 @@ def stream_photos(
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise UsageError(f"{twice}: is the name of two paths; colour one after the other")
     if photos:
-        found = iter([FoundPhoto(path, PurePath(path.name), named=True) for path in photos])
+        each_name = ((path, PurePath(path.name)) for path in photos)
+        found = (FoundPhoto(path, name, True, is_film(name)) for path, name in each_name)
     else:
         roots = names if keep_names else [""] * len(folders)
         each = (
@@ -142,6 +145,8 @@ def stream_photos(
             for folder, root in zip(folders, roots, strict=True)
         )
         found = itertools.chain.from_iterable(each)
+    if no_films:
+        found = _leave_out_films(found, no_films, listing)
     first = next(found, None)
     if first is None:
         hint = "looked for " + " ".join(sorted(SUFFIXES))
@@ -155,6 +160,16 @@ def _name_of(path: Location) -> str:
     return path.name or PurePosixPath(path.archive).stem
 
 
+def _leave_out_films(
+    found: Iterator[FoundPhoto], why: str, listing: Listing
+) -> Iterator[FoundPhoto]:
+    for photo in found:
+        if photo.is_film:
+            listing.left_out[why] += 1
+        else:
+            yield photo
+
+
 def _list_folder(
     folder: Location,
     root: PurePath,
@@ -162,20 +177,21 @@ def _list_folder(
     listing: Listing,
     is_film: Callable[[PurePath], bool],
 ) -> Iterator[FoundPhoto]:
-    """Yield the photographs in a folder; root: what precedes their paths below the output."""
+    """Yield photographs and films in a folder; root: what precedes their paths below the output."""
     if isinstance(folder, Path):
         unreadable: list[OSError] = []
         without = output if isinstance(output, Path) else None
         place = None
         for path in walk_files(folder, without, unreadable):
-            if not is_photo_name(path):
-                listing.left_out.update([FILM if is_film(path) else why_left_out(path)])
+            film = is_film(path)
+            if not (film or is_photo_name(path)):
+                listing.left_out.update([why_left_out(path)])
                 continue
             below = root / path.relative_to(folder)
             if without and place != without / below.parent:
                 place = without / below.parent
                 remove_leftovers([place])
-            yield FoundPhoto(path, below, named=False)
+            yield FoundPhoto(path, below, named=False, is_film=film)
         listing.wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
         return
     inside = f"{output.url}/" if isinstance(output, Address) else None
@@ -184,12 +200,13 @@ def _list_folder(
             if inside and address.url.startswith(inside):
                 continue
             name = PurePosixPath(address.name)
-            if not is_photo_name(name):
-                listing.left_out.update([FILM if is_film(name) else why_name_left_out(name)])
+            film = is_film(name)
+            if not (film or is_photo_name(name)):
+                listing.left_out.update([why_name_left_out(name)])
                 continue
             parts = (ODD_PARTS.get(part, part) for part in below_name.split("/"))
             below = root.joinpath(*parts)
-            yield FoundPhoto(address, below, named=False, size=size, sidecars=sidecars)
+            yield FoundPhoto(address, below, False, film, size, sidecars)
     except StorageError as error:
         listing.wrong.append(f"{folder}: {error}")
 
@@ -206,15 +223,15 @@ def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
     below = photo.below.with_name(distinct_name(photo.below.name, options.target))
     name = written_name(below, options.target, _find_format(photo.source))
     if not name.startswith(below.stem):  # it was too long
-        name = _fit_distinct(below.stem, below.suffix + PurePath(name).suffix)
+        name = fit_distinct(below.stem, below.suffix + PurePath(name).suffix)
     first = options.output / below.with_name(name)
 
     def beside(wanted: object, ending: str) -> Location | None:
-        return first.with_name(_fit_distinct(name, f"_{ending}")) if wanted else None
+        return first.with_name(fit_distinct(name, f"_{ending}")) if wanted else None
 
     numbers = range(2, options.variants + 1)
     endings = [f"_variant{number}{first.suffix}" for number in numbers]
-    variants = [first.with_name(_fit_distinct(first.stem, ending)) for ending in endings]
+    variants = [first.with_name(fit_distinct(first.stem, ending)) for ending in endings]
     return Job(
         photo.source,
         [first, *variants],
@@ -226,7 +243,7 @@ def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
     )
 
 
-def _fit_distinct(stem: str, ending: str) -> str:
+def fit_distinct(stem: str, ending: str) -> str:
     """Return a file's name; one that is too long is cut and gets a hash of the whole."""
     name = fit_name(stem, ending)
     if name == stem + ending:
@@ -247,8 +264,13 @@ def distinct_name(name: str, target: str | None = None) -> str:
     path = PurePath(name)
     found = (RESULT_OF_FORMAT if target else RESULT).fullmatch(path.stem)
     if found:
-        return f"{found['stem']}_{int(found['number'] or 1) + 1}{path.suffix}"
+        return next_name(found, path.suffix)
     return f"{path.stem}_2{path.suffix}" if name.lower() == CONTACT_SHEET else name
+
+
+def next_name(result: re.Match[str], suffix: str) -> str:
+    """Return the name that follows one which another file's result may have: with a number."""
+    return f"{result['stem']}_{int(result['number'] or 1) + 1}{suffix}"
 
 
 def _find_format(source: Location) -> str:
@@ -284,6 +306,15 @@ def cut_stream(
         yield group
 
 
+def set_films_aside(found: Iterable[FoundPhoto], films: list[FoundPhoto]) -> Iterator[FoundPhoto]:
+    """Yield photographs; append films, which are coloured after all of them, to a list."""
+    for photo in found:
+        if photo.is_film:
+            films.append(photo)
+        else:
+            yield photo
+
+
 def colourize_found(group: Sequence[FoundPhoto], run: Run) -> list[Outcome]:
     """Colour a group of photographs; return the outcome of each, once its files are written."""
     jobs: list[Job] = []
@@ -306,17 +337,31 @@ def colourize_streamed(
     outputs: OutputOptions,
     colours: ColourOptions,
     stop: Interrupt,
+    colourize_film: FilmColourizer,
     recorded: RowIndex | None = None,
 ) -> Iterator[Outcome]:
-    """Colour photographs of any storage in this process; arguments as for `colourize_jobs`.
+    """Colour photographs and films of any storage in this process.
+
+    Args:
+        found: from `stream_photos`.
+        colourizer: the network.
+        outputs: which files are made.
+        colours: how.
+        stop: once it has an exit code no further photograph is begun.
+        colourize_film: is called for each film, after the photographs.
+        recorded: what a report says of earlier runs; or None.
 
     Yields:
-        The outcome of each, in their order, once its files are written.
+        The outcome of each, in their order, films last, once its files are written.
     """
+    films: list[FoundPhoto] = []
     threads = READING_THREADS * count_cores()
     with start_run(colourizer, outputs, colours, stop, threads, recorded) as run:
-        groups = cut_stream(found, group_size(colourizer), count_cores)
+        photos = set_films_aside(found, films)
+        groups = cut_stream(photos, group_size(colourizer), count_cores)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_found, run=run), threads, 2 * threads)
         for _, outcomes in results:
             yield from outcomes
+        for film in itertools.takewhile(lambda _: not run.ends, films):
+            yield colourize_film(film, run)

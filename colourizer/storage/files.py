@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from colourizer.storage.address import Address, Location
 from colourizer.storage.connection import (
     S3,
+    NoSuchFileError,
     StorageError,
     is_object_store,
     open_storage,
@@ -158,10 +159,15 @@ def fetch_copy(address: Address, folder: Path) -> Path:
         StorageError: it cannot be read.
     """
     copy = folder / address.name
-    if exists(address):
+    with suppress(NoSuchFileError):
+        size, _ = stat_file(address)
         with storage_errors():
             storage, path = open_storage(address)
             storage.get_file(path, str(copy))
+        if copy.stat().st_size != size:
+            raise StorageError(
+                f"could be read in part only ({copy.stat().st_size} of {size} bytes)"
+            )
     return copy
 
 

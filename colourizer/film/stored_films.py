@@ -1,0 +1,125 @@
+"""Films of storages and clusters: copied to a local file, coloured, and sent whole."""
+
+import re
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from colourizer.film.container import MUXER_OF, FilmError
+from colourizer.film.film_hints import FilmHint
+from colourizer.inference.batch import Outcome, Run, recorded_in
+from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions, list_unfinished
+from colourizer.inference.reruns import EXISTS_ALREADY
+from colourizer.inference.streaming import NUMBER, fit_distinct, next_name
+from colourizer.runtime.temporary_folder import temporary_folder
+from colourizer.storage.address import Address, Location
+from colourizer.storage.files import fetch_copy, send_file, stat_file
+
+SUFFIXES = "|".join(suffix[1:] for suffix in MUXER_OF)
+COMPARED = re.compile(rf"(?P<stem>.*\.(?:{SUFFIXES})_compared){NUMBER}", re.I | re.S)
+ROOM = 4  # times a film's size: the copy, the segments, and the result of both
+ROOM_HINT = "the environment variable TMPDIR names another folder for temporary files"
+
+
+def plan_film(film: FoundPhoto, options: OutputOptions) -> Job:
+    """Assign a film its output files by its name alone, as `plan_alone` does for photographs."""
+    name = film.below.name
+    if found := COMPARED.fullmatch(film.below.stem):
+        name = next_name(found, film.below.suffix)
+    first = options.output / film.below.with_name(name)
+    compared = first.with_name(fit_distinct(name, "_compared.mp4")) if options.compare else None
+    return Job(film.source, [first], compared=compared, named=film.named, is_film=True)
+
+
+def colourize_found_film(
+    film: FoundPhoto, run: Run, codec: str | None = None, hints: tuple[FilmHint, ...] = ()
+) -> Outcome:
+    """Colour a film of any storage; what lies in one is on the local disk meanwhile.
+
+    Args:
+        film: from `stream_photos`.
+        run: how.
+        codec: of --film-codec.
+        hints: of the film that has hints.
+
+    Returns:
+        The outcome, once the files are written.
+    """
+    job = plan_film(film, run.outputs)
+    outcome = Outcome(film.source, "skipped", reason=EXISTS_ALREADY, job=job)
+    with recorded_in(outcome, run), ExitStack() as stack:
+        run.check()
+        if wanted := list_unfinished(job, run.outputs.overwrite):
+            from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
+
+            outcome.settings = run.settings(film.source)
+            options = film_options(run.colourizer, run.colours, film.source, codec, hints)
+            local = copy_film(job, film.size, stack)
+            how = FilmRun(run.colourizer, run.outputs, options, run.stop, run.cores)
+            for done in colourize_films([local], how):
+                send_films(done, job, wanted, outcome)
+    if outcome.disk_full and isinstance(run.outputs.output, Address):  # with temporary files
+        outcome.disk_full = run.disk_full = False
+        outcome.hints.append(ROOM_HINT)
+    return outcome
+
+
+def copy_film(job: Job[Location], size: int, stack: ExitStack) -> Job[Path]:
+    """Copy a film that lies in a storage; the stack removes the copy, and what is made of it.
+
+    Args:
+        job: the film and its files.
+        size: of the film in bytes; 0 if it is not known.
+        stack: closed when the result is sent.
+
+    Returns:
+        A job of local files only.
+
+    Raises:
+        FilmError: there is too little room for temporary files.
+        StorageError: it cannot be read.
+    """
+    source, (first,), compared = job.source, job.coloured, job.compared
+    places = [place for place in (source, first) if isinstance(place, Address)]
+    folder = temporary_folder(stack) if places else Path()
+    if places:
+        needed = ROOM * (size or stat_file(source)[0])
+        if needed > shutil.disk_usage(folder).free:
+            error = FilmError(f"needs {needed / 1e6:.0f} MB for temporary files in {folder.parent}")
+            error.add_note(f"hint: {ROOM_HINT}")
+            raise error
+    if isinstance(source, Address):
+        source = fetch_copy(source, folder)
+
+    def local(place: Location) -> Path:
+        return place if isinstance(place, Path) else folder / "coloured" / place.name
+
+    compared = compared and local(compared)
+    return Job(source, [local(first)], compared=compared, named=job.named, is_film=True)
+
+
+def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome) -> None:
+    """Send a film's results to their places, and take over what came of it.
+
+    Args:
+        done: the outcome with local files.
+        job: the film and its files.
+        wanted: those of the files that are to be written.
+        outcome: is updated.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    there = dict(zip(done.job.targets() if done.job else (), job.targets(), strict=True))
+    for path in done.files:
+        place = there[path]
+        if place not in wanted:
+            continue
+        if isinstance(path, Path) and isinstance(place, Address):
+            send_file(path, place)
+        outcome.files.append(place)
+        if path in done.hashes:
+            outcome.hashes[place] = done.hashes[path]
+    outcome.result, outcome.reason = done.result, done.reason
+    outcome.note, outcome.hints, outcome.disk_full = done.note, done.hints, done.disk_full
+    outcome.source_hash = done.source_hash
