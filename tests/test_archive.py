@@ -249,6 +249,20 @@ def test_a_report_that_is_begun_late_has_hashes_and_settings_of_what_was_there(
     assert "1 changed" in run("--verify", report)[2]
 
 
+def test_a_scan_that_failed_and_was_coloured_without_the_report_is_hashed(scans, tmp_path, run):
+    report, out = tmp_path / "report.jsonl", tmp_path / "out"
+    whole = (scans / "a.png").read_bytes()
+    (scans / "a.png").write_bytes(whole[:200])
+    assert run(scans, "-o", out, "--report", report)[0] == 1
+    (scans / "a.png").write_bytes(whole)
+    assert run(scans, "-o", out)[0] == 0
+    for _ in range(2):
+        assert run(scans, "-o", out, "--report", report)[0] == 0
+        row = rows_of(report)["a.png"]
+        assert (row.result, row.output_sha256) == ("skipped", sha256(out / "a.png"))
+    assert run("--verify", report) == (0, [], "4 outputs: 4 as recorded\n")
+
+
 def test_verify_says_what_it_cannot_tell(scans, tmp_path, run):
     report, out = tmp_path / "report.jsonl", tmp_path / "out"
     (scans / "letter.jpg").write_text("dear aunt Mary")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from colourizer.inference.output_plan import Place
 from colourizer.photos.decode import open_image
@@ -20,9 +20,9 @@ from colourizer.storage.listing import Listed
 SUFFIX = ".xmp"
 
 
-def sidecar_paths(photo: Place) -> tuple[Place, Place]:
+def sidecar_paths(photo: Place) -> list[Place]:
     """Return where a photograph's sidecars lie if it has any: NAME.xmp, and NAME.jpg.xmp."""
-    return photo.with_name(photo.stem + SUFFIX), photo.with_name(photo.name + SUFFIX)
+    return [cast(Place, photo.with_name(name + SUFFIX)) for name in (photo.stem, photo.name)]
 
 
 def pair_sidecars(listed: Iterable[Listed]) -> Iterator[tuple[Listed, tuple[Address, ...]]]:

@@ -10,7 +10,7 @@ from typing import Any
 from colourizer.storage.address import Address, hide_credentials
 
 INSTALL = "pip install 'image-colourizer[cluster]'"
-S3 = ("s3://", "s3a://")
+S3 = "s3://"
 # A store that is asked for too much refuses for a while; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS win.
 S3_RETRIES = {"mode": "standard", "max_attempts": 10}
 S3_CONNECTIONS = 64  # of a process, at most
@@ -63,7 +63,7 @@ def _open(scheme: str, host: str, archive: str) -> Any:
     options: dict[str, Any] = {}
     if issubclass(kind, AsyncFileSystem):
         options["use_listings_cache"] = False
-    if scheme in S3:
+    if scheme == S3:
         options["config_kwargs"] = {"max_pool_connections": S3_CONNECTIONS}
         if not {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"} & os.environ.keys():
             options["config_kwargs"]["retries"] = S3_RETRIES

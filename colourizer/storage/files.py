@@ -39,7 +39,7 @@ def read_bytes(address: Location, count: int | None = None) -> bytes:
         if count is not None:
             return storage.cat_file(path, start=0, end=count)
         # One request: s3fs would ask for the size, and then for ranges.
-        options = {"max_concurrency": 1} if address.scheme in S3 else {}
+        options = {"max_concurrency": 1} if address.scheme == S3 else {}
         return storage.cat_file(path, **options)
 
 
@@ -84,7 +84,7 @@ def exists(address: Address) -> bool:
     with storage_errors():
         storage, path = open_storage(address)
         try:
-            if address.scheme in S3:  # s3fs would look for a folder too: a second, dearer request
+            if address.scheme == S3:  # s3fs would look for a folder too: a second, dearer request
                 bucket, _, key = path.partition("/")
                 storage.call_s3("head_object", Bucket=bucket, Key=key)
             else:
@@ -118,7 +118,7 @@ def write_whole(address: Address, content: bytes) -> None:
         StorageError: it cannot be written.
     """
     options = {}
-    if address.scheme in S3:  # what a browser is told that it gets
+    if address.scheme == S3:  # what a browser is told that it gets
         options["ContentType"] = mimetypes.guess_type(address.name)[0] or "binary/octet-stream"
     _put(address, lambda storage, path: storage.pipe_file(path, content, **options))
 
@@ -201,7 +201,7 @@ def check_writable(folder: Address) -> None:
     """
     with storage_errors():
         storage, path = open_storage(folder)
-        if folder.scheme in S3:
+        if folder.scheme == S3:
             bucket, _, key = path.partition("/")
             to = {"Bucket": bucket, "Key": f"{key}/.writable".lstrip("/")}
             upload = storage.call_s3("create_multipart_upload", **to)

@@ -26,7 +26,7 @@ def iterate_files(folder: Address) -> Iterator[Listed]:
     """
     with storage_errors():
         storage, root = open_storage(folder)
-        iterate = _iterate_s3 if folder.scheme in S3 else _iterate_folders
+        iterate = _iterate_s3 if folder.scheme == S3 else _iterate_folders
         for path, size in iterate(storage, root):
             below = path.removeprefix(root).removeprefix("/")
             if not any(part.startswith(".") and part.strip(".") for part in below.split("/")):

@@ -105,5 +105,5 @@ def test_a_report_to_which_nothing_is_added_is_not_sent_again(address, tmp_path,
 def test_what_is_no_report_is_named_by_its_address(tmp_path):
     address = parse_location("memory://reports/notes.jsonl")
     fsspec.filesystem("memory").pipe_file("/reports/notes.jsonl", json.dumps([1]).encode() + b"\n")
-    with pytest.raises(ReportError, match=f"^{address}: line 1 is not a row of a report$"):
+    with pytest.raises(ReportError, match=f"^{address}: line 1 is not a row of a report"):
         StoredReport(address, tmp_path)

@@ -17,6 +17,12 @@ def test_a_text_with_a_scheme_is_an_address_and_others_are_paths():
     zipped = parse_location("zip://::s3://scans/old.zip")
     assert zipped == Address("zip://", "", "s3://scans/old.zip")
     assert (zipped / "a.jpg").url == "zip://a.jpg::s3://scans/old.zip"
+    assert parse_location("s3://scans/a::b.jpg") == Address("s3://", "scans/a::b.jpg")
+
+
+def test_two_schemes_of_one_storage_make_one_address():
+    assert parse_location("s3a://scans/a.jpg") == parse_location("s3://scans/a.jpg")
+    assert parse_location("gcs://scans/a.jpg") == parse_location("gs://scans/a.jpg")
 
 
 def test_it_has_the_names_of_a_path():
