@@ -79,10 +79,10 @@ def copy_film(job: Job[Location], size: int, stack: ExitStack) -> Job[Path]:
         FilmError: there is too little room for temporary files.
         StorageError: it cannot be read.
     """
-    source, (first,), compared = job.source, job.coloured, job.compared
-    places = [place for place in (source, first) if isinstance(place, Address)]
-    folder = temporary_folder(stack) if places else Path()
-    if places:
+    source = job.source
+    is_stored = any(isinstance(place, Address) for place in (source, *job.targets()))
+    folder = temporary_folder(stack) if is_stored else Path()
+    if is_stored:
         needed = ROOM * (size or stat_file(source)[0])
         if needed > shutil.disk_usage(folder).free:
             error = FilmError(f"needs {needed / 1e6:.0f} MB for temporary files in {folder.parent}")
@@ -94,8 +94,9 @@ def copy_film(job: Job[Location], size: int, stack: ExitStack) -> Job[Path]:
     def local(place: Location) -> Path:
         return place if isinstance(place, Path) else folder / "coloured" / place.name
 
-    compared = compared and local(compared)
-    return Job(source, [local(first)], compared=compared, named=job.named, is_film=True)
+    compared = local(job.compared) if job.compared else None
+    coloured = [local(place) for place in job.coloured]
+    return Job(source, coloured, compared=compared, named=job.named, is_film=True)
 
 
 def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome) -> None:

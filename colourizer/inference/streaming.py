@@ -135,6 +135,7 @@ def stream_photos(
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise UsageError(f"{twice}: is the name of two paths; colour one after the other")
+    found: Iterator[FoundPhoto]
     if photos:
         each_name = ((path, PurePath(path.name)) for path in photos)
         found = (FoundPhoto(path, name, True, is_film(name)) for path, name in each_name)
