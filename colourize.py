@@ -437,7 +437,8 @@ def check_output(output: Location) -> None:
         try:
             check_writable(output)
         except StorageError as error:
-            raise UsageError(f"-o {output}: cannot be written to ({error})") from error
+            what = f"-o {output}: cannot be written to ({error})"
+            raise UsageError(what, *list_hints(error)) from error
         return
     nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
     hint = "name another folder with -o"
@@ -667,7 +668,7 @@ def close_report(report: Report, counts: Counter[str]) -> None:
         report.close()
     except (OSError, StorageError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        print_error(f"--report: cannot be written ({reason.lower()})")
+        print_error(f"--report: cannot be written ({reason.lower()})", *list_hints(error))
         counts["failed"] += 1
 
 
@@ -745,7 +746,7 @@ def dry_run(
                 wanted = list_unfinished(job, options.outputs.overwrite)
         except (PhotoError, StorageError) as error:
             counts["failed"] += 1
-            print_error(f"{photo.source}: {error}")
+            print_error(f"{photo.source}: {error}", *list_hints(error))
             continue
         counts["planned" if wanted else "skipped"] += 1
         if options.json:

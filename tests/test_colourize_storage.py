@@ -195,7 +195,7 @@ def test_a_bucket_that_is_not_there_or_may_not_be_written_is_bad_usage(s3, run, 
     fill(s3[1], "scans/some", 1)
     code, _, err = run("s3://scans/some", "-o", "s3://none/x")
     assert code == 2
-    assert "error: -o s3://none/x: cannot be written to (no such file" in err
+    assert "error: -o s3://none/x: cannot be written to (no such bucket" in err
     assert run("s3://none/x", "-o", tmp_path)[0] == 2
 
 

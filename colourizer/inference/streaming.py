@@ -115,13 +115,13 @@ def stream_photos(
     photos: list[Location] = []
     missing = 0
     for path in paths:
-        if path == output:
+        if _absolute(path) == _absolute(output):
             what = f"{output}: is where the photographs are"
             raise UsageError(what, "name another folder with -o")
         try:
             kind = is_folder(path)
         except StorageError as error:
-            listing.wrong.append("\n".join((f"{path}: {error}", *getattr(error, "__notes__", ()))))
+            listing.wrong.append(_say(path, error))
         else:
             if kind is None:
                 listing.wrong.append(f"{path}: no such file or folder")
@@ -153,6 +153,14 @@ def stream_photos(
         hint = "looked for " + " ".join(sorted(SUFFIXES))
         raise UsageError("" if listing.wrong else f"{paths[0]}: no photographs there", hint)
     return itertools.chain([first], found)
+
+
+def _absolute(path: Location) -> Location:
+    return path.resolve() if isinstance(path, Path) else path
+
+
+def _say(path: Location, error: StorageError) -> str:
+    return "\n".join((f"{path}: {error}", *getattr(error, "__notes__", ())))
 
 
 def _name_of(path: Location) -> str:
@@ -209,7 +217,7 @@ def _list_folder(
             below = root.joinpath(*parts)
             yield FoundPhoto(address, below, False, film, size, sidecars)
     except StorageError as error:
-        listing.wrong.append(f"{folder}: {error}")
+        listing.wrong.append(_say(folder, error))
 
 
 def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:

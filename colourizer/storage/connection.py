@@ -14,10 +14,12 @@ S3 = "s3://"
 # A store that is asked for too much refuses for a while; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS win.
 S3_RETRIES = {"mode": "standard", "max_attempts": 10}
 S3_CONNECTIONS = 64  # of a process, at most
-CREDENTIALS = {
-    "s3": "aws configure, or AWS_PROFILE, or the role of the machine",
-    "gs": "gcloud auth application-default login",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and a key, a token or a login",
+CREDENTIALS = {  # how a storage's library finds them
+    "s3://": "aws configure, or AWS_PROFILE, or the role of the machine",
+    "gs://": "gcloud auth application-default login",
+    **dict.fromkeys(
+        ("az://", "abfs://", "abfss://"), "AZURE_STORAGE_ACCOUNT_NAME and a key, a token or a login"
+    ),
 }
 
 
@@ -67,7 +69,7 @@ def _open(scheme: str, host: str, archive: str) -> Any:
         options["config_kwargs"] = {"max_pool_connections": S3_CONNECTIONS}
         if not {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"} & os.environ.keys():
             options["config_kwargs"]["retries"] = S3_RETRIES
-    with storage_errors():
+    with storage_errors(scheme):
         return fsspec.url_to_fs(Address(scheme, host, archive).url, **options)[0]
 
 
@@ -79,20 +81,22 @@ def is_object_store(storage: Any) -> bool:
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
+def storage_errors(scheme: str) -> Iterator[None]:
     """Raise what goes wrong within it as a StorageError, in words and without credentials."""
+    hints = [f"credentials: {CREDENTIALS[scheme]}"] if scheme in CREDENTIALS else []
     try:
         yield
     except StorageError:
         raise
     except FileNotFoundError as error:
-        raise NoSuchFileError("no such file") from error
+        is_bucket = "bucket does not exist" in str(error)  # S3's words
+        raise NoSuchFileError("no such bucket" if is_bucket else "no such file") from error
     except PermissionError as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"access denied ({_first_line(said)})") from error
+        raise StorageError(f"access denied ({_first_line(said)})", *hints) from error
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "DefaultCredentialsError"):
-            raise StorageError("no credentials were found", *CREDENTIALS.values()) from error
+            raise StorageError("no credentials were found", *hints) from error
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise StorageError(_first_line(said)) from error
 

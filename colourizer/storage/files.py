@@ -34,7 +34,7 @@ def read_bytes(address: Location, count: int | None = None) -> bytes:
     if isinstance(address, Path):
         with address.open("rb") as file:
             return file.read(-1 if count is None else count)
-    with storage_errors():
+    with storage_errors(address.scheme):
         storage, path = open_storage(address)
         if count is not None:
             return storage.cat_file(path, start=0, end=count)
@@ -65,7 +65,7 @@ def stat_file(place: Location) -> tuple[int, int]:
     if isinstance(place, Path):
         stat = place.stat()
         return stat.st_size, stat.st_mtime_ns
-    with storage_errors():
+    with storage_errors(place.scheme):
         storage, path = open_storage(place)
         info = storage.info(path)
     named = (info.get(name) for name in TIMES)
@@ -81,7 +81,7 @@ def exists(address: Address) -> bool:
     Raises:
         StorageError: the storage does not say. fsspec's own `exists` would return False.
     """
-    with storage_errors():
+    with storage_errors(address.scheme):
         storage, path = open_storage(address)
         try:
             if address.scheme == S3:  # s3fs would look for a folder too: a second, dearer request
@@ -100,7 +100,7 @@ def find_kind(address: Address) -> str:
     Raises:
         StorageError: the storage does not say.
     """
-    with storage_errors():
+    with storage_errors(address.scheme):
         storage, path = open_storage(address)
         try:
             return str(storage.info(path)["type"])
@@ -125,7 +125,7 @@ def write_whole(address: Address, content: bytes) -> None:
 
 def _put(address: Address, put: Callable[[Any, str], object]) -> None:
     """Call a function that writes to a path of a storage, so that a file is never incomplete."""
-    with storage_errors():
+    with storage_errors(address.scheme):
         storage, path = open_storage(address)
         if is_object_store(storage):
             put(storage, path)
@@ -161,7 +161,7 @@ def fetch_copy(address: Address, folder: Path) -> Path:
     copy = folder / address.name
     with suppress(NoSuchFileError):
         size, _ = stat_file(address)
-        with storage_errors():
+        with storage_errors(address.scheme):
             storage, path = open_storage(address)
             storage.get_file(path, str(copy))
         if copy.stat().st_size != size:
@@ -179,7 +179,7 @@ def remove_files(folder: Address, files: Sequence[Address]) -> None:
     """
     if not files:
         return
-    with storage_errors():
+    with storage_errors(folder.scheme):
         storage, path = open_storage(folder)
         paths = [open_storage(file)[1] for file in files]
         if is_object_store(storage):  # a request for many of them
@@ -199,7 +199,7 @@ def check_writable(folder: Address) -> None:
     Raises:
         StorageError: they cannot.
     """
-    with storage_errors():
+    with storage_errors(folder.scheme):
         storage, path = open_storage(folder)
         if folder.scheme == S3:
             bucket, _, key = path.partition("/")

@@ -24,7 +24,7 @@ def iterate_files(folder: Address) -> Iterator[Listed]:
     Raises:
         StorageError: it cannot be listed.
     """
-    with storage_errors():
+    with storage_errors(folder.scheme):
         storage, root = open_storage(folder)
         iterate = _iterate_s3 if folder.scheme == S3 else _iterate_folders
         for path, size in iterate(storage, root):
