@@ -199,6 +199,55 @@ def test_a_bucket_that_is_not_there_or_may_not_be_written_is_bad_usage(s3, run, 
     assert run("s3://none/x", "-o", tmp_path)[0] == 2
 
 
+def test_keys_of_any_characters_come_back_and_are_found_again(s3, run):
+    _, storage = s3
+    names = ["a b", "a#b", "a?b", "a%20b", "ü", "a+b&c=d", "a::b", "a*b", "a[1]", "{x}", "@", "'\""]
+    for name in names:
+        storage.call_s3("put_object", Bucket="scans", Key=f"odd/{name}.png", Body=encoded(0))
+    options = ("s3://scans/odd", "-o", "s3://colour/odd", "--report", "s3://colour/odd.jsonl")
+    code, out, err = run(*options)
+    assert (code, sorted(out)) == (0, sorted(f"s3://colour/odd/{n}.png" for n in names)), err
+    listed = storage.call_s3("list_objects_v2", Bucket="colour", Prefix="odd")["Contents"]
+    keys = {item["Key"] for item in listed}
+    assert keys == {"odd.jsonl", *(f"odd/{name}.png" for name in names)}
+    assert run("--verify", "s3://colour/odd.jsonl")[2] == "12 outputs: 12 as recorded\n"
+    assert f"0 colourized, {len(names)} skipped" in run(*options)[2]
+    for name in ("a?b", "a::b", "a*b"):
+        assert "1 colourized" in run(f"s3://scans/odd/{name}.png", "-o", f"s3://colour/{name}")[2]
+
+
+def test_a_storage_that_refuses_is_said_with_a_hint_and_without_credentials(s3, run, tmp_path):
+    store, storage = s3
+    fill(storage, "scans/some", 1)
+    scene(0).save(tmp_path / "a.png")
+    said = []
+    store.rates = {"denied": 1.0}
+    try:
+        for args in (
+            ("s3://scans/some", "-o", tmp_path / "out"),
+            (tmp_path / "a.png", "-o", "s3://colour/x"),
+            (tmp_path / "a.png", "-o", tmp_path / "out", "--report", "s3://colour/r.jsonl"),
+            (tmp_path / "a.png", "-o", tmp_path / "out", "--reference", "s3://scans/a.png"),
+            ("--verify", "s3://colour/r.jsonl"),
+        ):
+            code, out, err = run(*args)
+            assert (code, out) == (2, []), err
+            said.append(err)
+    finally:
+        store.rates = {}
+    for err, place in zip(
+        said,
+        ("s3://scans/some", "-o s3://colour/x", "--report s3://colour/r.jsonl",
+         "--reference s3://scans/a.png", "s3://colour/r.jsonl"),
+        strict=True,
+    ):  # fmt: skip
+        first, second, *others = err.splitlines()
+        assert first.startswith(f"error: {place}: ") and "access denied" in first
+        assert second.startswith("hint: credentials: aws configure")
+        assert not any(line.startswith(("error", "hint: cred")) for line in others)
+        assert "tester" not in err and "not-a-secret" not in err
+
+
 def test_a_large_file_goes_in_parts_and_leaves_none_if_one_fails(s3, monkeypatch):
     from colourizer.storage.address import parse_location
     from colourizer.storage.files import StoredFile

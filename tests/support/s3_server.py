@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>{}</Message></Error>"
 FAULTS = {
     "slow down": ("503 Slow Down", ERROR.format("SlowDown", "Please reduce your request rate.")),
+    "denied": ("403 Forbidden", ERROR.format("InvalidAccessKeyId", "No such key id.")),
     "internal": ("500 Internal Server Error", ERROR.format("InternalError", "Try again.")),
 }
 ACCESS = {
