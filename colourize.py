@@ -773,6 +773,9 @@ def verify(options: Options) -> int:
                 path, _ = fetch_report(place, temporary_folder(stack))
             else:
                 path = cast(Path, place)
+        except ReportError as error:
+            print_error(error)
+            return 2
         except StorageError as error:
             print_error(f"{place}: {error}", *list_hints(error))
             return 2

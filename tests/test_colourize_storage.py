@@ -120,6 +120,8 @@ def test_an_archive_is_read_and_a_folder_written(tmp_path, run):
     [
         (["memory://nowhere"], "error: memory://nowhere: no such file or folder"),
         (["memory://out"], "is where the photographs are"),
+        (["memory://out/below"], "memory://out: is where the photographs are"),
+        (["s3://"], "error: s3://: names no bucket\nhint: an address is s3://BUCKET/FOLDER"),
         (["what://scans"], "no storage is known by what://"),
         (["memory://scans", "memory://scans/photo0.png"], "folders here, not both"),
         (["memory://scans/a/x.png", "memory://scans/b/x.png"], "x.png: is the name of two paths"),
@@ -131,7 +133,7 @@ def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
     fill(memory, "/scans", 2)
     memory.pipe_file("/scans/a/x.png", encoded(0))
     memory.pipe_file("/scans/b/x.png", encoded(0))
-    memory.mkdir("/out")
+    memory.mkdir("/out/below")
     code, out, err = run(*args, "-o", "memory://out")
     assert (code, out) == (2, [])
     assert message in err
@@ -191,12 +193,19 @@ def test_s3_is_asked_no_more_than_needed(s3, run):
     assert dict(store.counts) == {"HEAD": 5, "GET": 2, "POST": 1, "DELETE": 1}
 
 
-def test_a_bucket_that_is_not_there_or_may_not_be_written_is_bad_usage(s3, run, tmp_path):
+def test_a_bucket_that_is_not_there_or_what_is_no_file_is_bad_usage(s3, run, tmp_path):
     fill(s3[1], "scans/some", 1)
     code, _, err = run("s3://scans/some", "-o", "s3://none/x")
     assert code == 2
     assert "error: -o s3://none/x: cannot be written to (no such bucket" in err
-    assert run("s3://none/x", "-o", tmp_path)[0] == 2
+    assert "\nhint: an address is s3://BUCKET/FOLDER" in err
+    code, _, err = run("s3://none/x", "-o", tmp_path)
+    assert code == 2
+    assert "error: s3://none/x: no such bucket\nhint: an address is" in err
+    for place in ("s3://scans", "s3://scans/some/"):
+        code, _, err = run("s3://scans/some", "-o", tmp_path, "--report", place)
+        assert code == 2
+        assert f"error: --report {place.rstrip('/')}: is a folder\nhint: name a file in it" in err
 
 
 def test_keys_of_any_characters_come_back_and_are_found_again(s3, run):

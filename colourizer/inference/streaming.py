@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
@@ -115,11 +116,11 @@ def stream_photos(
     photos: list[Location] = []
     missing = 0
     for path in paths:
-        if _absolute(path) == _absolute(output):
-            what = f"{output}: is where the photographs are"
-            raise UsageError(what, "name another folder with -o")
         try:
             kind = is_folder(path)
+            if _absolute(path) == _absolute(output) or (kind and _is_below(path, output)):
+                what = f"{output}: is where the photographs are"
+                raise UsageError(what, "name another folder with -o")
         except StorageError as error:
             listing.wrong.append(_say(path, error))
         else:
@@ -157,6 +158,14 @@ def stream_photos(
 
 def _absolute(path: Location) -> Location:
     return path.resolve() if isinstance(path, Path) else path
+
+
+def _is_below(path: Location, folder: Location) -> bool:
+    if isinstance(path, Path) or isinstance(folder, Path):
+        return _absolute(folder) in getattr(_absolute(path), "parents", ())
+    with suppress(ValueError):
+        return bool(path.relative_to(folder))
+    return False
 
 
 def _say(path: Location, error: StorageError) -> str:

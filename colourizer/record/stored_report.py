@@ -12,6 +12,7 @@ from colourizer.storage.connection import NoSuchFileError, StorageError
 from colourizer.storage.files import (
     check_writable,
     fetch_copy,
+    find_kind,
     read_bytes,
     remove_files,
     send_file,
@@ -36,8 +37,11 @@ def fetch_report(address: Address, folder: Path) -> tuple[Path, list[Address]]:
         Where the copy is, if there is a report; and the parts, the oldest one first.
 
     Raises:
+        ReportError: it is a folder.
         StorageError: it cannot be read.
     """
+    if find_kind(address) == "directory":
+        raise ReportError(address, "is a folder", "name a file in it")
     path = fetch_copy(address, folder)
     try:
         parts = [listed.address for listed in iterate_files(parts_folder(address))]
@@ -71,9 +75,9 @@ class StoredReport(Report):
             StorageError: its storage does not give it, or takes no files.
             OSError: the copy cannot be written.
         """
-        check_writable(address.parent)
         self._address = address
         self._copy, self._parts = fetch_report(address, folder)
+        check_writable(address.parent)
         self._was_there = self._copy.exists()
         try:
             super().__init__(self._copy)

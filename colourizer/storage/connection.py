@@ -23,6 +23,9 @@ CREDENTIALS = {  # how a storage's library finds them
 }
 
 
+ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
+
+
 class StorageError(Exception):
     """A storage refuses, or does not answer; notes hold hints. The message names no address."""
 
@@ -36,13 +39,23 @@ class NoSuchFileError(StorageError):
     """There is nothing at an address."""
 
 
+class NoSuchBucketError(NoSuchFileError):
+    """Not even the bucket is there."""
+
+    def __init__(self) -> None:
+        super().__init__("no such bucket", ADDRESS_HINT)
+
+
 def open_storage(address: Address) -> tuple[Any, str]:
     """Return the fsspec file system of an address, and the address's path in it.
 
     Raises:
         StorageError: there is none, or a package for it is missing.
     """
-    storage = _open(address.scheme, address.path.partition("/")[0], address.archive)
+    host = address.path.partition("/")[0]
+    if address.scheme == S3 and not host:
+        raise StorageError("names no bucket", ADDRESS_HINT)
+    storage = _open(address.scheme, host, address.archive)
     return storage, storage._strip_protocol(address.scheme + address.path)
 
 
@@ -89,8 +102,9 @@ def storage_errors(scheme: str) -> Iterator[None]:
     except StorageError:
         raise
     except FileNotFoundError as error:
-        is_bucket = "bucket does not exist" in str(error)  # S3's words
-        raise NoSuchFileError("no such bucket" if is_bucket else "no such file") from error
+        if "bucket does not exist" in str(error):  # S3's words
+            raise NoSuchBucketError from error
+        raise NoSuchFileError("no such file") from error
     except PermissionError as error:
         said = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"access denied ({_first_line(said)})", *hints) from error
@@ -102,4 +116,5 @@ def storage_errors(scheme: str) -> Iterator[None]:
 
 
 def _first_line(text: str) -> str:
-    return hide_credentials(text.strip().partition("\n")[0])
+    first, *others = text.strip().splitlines() or [""]
+    return hide_credentials(" ".join((first, *others[:1])) if first.endswith(":") else first)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from colourizer.storage.address import Address, Location
 from colourizer.storage.connection import (
     S3,
+    NoSuchBucketError,
     NoSuchFileError,
     StorageError,
     is_object_store,
@@ -105,7 +106,16 @@ def find_kind(address: Address) -> str:
         try:
             return str(storage.info(path)["type"])
         except FileNotFoundError:
+            if address.scheme == S3:
+                _check_bucket(storage, path.partition("/")[0])
             return ""
+
+
+def _check_bucket(storage: Any, bucket: str) -> None:
+    try:
+        storage.call_s3("head_bucket", Bucket=bucket)
+    except FileNotFoundError as error:
+        raise NoSuchBucketError from error
 
 
 def write_whole(address: Address, content: bytes) -> None:
