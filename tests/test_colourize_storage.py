@@ -122,6 +122,7 @@ def test_an_archive_is_read_and_a_folder_written(tmp_path, run):
         (["memory://out"], "is where the photographs are"),
         (["memory://out/below"], "memory://out: is where the photographs are"),
         (["s3://"], "error: s3://: names no bucket\nhint: an address is s3://BUCKET/FOLDER"),
+        (["zip://old.zip"], "names no archive\nhint: an address is zip://FOLDER::ARCHIVE"),
         (["what://scans"], "no storage is known by what://"),
         (["memory://scans", "memory://scans/photo0.png"], "folders here, not both"),
         (["memory://scans/a/x.png", "memory://scans/b/x.png"], "x.png: is the name of two paths"),
@@ -139,15 +140,25 @@ def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
     assert message in err
 
 
-def test_a_storage_without_its_package_says_what_to_install(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "address, said, package",
+    [
+        ("s3://scans", "Install s3fs to access S3", "s3fs"),
+        ("sftp://scans", 'SFTPFileSystem requires "paramiko" to be installed', "paramiko"),
+    ],
+)
+def test_a_storage_without_its_package_says_what_to_install(
+    address, said, package, run, tmp_path, monkeypatch
+):
     def missing(_: str) -> None:
-        raise ImportError("Install s3fs to access S3")
+        raise ImportError(said)
 
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     connection._open.cache_clear()
-    code, _, err = run("s3://scans", "-o", tmp_path / "out")
+    code, _, err = run(address, "-o", tmp_path / "out")
     assert code == 2
-    assert "error: s3://scans: s3:// needs the package s3fs\nhint: pip install" in err
+    scheme = address.removesuffix("scans")
+    assert f"error: {address}: {scheme} needs the package {package}\nhint: pip install" in err
 
 
 def test_no_message_and_no_file_has_the_password_of_an_address(run, tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ CREDENTIALS = {  # how a storage's library finds them
 }
 
 
+ARCHIVES = ("zip://", "tar://")
 ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
 
 
@@ -55,6 +56,8 @@ def open_storage(address: Address) -> tuple[Any, str]:
     host = address.path.partition("/")[0]
     if address.scheme == S3 and not host:
         raise StorageError("names no bucket", ADDRESS_HINT)
+    if address.scheme in ARCHIVES and not address.archive:
+        raise StorageError("names no archive", f"an address is {address.scheme}FOLDER::ARCHIVE")
     storage = _open(address.scheme, host, address.archive)
     return storage, storage._strip_protocol(address.scheme + address.path)
 
@@ -68,7 +71,8 @@ def _open(scheme: str, host: str, archive: str) -> Any:
 
         kind = fsspec.get_filesystem_class(protocol)
     except ImportError as error:
-        said = re.search(r"nstall (\w+)", str(error))  # fsspec's: Please install gcsfs to ...
+        # fsspec's: Please install gcsfs to ..., or: SFTPFileSystem requires "paramiko" to be ...
+        said = re.search(r'(?:nstall |requires ")(\w+)', str(error))
         package = said[1] if said else "fsspec"
         hint = INSTALL if package in ("fsspec", "s3fs") else f"pip install {package}"
         raise StorageError(f"{scheme} needs the package {package}", hint) from error
