@@ -55,6 +55,7 @@ def colourize_found_film(
             outcome.settings = run.settings(film.source)
             options = film_options(run.colourizer, run.colours, film.source, codec, hints)
             local = copy_film(job, film.size, stack)
+            run.check()
             how = FilmRun(run.colourizer, run.outputs, options, run.stop, run.cores)
             for done in colourize_films([local], how):
                 send_films(done, job, wanted, outcome)
@@ -123,4 +124,6 @@ def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome
             outcome.hashes[place] = done.hashes[path]
     outcome.result, outcome.reason = done.result, done.reason
     outcome.note, outcome.hints, outcome.disk_full = done.note, done.hints, done.disk_full
+    if done.result == "stopped" and done.job != job:
+        outcome.note = ""  # it does not go on there: the segments are temporary
     outcome.source_hash = done.source_hash
