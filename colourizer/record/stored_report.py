@@ -97,9 +97,8 @@ class StoredReport(Report):
         """
         self._ended.set()
         self._sender.join()
-        if (
-            self._parts
-        ):  # which are read after the report, if this process ends before their removal
+        # If this process ends before it removes them, they are read after the report.
+        if self._parts:
             self._send_part()
         super().close()
         if self._is_changed or self._parts or not self._was_there:
