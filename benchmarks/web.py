@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -72,6 +74,29 @@ def open_page(page: Page, address: str) -> None:
             time.sleep(0.02)
 
 
+@contextmanager
+def open_chromium() -> Iterator[tuple[Page, str]]:
+    """Yield an empty page of the system's Chromium, and the address of web/dist, which is served.
+
+    It ends the program if there is no web/dist.
+    """
+    if not (DIST / "index.html").exists():
+        sys.exit("error: web/dist is not there\nhint: cd web && npm ci && npm run build")
+    port = 8765
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    host = subprocess.Popen([*command, "--directory", str(DIST)], stderr=subprocess.DEVNULL)
+    time.sleep(1)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
+            yield browser.new_page(), f"http://127.0.0.1:{port}/"
+            browser.close()
+    finally:
+        host.terminate()
+
+
 def measure(page: Page, address: str, photo: str, rounds: int) -> None:
     """Print what a visit takes."""
     received: list[int] = []
@@ -98,22 +123,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="default: %(default)s")
     args = parser.parse_args()
-    if not (DIST / "index.html").exists():
-        sys.exit("error: web/dist is not there\nhint: cd web && npm ci && npm run build")
-    port = 8765
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-    host = subprocess.Popen([*command, "--directory", str(DIST)], stderr=subprocess.DEVNULL)
-    time.sleep(1)
-    try:
-        with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = browser.new_page()
-            measure(page, f"http://127.0.0.1:{port}/", make_photo(Path(folder)), args.rounds)
-            browser.close()
-    finally:
-        host.terminate()
+    with tempfile.TemporaryDirectory() as folder, open_chromium() as (page, address):
+        measure(page, address, make_photo(Path(folder)), args.rounds)
 
 
 if __name__ == "__main__":

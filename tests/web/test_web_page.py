@@ -319,3 +319,35 @@ def test_the_page_may_load_nothing_from_elsewhere_and_says_how_it_is_installed(p
     manifest = page.evaluate("async () => (await fetch('manifest.webmanifest')).json()")
     assert manifest["start_url"] == "./"
     assert manifest["icons"]
+
+
+def test_a_reference_gives_its_colours_to_what_looks_like_it(page):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    edit(page, "coffee")
+    before = pixels(page)
+    blue = np.asarray(Image.open(SAMPLES / "coffee.jpg").convert("RGB"))[..., ::-1]
+    content = encoded(Image.fromarray(np.ascontiguousarray(blue)), "JPEG")
+    page.locator("#reference-file").set_input_files(
+        {"name": "blue.jpg", "mimeType": "image/jpeg", "buffer": content}
+    )
+    page.get_by_role("button", name="Remove the reference").wait_for()
+    settled(page)
+    after = pixels(page)
+    assert (after[..., 2] - after[..., 0]).mean() > (before[..., 2] - before[..., 0]).mean() + 5
+
+
+def test_another_format_keeps_exif_and_profile(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x10F] = "Camera"
+    content = encoded(scene(1, 100, 150), "JPEG", exif=exif, icc_profile=ICC, xmp=XMP)
+    drop(page, {"aunt.jpg": content})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    page.locator("#zip-options").click()
+    page.locator("#format").select_option("png")
+    page.keyboard.press("Escape")
+    with Image.open(save_download(page, "Download", tmp_path)) as image:
+        image.load()
+        assert (image.filename[-8:], image.format) == ("aunt.png", "PNG")
+        assert image.info["icc_profile"] == ICC
+        assert image.getexif()[0x10F] == "Camera"
+        assert 'Orientation="1"' in image.text["XML:com.adobe.xmp"]

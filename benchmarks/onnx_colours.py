@@ -1,0 +1,105 @@
+"""Benchmark: the colours of ONNX Runtime, and of web/dist in Chromium, against PyTorch's.
+
+`python benchmarks/onnx_colours.py FOLDER` predicts photographs at their working size with
+checkpoints/colourizer.onnx, as Python and the page without a server run it (WebAssembly), and with
+the plain network in full precision. It prints the mean difference of ab in Lab units for some
+vividnesses and variants, and the largest mean of one photograph.
+"""
+
+import argparse
+import base64
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import onnxruntime  # noqa: E402
+import torch  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
+
+from colourizer.colour.space import grey_to_lightness  # noqa: E402
+from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
+from colourizer.inference.looks import Look  # noqa: E402
+from colourizer.inference.prediction import Prediction  # noqa: E402
+from colourizer.inference.preprocess import network_input, working_size  # noqa: E402
+from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
+from colourizer.photos.files import evenly_spaced, find_photos  # noqa: E402
+from colourizer.photos.read import read_rgb  # noqa: E402
+from web import open_chromium, open_page  # noqa: E402
+
+READOUTS = [(vividness, variant) for vividness in (0.0, 0.5, 1.0) for variant in (0, 1)]
+# All the readouts of a grey picture, by the page's own network.
+READ_OUT = """async ([text, height, width, readouts]) => {
+    const network = await import("./network.js");
+    const grey = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+    const outputs = await network.predict(grey, height, width);
+    const found = [];
+    for (const [vividness, variant] of readouts) {
+        const {a, b} = await network.readOut(outputs, vividness, variant);
+        found.push([[...a], [...b]]);
+    }
+    return found;
+}"""
+
+
+def small_grey(path: Path) -> np.ndarray:
+    """Return a photograph (H, W) uint8 of the working size."""
+    grey = read_rgb(path).convert("L")
+    return np.array(grey.resize(working_size(grey.height, grey.width)[::-1]))
+
+
+@torch.inference_mode()
+def torch_ab(model: torch.nn.Module, grey: np.ndarray) -> np.ndarray:
+    """Return all readouts (6, 2, h, w) of the plain network in full precision."""
+    lightness = grey_to_lightness(torch.from_numpy(grey)[None] / 255)
+    output, features = model.forward_with_features(network_input(lightness))
+    prediction = Prediction(model, output, stride_8_vectors(features))
+    return torch.cat([prediction.ab(Look(value), n) for value, n in READOUTS]).numpy()
+
+
+def onnx_ab(session: onnxruntime.InferenceSession, grey: np.ndarray) -> np.ndarray:
+    """Return all readouts (6, 2, h, w) of ONNX Runtime."""
+    found = []
+    for vividness, variant in READOUTS:
+        settings = {"vividness": np.float32(vividness), "variant": np.int32(variant)}
+        inputs = {name: np.array(value) for name, value in settings.items()}
+        found += session.run(["ab"], {"grey": grey[None], **inputs})
+    return np.concatenate(found)
+
+
+def browser_ab(page: Page, grey: np.ndarray) -> np.ndarray:
+    """Return all readouts (6, 2, h, w) of the page in the browser."""
+    height, width = grey.shape
+    text = base64.b64encode(grey.tobytes()).decode()
+    found = page.evaluate(READ_OUT, [text, height, width, READOUTS])
+    return np.array(found).reshape(len(READOUTS), 2, height // 4, width // 4)
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs")
+    parser.add_argument("--count", type=int, default=50, metavar="N", help="default: %(default)s")
+    args = parser.parse_args()
+    model = build_model(load_checkpoint(BUNDLED), BUNDLED)
+    session = onnxruntime.InferenceSession(BUNDLED.with_suffix(".onnx"))
+    differences = []  # (photographs, 2 engines, 6 readouts)
+    with open_chromium() as (page, address):
+        open_page(page, address)
+        for path in evenly_spaced(find_photos(args.folder), args.count):
+            grey = small_grey(path)
+            exact = torch_ab(model, grey)
+            engines = np.stack((onnx_ab(session, grey), browser_ab(page, grey)))
+            differences.append(np.abs(engines - exact).mean(axis=(2, 3, 4)))
+    means, largest = np.mean(differences, axis=0), np.max(differences, axis=0)
+    print(f"ab differences from PyTorch in Lab units, {len(differences)} photographs")
+    print("vividness  variant  ONNX Runtime: mean  largest  browser: mean  largest")
+    for n, (vividness, variant) in enumerate(READOUTS):
+        onnx, browser = (f"{means[engine, n]:.4f}   {largest[engine, n]:.3f}" for engine in (0, 1))
+        print(f"{vividness:9.1f}  {variant:7}  {onnx:>27}  {browser:>22}")
+
+
+if __name__ == "__main__":
+    main()
