@@ -286,6 +286,7 @@ def save(run: Run) -> None:
 
 def stop(run: Run, code: float) -> int:
     """Save what --resume goes on from; return the exit code."""
+    run.interrupt.wait_longer()
     save(run)
     if run.group.is_main:
         print_note(f"stopped in epoch {run.state.epoch + 1}, saved")
@@ -495,7 +496,7 @@ def start(
         with SAVING:  # waits until last.pt is written
             discard_part_files()
         what = f"python train.py --resume {run} goes on from what was last saved"
-        print_note(f"stopped within a step; {what}")
+        print_note(f"stopped at once; {what}")
 
     log = options.tensorboard and group.is_main
     writer = open_writer(run / TENSORBOARD) if log else None

@@ -84,7 +84,8 @@ def open_chromium() -> Iterator[tuple[Page, str]]:
         sys.exit("error: web/dist is not there\nhint: cd web && npm ci && npm run build")
     port = 8765
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-    host = subprocess.Popen([*command, "--directory", str(DIST)], stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    host = subprocess.Popen([*command, "--directory", str(DIST)], **quiet)
     time.sleep(1)
     try:
         with sync_playwright() as playwright:

@@ -588,6 +588,15 @@ def test_files_say_what_coloured_them_unless_told_not_to(tmp_path, run):
         assert not any(word in (tmp_path / "silent" / name).read_bytes() for word in words)
 
 
+def test_no_photograph_takes_the_place_of_a_folder_of_others(run, tmp_path):
+    scene(0).save(tmp_path / "a.jpg")
+    (tmp_path / "b" / "a.jpg").mkdir(parents=True)
+    scene(1).save(tmp_path / "b" / "a.jpg" / "c.jpg")
+    out = tmp_path / "out"
+    code, planned, _ = run(tmp_path / "a.jpg", tmp_path / "b", "-o", out, "--dry-run")
+    assert (code, planned) == (0, [str(out / "a_2.jpg"), str(out / "a.jpg" / "c.jpg")])
+
+
 def test_a_dry_run_says_what_would_be_written_and_writes_nothing(album, tmp_path, run):
     out = tmp_path / "out"
     run(album / "photo0.png", "-o", out)

@@ -197,8 +197,27 @@ def test_a_step_that_takes_too_long_is_given_up(album, tmp_path):
     os.kill(process.pid, signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert "stopped within a step" in errors
+    assert "stopped at once" in errors
     assert load_checkpoint(run / "last.pt")["state"]["step"] == 0
+
+
+def test_a_save_that_takes_too_long_is_waited_for(album, tmp_path, monkeypatch, capsys):
+    add_step, save_last, ended = train.TrainState.add_step, train.save_last, []
+    monkeypatch.setattr(train, "PATIENCE", 0.5)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(
+        train.TrainState,
+        "add_step",
+        lambda *args: (add_step(*args), os.kill(os.getpid(), signal.SIGTERM)),
+    )
+    monkeypatch.setattr(train, "save_last", lambda *args: (save_last(*args), time.sleep(0.7)))
+    run = tmp_path / "run"
+    assert run_train(album, "-o", run, "--save-minutes", 1, *CLASSIC) == 143
+    errors = capsys.readouterr().err
+    assert ended == []
+    assert "stopped in epoch 1, saved" in errors
+    assert "at once" not in errors
+    assert load_checkpoint(run / "last.pt")["state"]["step"] == 1
 
 
 def test_minutes_end_a_run_in_time(album, tmp_path):

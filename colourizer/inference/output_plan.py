@@ -149,7 +149,8 @@ def unused_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
     """Assign every photograph its output files, before anything is written.
 
-    No two photographs share a file, and no file is another photograph: the later one is numbered.
+    No two photographs share a file, and no file is another photograph, or a folder of others: the
+    later one is numbered.
 
     Args:
         found: the photographs.
@@ -168,7 +169,8 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         unique[key] = photo._replace(named=named)
     sources = {key.casefold() for key in unique}
     places = {photo.below.parent for photo in found}
-    taken = {key_of(contact_sheet_path({output / place for place in places}))}
+    taken = {key_of(output / above) for place in places for above in (place, *place.parents)}
+    taken.add(key_of(contact_sheet_path({output / place for place in places})))
 
     def claim(path: Path, source: Path | None = None) -> Path:
         """Return an unused name, and mark it as taken; the source's own is refused later."""

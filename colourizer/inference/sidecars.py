@@ -11,7 +11,7 @@ from colourizer.photos.decode import open_image
 from colourizer.photos.files import is_photo_name
 from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.upright_xmp import upright_xmp
-from colourizer.photos.xmp import update_xmp
+from colourizer.photos.xmp import convert_to_utf8, update_xmp
 from colourizer.runtime.atomic_file import PartFile
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import exists, open_file, read_bytes, write_whole
@@ -109,4 +109,5 @@ def _turn_upright(xmp: bytes, source: Location) -> bytes:
         orientation = read_orientation(image)
         if orientation == 1:
             return xmp
-        return update_xmp(upright_xmp(xmp, orientation, upright_size(image, orientation)), None)
+        size = upright_size(image, orientation)
+        return update_xmp(upright_xmp(convert_to_utf8(xmp), orientation, size), None)

@@ -54,7 +54,9 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
-        raise PhotoError(UNIDENTIFIED) from None
+        with open_source(source) as file:
+            is_empty = not file.seek(0, io.SEEK_END)
+        raise PhotoError("is empty, not an image" if is_empty else UNIDENTIFIED) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
     except PhotoError:

@@ -27,6 +27,8 @@ STORAGE_TAGS = {
     *(327, 328, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347),
     *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, XMP, ICC_PROFILE, 37724),
 }
+# BitsPerSample, PhotometricInterpretation, SamplesPerPixel; Photoshop puts them into JPEGs, too.
+SAMPLE_TAGS = (258, 262, 277)
 MAX_DIRECTORIES = 10_000  # a chain of more is damaged
 
 
@@ -260,7 +262,7 @@ def update_exif(
 
     Maker notes and all else stay where they were, byte by byte, because they hold offsets from the
     beginning; a new first directory is appended. The thumbnail, which shows the photograph in grey
-    and not turned, is no longer pointed to.
+    and not turned, is no longer pointed to; what says how grey samples were stored is left out.
 
     Args:
         exif: as a TIFF; empty for none.
@@ -281,6 +283,8 @@ def update_exif(
         first.put(ORIENTATION, SHORT, 1)
         if not keep_orientation:
             del first.tags[ORIENTATION]
+    for tag in SAMPLE_TAGS:
+        first.tags.pop(tag, None)
     if provenance:
         first.add_software(provenance)
     if dpi:

@@ -69,14 +69,21 @@ def why_left_out(path: Path) -> str:
     """Return why a file in a folder is not coloured though it seems a photograph; else nothing."""
     if reason := why_name_left_out(path):
         return reason
-    if not path.suffix and not path.name.startswith("."):
-        with suppress(OSError):
-            if path.is_file():  # a pipe would be waited for
-                with path.open("rb") as file:
-                    start = file.read(START_BYTES)
-                if start.startswith(STARTS) or start[8:] == b"WEBP":
-                    return "without a suffix; name them on the command line"
+    if not path.name.startswith("."):
+        start = read_start(path)
+        if start.startswith(STARTS) or start[8:] == b"WEBP":
+            kind = "with an unknown suffix" if path.suffix else "without a suffix"
+            return f"{kind}; name them on the command line"
     return ""
+
+
+def read_start(path: Path) -> bytes:
+    """Return a file's first START_BYTES; nothing of what cannot be read."""
+    with suppress(OSError):
+        if path.is_file():  # a pipe would be waited for
+            with path.open("rb") as file:
+                return file.read(START_BYTES)
+    return b""
 
 
 def find_photos(
@@ -149,12 +156,7 @@ def find_format(path: Path) -> str:
     named = FORMAT_OF.get(path.suffix.lower(), "")
     if named not in WRITTEN_AS:
         return named
-    start = b""
-    with suppress(OSError):
-        if path.is_file():  # a pipe would be waited for
-            with path.open("rb") as file:
-                start = file.read(START_BYTES)
-    return format_of_start(start) or named
+    return format_of_start(read_start(path)) or named
 
 
 def format_of_start(start: bytes) -> str:

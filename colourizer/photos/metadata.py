@@ -15,6 +15,7 @@ from colourizer.photos.photoshop import remove_thumbnails
 from colourizer.photos.source import open_source
 from colourizer.photos.upright_exif import upright_exif
 from colourizer.photos.upright_xmp import upright_xmp
+from colourizer.photos.xmp import convert_to_utf8
 
 COMPRESSION = 259  # TIFF's tag, and its numbers of the compressions that are written
 NONE, LZW, PACKBITS, DEFLATE = 1, 5, 32773, 8
@@ -133,7 +134,7 @@ def _read_exif(source: Path | BinaryIO, image: Image.Image) -> bytes:
 def _read_xmp(image: Image.Image) -> bytes:
     xmp = image.info.get("xmp") or b""
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    return xmp.rstrip(b"\0") if isinstance(xmp, bytes) else b""
+    return convert_to_utf8(xmp).rstrip(b"\0") if isinstance(xmp, bytes) else b""
 
 
 def _read_rgb_profile(image: Image.Image) -> bytes:

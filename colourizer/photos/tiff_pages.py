@@ -15,12 +15,13 @@ from colourizer.photos.exif import (
 )
 
 SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, PAGE_NUMBER, SUB_DIRECTORIES = 255, 256, 257, 277, 297, 330
+PHOTOMETRIC, TRANSPARENCY_MASK = 262, 4
 REDUCED, PAGE, MASK = 0b1, 0b10, 0b100  # bits of NewSubfileType
 OLD_REDUCED, OLD_PAGE = 2, 3  # of SubfileType
 WANTED = frozenset(
     (
         *(NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, HEIGHT, SAMPLES, ORIENTATION, PAGE_NUMBER),
-        SUB_DIRECTORIES,
+        *(SUB_DIRECTORIES, PHOTOMETRIC),
     )
 )
 
@@ -48,6 +49,8 @@ class Page:
 def find_photographs(file: BinaryIO) -> list[Page]:
     """Return the pictures of a TIFF that may be the photograph, the largest first.
 
+    Of pictures of one size that with the most samples is taken for the largest.
+
     Left out are masks, the infrared channel that film scanners add, and what hangs below another
     picture or says that it is a reduced copy. Copies that do not say so are not left out.
 
@@ -58,7 +61,7 @@ def find_photographs(file: BinaryIO) -> list[Page]:
     full = [page for page in pages if not page.kind & REDUCED] or pages
     if not full:
         raise ValueError("no picture in it")
-    best = max(full, key=lambda page: page.size[0] * page.size[1])
+    best = max(full, key=lambda page: (page.size[0] * page.size[1], page.samples))
     others = [page for page in full if page is not best]
     infrared = [page for page in others if _may_be_infrared(page, best)]
     if len(infrared) == 1:
@@ -114,6 +117,8 @@ def _describe(directory: Directory, offset: int, above: Page | None = None) -> P
         kind |= REDUCED
     if number(SUBFILE_TYPE, 0) == OLD_PAGE or sum(directory.numbers(PAGE_NUMBER)) > 1:
         kind |= PAGE
+    if number(PHOTOMETRIC, 0) == TRANSPARENCY_MASK:
+        kind |= MASK
     orientation = number(ORIENTATION, above.orientation if above else 1)
     orientation = orientation if orientation in range(1, 9) else 1
     return Page(offset, size, number(SAMPLES, 1), kind, orientation, above is not None)

@@ -74,22 +74,24 @@ class Tone:
 
 
 def read_tone(source: Path | BinaryIO, image: Image.Image) -> Tone | None:
-    """Return the tone that a file describes; None for sRGB, or if it has a profile.
+    """Return the tone that a file describes; None for sRGB, or if its profile tells.
 
     Args:
         source: a file's path, or an open file.
-        image: the same, opened.
+        image: the same, opened; a profile that is not to be obeyed is removed from its `info`.
 
     Raises:
-        PhotoError: it is of high dynamic range.
+        PhotoError: it is of high dynamic range, or of a narrow one.
     """
-    if image.format not in ("PNG", "AVIF", "HEIF") or image.info.get("icc_profile"):
+    if image.format not in ("PNG", "AVIF", "HEIF"):
+        return None
+    if image.format != "PNG" and image.info.get("icc_profile"):
         return None
     with open_source(source) as file:
         file.seek(0)
         content = file.read(HEADER_BYTES)
     if image.format == "PNG":
-        return _read_png_tone(content)
+        return _read_png_tone(content, image)
     place = content.find(b"colrnclx") + 8
     return _tone_of_codes(*struct.unpack_from(">2H", content, place)) if place >= 8 else None
 
@@ -102,13 +104,17 @@ def _tone_of_codes(primaries: int, transfer: int, chunks: bytes = b"") -> Tone |
     return None if (curve, points) == (SRGB_CURVE, SRGB_PRIMARIES) else Tone(curve, points, chunks)
 
 
-def _read_png_tone(content: bytes) -> Tone | None:
-    """Return what a PNG's chunks say: cICP goes before sRGB, and that before gAMA and cHRM."""
+def _read_png_tone(content: bytes, image: Image.Image) -> Tone | None:
+    """Return what a PNG's chunks say: cICP goes before a profile, that before sRGB, gAMA, cHRM."""
     before_pixels = takewhile(lambda chunk: chunk[0] != b"IDAT", iterate_chunks(content))
     found = dict(before_pixels)
     if len(chunk := found.get(b"cICP", b"")) == 16:
+        image.info.pop("icc_profile", None)
+        if not chunk[11]:
+            raise PhotoError("has values of narrow range (cICP), which is not supported")
         return _tone_of_codes(chunk[8], chunk[9], chunk)
-    if b"sRGB" in found or len(chunk := found.get(b"gAMA", b"")) != 16:
+    is_told = image.info.get("icc_profile") or b"sRGB" in found
+    if is_told or len(chunk := found.get(b"gAMA", b"")) != 16:
         return None
     gamma = int.from_bytes(chunk[8:12], "big") / PNG_UNIT
     if not 0.1 < gamma < 10:  # nonsense

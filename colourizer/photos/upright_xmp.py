@@ -1,5 +1,6 @@
-"""XMP without what is true of the stored picture or of other parts of its file only."""
+"""XMP without what is true of the grey or stored picture, or of other parts of its file only."""
 
+import re
 from collections.abc import Iterator
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
@@ -8,7 +9,7 @@ from colourizer.photos.orientation import swaps_sides, turn_extent, turn_point
 
 _GOOGLE, _ADOBE = "http://ns.google.com/photos", "http://ns.adobe.com"
 XMP, TIFF, EXIF = f"{_ADOBE}/xap/1.0/", f"{_ADOBE}/tiff/1.0/", f"{_ADOBE}/exif/1.0/"
-NOTE = f"{_ADOBE}/xmp/note/"
+NOTE, PHOTOSHOP = f"{_ADOBE}/xmp/note/", f"{_ADOBE}/photoshop/1.0/"
 REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/"
 AREA, DIMENSIONS = f"{_ADOBE}/xmp/sType/Area#", f"{_ADOBE}/xap/1.0/sType/Dimensions#"
 MICROSOFT_REGION = "http://ns.microsoft.com/photo/1.2/t/Region#"
@@ -47,6 +48,12 @@ SIZES = (
     (TIFF, "ImageWidth", 1),
     (TIFF, "ImageLength", 0),
 )
+# Properties that tell how grey samples are stored: one that is not 3 for RGB; all that go with it.
+SAMPLES = (
+    (PHOTOSHOP, "ColorMode", ("ColorMode", "ICCProfile")),
+    (TIFF, "SamplesPerPixel", ("SamplesPerPixel", "BitsPerSample", "PhotometricInterpretation")),
+)
+_NOT_RGB = re.compile(rb"(?:ColorMode|SamplesPerPixel)(?:\s*=\s*[\"']|>)\s*(?!3\b)\d")
 MAX_STRETCH = 0.02  # by which the proportions of rounded sizes may differ
 _MARKS = (
     *(*LEFT_OUT_NAMESPACES, *EXTENDED_NAMESPACES, *STORED_NAMESPACES, REGIONS, MICROSOFT_REGION),
@@ -62,14 +69,15 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
 
     Regions of faces are turned with it, and sizes are those of the upright picture. What speaks of
     parts that are not written (film, gain map, extended XMP, ...) is left out, and so are positions
-    that cannot be turned. The property tiff:Orientation stays. All else stays as it is.
+    that cannot be turned, and what says that samples are grey or CMYK. The property
+    tiff:Orientation stays. All else stays as it is.
 
     Args:
         xmp: a packet; one that is broken is returned as it is.
         orientation: of the stored picture, 1 to 8.
         size: (H, W) of the upright one, pixels.
     """
-    if not any(mark.encode() in xmp for mark in _MARKS):
+    if not any(mark.encode() in xmp for mark in _MARKS) and not _NOT_RGB.search(xmp):
         return xmp
     try:
         text = xmp.decode("utf-8")
@@ -80,6 +88,9 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
         _leave_out(root, LEFT_OUT_NAMESPACES, LEFT_OUT_NAMES)
         if NOTE in text and "HasExtendedXMP" in text:
             _leave_out(root, EXTENDED_NAMESPACES, ())
+        for namespace, name, all_names in SAMPLES:
+            if any(_value(field).strip() != "3" for field in _find(root, namespace, name)):
+                _leave_out(root, (), ((namespace, all_names),))
         if orientation > 1:
             _leave_out(root, STORED_NAMESPACES, STORED_NAMES)
             _turn_regions(root, orientation, size)

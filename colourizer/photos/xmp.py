@@ -1,4 +1,4 @@
-"""XMP packets: orientation reset, provenance (what coloured the photograph) added."""
+"""XMP packets: in UTF-8, orientation reset, provenance (what coloured the photograph) added."""
 
 import re
 from xml.sax.saxutils import escape
@@ -13,12 +13,34 @@ HISTORY_STEP = (
     "<stEvt:softwareAgent>Image Colourizer</stEvt:softwareAgent>"
     "<stEvt:parameters>{}</stEvt:parameters></rdf:li>"
 )
+MOST_PREFIXES = 8  # that a packet has for one namespace; one is usual
+# Those of XMP beside UTF-8 (ISO 16684-1, 7.3.2). The longer ones first: in little-endian order the
+# first two bytes are the same.
+_WIDE_ENCODINGS = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 EMPTY_XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF>'
     '</x:xmpmeta>\n<?xpacket end="w"?>'
 )
+
+
+def convert_to_utf8(xmp: bytes) -> bytes:
+    """Return a packet of UTF-16, UTF-32 or, against the rules, Latin-1 in UTF-8; others as is."""
+    for encoding in _WIDE_ENCODINGS:
+        if xmp.startswith(("<".encode(encoding), "\ufeff".encode(encoding))):
+            text = xmp.decode(encoding, "replace")
+            break
+    else:
+        try:
+            xmp.decode("utf-8")
+            return xmp
+        except UnicodeDecodeError:
+            if not xmp.startswith(b"<"):
+                return xmp
+            text = xmp.decode("latin-1")
+    named = r"(<\?xml\b[^<>]*?)\s+encoding\s*=\s*[\"'][^\"']*[\"']"
+    return re.sub(named, r"\1", text.lstrip("\ufeff"), count=1).encode()
 
 
 def update_xmp(xmp: bytes, provenance: str | None) -> bytes:
@@ -35,8 +57,10 @@ def update_xmp(xmp: bytes, provenance: str | None) -> bytes:
         text = xmp.decode("utf-8")
     except UnicodeDecodeError:
         return xmp
-    text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
-    text = re.sub(r"(<tiff:Orientation>)\s*\d+\s*(</)", r"\g<1>1\2", text)
+    prefixes = re.findall(r"xmlns:([\w.-]+)\s*=\s*[\"']http://ns\.adobe\.com/tiff/1\.0/[\"']", text)
+    name = rf"(?:{'|'.join(map(re.escape, {'tiff', *prefixes[:MOST_PREFIXES]}))}):Orientation\b"
+    text = re.sub(rf"(\b{name}\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
+    text = re.sub(rf"(<{name}[^<>/]*>)\s*\d+\s*(</)", r"\g<1>1\2", text)
     if provenance:
         text = _add_provenance(text or EMPTY_XMP, escape(provenance))
     return text.encode()

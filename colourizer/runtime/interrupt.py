@@ -32,6 +32,10 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
+        self.wait_longer()
+
+    def wait_longer(self) -> None:
+        """Let the end of the work take its time: only a second signal ends the process at once."""
         if self._timer:
             self._timer.cancel()
 

@@ -49,11 +49,12 @@ def test_without_sidecars_nothing_is_written(photo, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_sidecar_of_a_photograph_that_was_turned_no_longer_turns_it(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_sidecar_of_a_photograph_that_was_turned_no_longer_turns_it(tmp_path, encoding):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     scene(0).save(tmp_path / "a.jpg", exif=exif.tobytes())
-    (tmp_path / "a.xmp").write_bytes(XMP)
+    (tmp_path / "a.xmp").write_bytes(XMP.decode().encode(encoding))
     (tmp_path / "out").mkdir()
     (copied,) = copy_sidecars(tmp_path / "a.jpg", tmp_path / "out" / "a.jpg")
     assert copied.read_bytes() == XMP.replace(b'Orientation="6"', b'Orientation="1"')

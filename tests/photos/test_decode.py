@@ -45,6 +45,9 @@ def test_what_cannot_be_opened_says_why(tmp_path):
         read_photo(tmp_path / "folder.jpg")
     with pytest.raises(PhotoError, match="no such file"):
         read_photo(tmp_path / "nowhere.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(PhotoError, match="is empty"):
+        read_photo(tmp_path / "empty.jpg")
 
 
 def test_a_truncated_jpeg_raises_photo_error(tmp_path):

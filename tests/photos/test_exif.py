@@ -57,6 +57,15 @@ def test_the_maker_is_named_once_however_often_it_is_said():
     assert twice[0x0131].count(MADE_BY) == 1
 
 
+def test_exif_of_what_is_in_colour_no_longer_says_that_it_is_grey():
+    tags = Image.Exif()
+    tags.load(b"Exif\0\0" + exif())
+    tags[258], tags[262], tags[277] = 8, 1, 1
+    after = as_pillow_reads(update_exif(tags.tobytes().removeprefix(b"Exif\0\0"), None))
+    assert after.keys() & {258, 262, 277} == set()
+    assert after[0x010F] == "Zeiss"
+
+
 def test_exif_can_leave_orientation_out():
     assert 0x0112 not in as_pillow_reads(update_exif(exif(), None, keep_orientation=False))
 

@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 from support.scenes import scene
 
-from colourizer.photos.files import FORMAT_OF, find_format, find_photos, written_name
+from colourizer.photos.files import (
+    FORMAT_OF,
+    find_format,
+    find_photos,
+    why_left_out,
+    written_name,
+)
 from colourizer.photos.read import read_photo
 from colourizer.photos.write import write_photo
 
@@ -62,6 +68,22 @@ def test_a_suffix_that_is_added_says_what_the_file_is(tmp_path, suffix, really):
     with Image.open(tmp_path / name) as image:
         assert image.format == FORMAT_OF[Path(name).suffix]
     assert written_name(path, "jpeg", find_format(path)) == f"aunt.{suffix}.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.jpg_original", "with an unknown suffix; name them on the command line"),
+        ("Scan.001", "with an unknown suffix; name them on the command line"),
+        ("scan", "without a suffix; name them on the command line"),
+        (".scan", ""),
+    ],
+)
+def test_a_photograph_that_its_name_hides_is_named(tmp_path, name, reason):
+    scene(0).save(tmp_path / name, "JPEG")
+    assert why_left_out(tmp_path / name) == reason
+    (tmp_path / name).write_text("of aunt Mary")
+    assert why_left_out(tmp_path / name) == ""
 
 
 def test_a_name_that_stays_is_not_looked_into(tmp_path):

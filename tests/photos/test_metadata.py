@@ -34,6 +34,18 @@ def test_metadata_is_turned_with_the_picture(file_format):
         assert [round(value) for value in photo.metadata.dpi] == [150, 300]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "latin-1"])
+def test_xmp_of_any_encoding_is_turned_with_the_picture(encoding):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    packet = REGION.decode().replace("m:Rect", 'm:Name="é" m:Rect').encode(encoding)
+    file = io.BytesIO()
+    scene(0, 32, 48).save(file, "JPEG", exif=exif.tobytes(), xmp=packet)
+    found = read_photo(file).metadata.xmp.decode()
+    assert 'm:Name="é"' in found
+    assert '"0.4, 0.2, 0.2, 0.1"' in found
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
 def test_photoshops_thumbnail_is_left_out_and_its_captions_stay(file_format):
     caption = b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x78\0\x03Ann"

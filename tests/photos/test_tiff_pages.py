@@ -92,9 +92,14 @@ CHAINS = {
     "copies that do not say so, of one size": [picture(SMALL), picture(FULL), picture(SMALL)],
     "a mask": [picture(FULL), picture(GREY, kind=4)],
     "a mask before it": [picture(GREY, kind=4), picture(FULL)],
+    "a mask that its photometric tells": [picture(FULL), picture(GREY, photometric=4)],
+    "two masks that their photometric tells": [
+        picture(GREY, photometric=4), picture(FULL), picture(GREY, photometric=4),
+    ],
     "an infrared channel": [picture(FULL), picture(GREY)],
+    "an infrared channel before it": [picture(GREY), picture(FULL)],
     "infrared and a copy": [picture(SMALL, kind=1), picture(FULL), picture(GREY)],
-}
+}  # fmt: skip
 BELOW = {
     "the photograph below a reduced copy": [picture(SMALL, kind=1), picture(FULL)],
     "the photograph below a copy that does not say so": [picture(SMALL), picture(FULL)],

@@ -34,8 +34,8 @@ def chromaticities(primaries: tuple[float, ...]) -> bytes:
     return chunk(b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in primaries)))
 
 
-def codes(primaries: int, transfer: int) -> bytes:
-    return chunk(b"cICP", bytes((primaries, transfer, 0, 1)))
+def codes(primaries: int, transfer: int, full_range: int = 1) -> bytes:
+    return chunk(b"cICP", bytes((primaries, transfer, 0, full_range)))
 
 
 def png(path: Path, values: np.ndarray, chunks: bytes) -> Path:
@@ -129,6 +129,23 @@ def test_codes_of_a_png_are_said_again(tmp_path):
     assert codes(12, 13) in rewritten(photo).getvalue()
     with Image.open(rewritten(photo, "jpeg")) as image:
         assert image.info["icc_profile"] == rgb_profile(SRGB_CURVE, PRIMARIES[12])
+
+
+@pytest.mark.parametrize(("primaries", "profile"), [(1, b""), (12, "its own")])
+def test_codes_go_before_a_profile(tmp_path, primaries, profile):
+    other = chunk(b"iCCP", b"x\0\0" + zlib.compress(srgb_profile()))
+    path = png(tmp_path / "a.png", np.asarray(scene(0)), codes(primaries, 13) + other)
+    photo = read_photo(path)
+    assert np.array_equal(photo.pixels, np.asarray(scene(0)))
+    expected = profile and rgb_profile(SRGB_CURVE, PRIMARIES[primaries])
+    assert photo.metadata.icc_profile == expected
+    with pytest.raises(PhotoError, match=r"high dynamic range \(PQ\)"):
+        read_photo(png(path, GREY, codes(9, 16) + other))
+
+
+def test_a_png_of_narrow_range_is_refused_in_words(tmp_path):
+    with pytest.raises(PhotoError, match="narrow range"):
+        read_photo(png(tmp_path / "a.png", GREY, codes(1, 13, full_range=0)))
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])

@@ -17,6 +17,7 @@ NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "exif": "http://ns.adobe.com/exif/1.0/",
     "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
     "stArea": "http://ns.adobe.com/xmp/sType/Area#",
@@ -69,6 +70,10 @@ MICROSOFT = (
     'MPReg:PersonDisplayName="Ann" MPReg:Rectangle="0.2, 0.4, 0.1, 0.2"/></rdf:Bag>'
     "</MPRI:Regions></MP:RegionInfo>"
 )
+GREY_SAMPLES = (
+    "<tiff:BitsPerSample><rdf:Seq><rdf:li>8</rdf:li></rdf:Seq></tiff:BitsPerSample>"
+    "<tiff:SamplesPerPixel>{0}</tiff:SamplesPerPixel>"
+)
 LEFT_OUT = [
     ('GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="2036"', ""),
     ('hdrgm:Version="1.0"', ""),
@@ -92,6 +97,17 @@ def test_what_is_not_written_is_not_promised_and_the_rest_stays(attributes, inne
     assert found["dc:source"] == 'an "album"'
     assert after.startswith(b"<?xpacket begin")
     assert after.endswith(b'<?xpacket end="w"?>')
+
+
+@pytest.mark.parametrize(("mode", "stays"), [("1", False), ("4", False), ("3", True)])
+def test_what_is_in_colour_no_longer_says_that_it_is_grey(mode, stays):
+    said = f'photoshop:ColorMode="{mode}" photoshop:ICCProfile="Dot" photoshop:City="Bern"'
+    before = packet(said, GREY_SAMPLES.format(mode))
+    after = upright_xmp(before, 1, STORED)
+    named = ("ColorMode", "ICCProfile", "SamplesPerPixel", "BitsPerSample")
+    assert not stays or after == before
+    assert [name in after.decode() for name in named] == [stays] * len(named)
+    assert properties(after)["photoshop:City"] == "Bern"
 
 
 @pytest.mark.parametrize("area", [AREA, AREA_OF_ELEMENTS])

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from colourizer.photos.xmp import update_xmp
+from colourizer.photos.xmp import convert_to_utf8, update_xmp
 
 MADE_BY = "colourized with Image Colourizer, model M & N, version 0123abcd"
 
@@ -59,12 +59,33 @@ def test_xmp_keeps_what_was_there_and_says_upright():
     assert update_xmp(LIGHTROOM, None) == LIGHTROOM.replace(b'tion="8"', b'tion="1"')
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'<d xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="6"/>',
+        b'<d><tiff:Orientation xml:lang="x">6</tiff:Orientation></d>',
+    ],
+)
+def test_an_orientation_is_reset_under_any_prefix_and_with_attributes(said):
+    assert update_xmp(said, None) == said.replace(b"6", b"1")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32", "latin-1"])
+def test_a_packet_of_any_encoding_becomes_utf_8(encoding):
+    text = '<?xml version="1.0" encoding="{}"?><x:xmpmeta xmlns:x="adobe:ns:meta/">é</x:xmpmeta>'
+    found = convert_to_utf8(text.format(encoding).encode(encoding))
+    assert ElementTree.fromstring(found).text == "é"
+    assert convert_to_utf8(found) == found
+
+
 @pytest.mark.parametrize("broken", [b"\xff\xfe<\0x\0", b"<x:xmpmeta", b"hello"])
 def test_xmp_that_is_none_stays_as_it_is(broken):
     assert update_xmp(broken, MADE_BY) == broken
 
 
 def test_xmp_of_megabytes_made_to_be_slow_is_not():
+    prefixes = (f'xmlns:a{n}="http://ns.adobe.com/tiff/1.0/" ' for n in range(40_000))
+    assert update_xmp("".join(prefixes).encode(), None)
     for part in (b"<xmpMM:History><rdf:Seq>", b'tiff:Orientation="', b"<rdf:RDF ", b"rdf:about "):
         assert update_xmp(part * 100_000 + b"</rdf:RDF>", MADE_BY)
 
