@@ -107,7 +107,7 @@ def _tone_of_codes(primaries: int, transfer: int, chunks: bytes = b"") -> Tone |
 def _read_png_tone(content: bytes, image: Image.Image) -> Tone | None:
     """Return what a PNG's chunks say: cICP goes before a profile, that before sRGB, gAMA, cHRM."""
     before_pixels = takewhile(lambda chunk: chunk[0] != b"IDAT", iterate_chunks(content))
-    found = dict(before_pixels)
+    found = dict(reversed(list(before_pixels)))  # of two of a name, decoders take the first
     if len(chunk := found.get(b"cICP", b"")) == 16:
         image.info.pop("icc_profile", None)
         if not chunk[11]:

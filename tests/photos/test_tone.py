@@ -109,7 +109,8 @@ def test_about_srgbs_gamma_is_said_again_and_the_values_stay(tmp_path, target, w
 
 
 def test_what_says_srgb_stays_without_a_profile(tmp_path):
-    for chunks in (chunk(b"sRGB", b"\0") + gamma(0.45455), codes(1, 13), gamma(0), b""):
+    twice = chunk(b"sRGB", b"\0") + gamma(0.45455), codes(1, 13) + codes(9, 16)
+    for chunks in (*twice, codes(1, 13), gamma(0), b""):
         photo = read_photo(png(tmp_path / "a.png", GREY, chunks))
         assert np.array_equal(photo.pixels, GREY)
         assert photo.metadata.icc_profile == photo.metadata.tone == b""

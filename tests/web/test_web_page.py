@@ -189,6 +189,7 @@ def test_a_jpeg_keeps_its_size_exif_xmp_and_profile_and_stands_upright(page, tmp
     exif[0x112] = 6  # turned by a quarter
     exif[0x10F] = "Camera"
     exif[0x131] = "Scanner"
+    exif[0x115] = 1  # sample of each pixel
     exif.get_ifd(0x8769)[0x9003] = "1950:01:02 03:04:05"
     exif.get_ifd(0x8769)[0xA002] = 301
     exif.get_ifd(0x8769)[0xA003] = 200
@@ -209,6 +210,7 @@ def test_a_jpeg_keeps_its_size_exif_xmp_and_profile_and_stands_upright(page, tmp
         found = image.getexif()
         assert found[0x112] == 1
         assert found[0x10F] == "Camera"
+        assert 0x115 not in found
         assert found[0x131] == "Scanner; colourized with Image Colourizer"
         assert found.get_ifd(0x8769)[0x9003] == "1950:01:02 03:04:05"
         assert [found.get_ifd(0x8769)[tag] for tag in (0xA002, 0xA003)] == [200, 301]

@@ -2,6 +2,7 @@
 
 const ASCII = 2, SHORT = 3;
 const ORIENTATION = 0x112, SOFTWARE = 0x131, EXIF_DIRECTORY = 0x8769;
+const SAMPLES = [0x102, 0x106, 0x115]; // how those of the grey picture are stored
 const PIXEL_WIDTH = 0xa002, PIXEL_HEIGHT = 0xa003;
 
 const EMPTY = Uint8Array.of(0x49, 0x49, 42, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0); // no tags
@@ -25,7 +26,7 @@ function update(exif, software) {
   const turned = directory.find(({ tag }) => tag === ORIENTATION);
   const swaps = turned && old.getUint16(turned.at + 8, little) >= 5;
   const program = programs(exif, old, directory, little, software);
-  const entries = directory.filter(({ tag }) => tag !== SOFTWARE);
+  const entries = directory.filter(({ tag }) => ![SOFTWARE, ...SAMPLES].includes(tag));
   const start = exif.length + (exif.length % 2);
   const size = 2 + 12 * (entries.length + 1) + 4;
   const bytes = new Uint8Array(start + size + program.length);
