@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch  # noqa: E402
+from chromium import open_chromium, open_page  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
@@ -27,7 +28,7 @@ from colourizer.inference.preprocess import network_input, working_size  # noqa:
 from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint  # noqa: E402
 from colourizer.photos.files import evenly_spaced, find_photos  # noqa: E402
 from colourizer.photos.read import read_rgb  # noqa: E402
-from web import open_chromium, open_page  # noqa: E402
+from Model_CNN import Model_CNN  # noqa: E402
 
 READOUTS = [(vividness, variant) for vividness in (0.0, 0.5, 1.0) for variant in (0, 1)]
 # All the readouts of a grey picture, by the page's own network.
@@ -51,7 +52,7 @@ def small_grey(path: Path) -> np.ndarray:
 
 
 @torch.inference_mode()
-def torch_ab(model: torch.nn.Module, grey: np.ndarray) -> np.ndarray:
+def torch_ab(model: Model_CNN, grey: np.ndarray) -> np.ndarray:
     """Return all readouts (6, 2, h, w) of the plain network in full precision."""
     lightness = grey_to_lightness(torch.from_numpy(grey)[None] / 255)
     output, features = model.forward_with_features(network_input(lightness))
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=50, metavar="N", help="default: %(default)s")
     args = parser.parse_args()
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
+    assert isinstance(model, Model_CNN)
     session = onnxruntime.InferenceSession(BUNDLED.with_suffix(".onnx"))
     differences = []  # (photographs, 2 engines, 6 readouts)
     with open_chromium() as (page, address):

@@ -6,21 +6,16 @@ one waits for the network to be loaded, and moves the vividness; medians are pri
 """
 
 import argparse
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from chromium import DIST, open_chromium, open_page
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-DIST = ROOT / "web" / "dist"
 SIZE = (1733, 1154)  # pixels: two megapixels, 3:2
 # Seconds from the drop until the last card is in colour.
 COLOUR = """text => new Promise(done => {
@@ -61,41 +56,6 @@ def make_photo(folder: Path) -> str:
     sample = Image.open(ROOT / "data" / "samples" / "coffee.jpg").convert("L")
     sample.resize(SIZE, Image.Resampling.LANCZOS).save(path, quality=92)
     return base64.b64encode(path.read_bytes()).decode()
-
-
-def open_page(page: Page, address: str) -> None:
-    """Open the page, and wait until it has loaded itself a second time, with threads."""
-    page.goto(address)
-    while True:
-        try:
-            if page.evaluate("crossOriginIsolated && document.readyState === 'complete'"):
-                return
-        except Exception:  # it is being loaded again
-            time.sleep(0.02)
-
-
-@contextmanager
-def open_chromium() -> Iterator[tuple[Page, str]]:
-    """Yield an empty page of the system's Chromium, and the address of web/dist, which is served.
-
-    It ends the program if there is no web/dist.
-    """
-    if not (DIST / "index.html").exists():
-        sys.exit("error: web/dist is not there\nhint: cd web && npm ci && npm run build")
-    port = 8765
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    host = subprocess.Popen([*command, "--directory", str(DIST)], **quiet)
-    time.sleep(1)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-            )
-            yield browser.new_page(), f"http://127.0.0.1:{port}/"
-            browser.close()
-    finally:
-        host.terminate()
 
 
 def measure(page: Page, address: str, photo: str, rounds: int) -> None:
