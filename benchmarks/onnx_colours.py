@@ -17,9 +17,9 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch  # noqa: E402
-from chromium import open_chromium, open_page  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
+from benchmarks.chromium import open_chromium, open_page  # noqa: E402
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
 from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
 from colourizer.inference.looks import Look  # noqa: E402

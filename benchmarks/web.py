@@ -7,15 +7,19 @@ one waits for the network to be loaded, and moves the vividness; medians are pri
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from chromium import DIST, open_chromium, open_page
-from PIL import Image
-from playwright.sync_api import Page
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from PIL import Image  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
+
+from benchmarks.chromium import DIST, open_chromium, open_page  # noqa: E402
+
 SIZE = (1733, 1154)  # pixels: two megapixels, 3:2
 # Seconds from the drop until the last card is in colour.
 COLOUR = """text => new Promise(done => {
