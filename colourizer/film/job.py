@@ -33,7 +33,6 @@ from colourizer.inference.hints import HintError
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
 from colourizer.inference.prediction import Reference
 from colourizer.inference.reruns import EXISTS_ALREADY
-from colourizer.network.checkpoint import fingerprint
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.source import hash_source
 from colourizer.record.tag import MADE_BY
@@ -251,10 +250,10 @@ def plan_videos(
 def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
     """Return what a film's segments depend on: if it changes, none of them is used again."""
     status = job.source.stat()
-    options, checkpoint = run.options, run.colourizer.checkpoint
+    options = run.options
     return {
         "source": [str(job.source.resolve()), status.st_size, status.st_mtime_ns],
-        "network": fingerprint(checkpoint) if checkpoint else "",
+        "network": run.colourizer.fingerprint,
         "look": repr(run.colourizer.look),
         "hints": [[*hint.hint, hint.seconds] for hint in options.hints],
         "reference": options.reference.sha256 if options.reference else "",

@@ -76,6 +76,8 @@ def join_cluster(address: str) -> Iterator[None]:
         context = ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **local)
     except Exception as error:
         hint = f"start one by `ray start --head`, or say --ray {LOCAL} for this machine alone"
+        if address == LOCAL:
+            hint = "this machine may be busy, or short of memory: try again later"
         what = str(error).partition("\n")[0] or type(error).__name__
         raise UsageError(f"--ray {address}: no cluster was found ({what})", hint) from error
     with suppress(AttributeError):  # messages of its processes, which it would print to stdout

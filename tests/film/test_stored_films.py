@@ -4,7 +4,7 @@ import io
 import shutil
 import tempfile
 from collections import namedtuple
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import fsspec
 import pytest
@@ -18,9 +18,12 @@ from support.scenes import scene  # noqa: E402
 import colourize  # noqa: E402
 from colourizer.film import stored_films  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
-from colourizer.film.stored_films import plan_film  # noqa: E402
+from colourizer.film.stored_films import colourize_found_film, plan_film  # noqa: E402
+from colourizer.inference.batch import ColourOptions, start_run  # noqa: E402
+from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions  # noqa: E402
 from colourizer.record.report import read_rows  # noqa: E402
+from colourizer.runtime.interrupt import Interrupt  # noqa: E402
 from colourizer.storage.address import parse_location  # noqa: E402
 
 Usage = namedtuple("Usage", "total used free")
@@ -76,6 +79,20 @@ def test_without_room_for_a_film_only_the_film_fails_and_says_how_to_have_it(
     assert "hint: the environment variable TMPDIR" in err
     assert "the disk is full" not in err
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_film_needs_its_checkpoint_no_more_once_the_network_is_loaded(
+    memory, tmp_path, checkpoint_file
+):
+    path = Path(shutil.copy(checkpoint_file, tmp_path / "sent.pt"))  # as an actor of Ray does
+    colourizer = Colourizer.load(path, "cpu")
+    assert colourizer.fingerprint
+    path.unlink()
+    film = FoundPhoto(tmp_path / "film.mp4", PurePosixPath("film.mp4"), True, True)
+    outputs = OutputOptions(tmp_path / "out")
+    with start_run(colourizer, outputs, ColourOptions(), Interrupt(), 1) as run:
+        outcome = colourize_found_film(film, run)
+    assert (outcome.result, outcome.files) == ("colourized", [tmp_path / "out" / "film.mp4"])
 
 
 def test_without_pyav_films_are_left_out(memory, run, monkeypatch):
