@@ -19,6 +19,7 @@ from typing import cast
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
+from colourizer.film.film_settings import film_settings
 from colourizer.film.stored_films import colourize_found_film, plan_film
 from colourizer.inference.album_study import AlbumError
 from colourizer.inference.batch import (
@@ -525,8 +526,7 @@ def colour_all(
     """Return an iterator that colours all photographs: a folder's, a storage's, or on a cluster."""
     outputs = options.outputs
     if plan.stream is None:
-        album = [job for job in plan.jobs if options.album and not job.is_film]
-        return colourize_local(plan.jobs, album, colourizer, options, colours, stop, recorded)
+        return colourize_local(plan.jobs, colourizer, options, colours, stop, recorded)
     colour_film = partial(colourize_found_film, codec=options.film_codec, hints=options.hints)
     if not options.ray:
         how = outputs, colours, stop, colour_film, recorded
@@ -608,7 +608,6 @@ def colourize_folder(
 
 def colourize_local(
     jobs: list[Job],
-    album: list[Job],
     colourizer: Colourizer,
     options: Options,
     colours: ColourOptions,
@@ -620,7 +619,7 @@ def colourize_local(
     disk_full = False
     photos = [job for job in jobs if not job.is_film]
     outputs = options.outputs
-    for outcome in colourize_jobs(photos, colourizer, outputs, colours, stop, recorded, album):
+    for outcome in colourize_jobs(photos, colourizer, outputs, colours, stop, recorded):
         disk_full |= outcome.disk_full
         yield outcome
     if films and not disk_full:
@@ -628,9 +627,8 @@ def colourize_local(
 
         source = films[0].source
         how = film_options(colourizer, colours, source, options.film_codec, options.hints)
-        for outcome in colourize_films(films, FilmRun(colourizer, options.outputs, how, stop)):
-            outcome.settings = colours.settings(colourizer, source)
-            yield outcome
+        run = FilmRun(colourizer, outputs, how, stop, recorded=recorded)
+        yield from colourize_films(films, run)
 
 
 def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
@@ -726,21 +724,21 @@ def plan_found(photo: FoundPhoto, outputs: OutputOptions) -> Job:
 
 
 def dry_run(
-    plan: Plan, options: Options, settings: Callable[[Path, int], Settings] | None = None
+    plan: Plan, options: Options, settings: Callable[[Job, int], Settings] | None = None
 ) -> int:
     """Print what would be written; return the exit code.
 
     Args:
         plan: the photographs.
         options: the command line.
-        settings: returns those of a photograph's variant; for --update only.
+        settings: returns those of a job's variant; for --update only.
     """
     counts = Counter(failed=plan.failed)
     for photo in plan.jobs if plan.stream is None else plan.stream:
         try:
             job = photo if isinstance(photo, Job) else plan_found(photo, options.outputs)
-            if settings and not job.is_film:
-                own = partial(settings, job.source)
+            if settings:
+                own = partial(settings, job)
                 wanted, _ = choose_files(job, options.outputs, own)
             else:
                 wanted = list_unfinished(job, options.outputs.overwrite)
@@ -800,9 +798,15 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    colours = ColourOptions(plan.hints, reference, options.keep_luma, options.tag)
+    colours = ColourOptions(plan.hints, reference, options.keep_luma, options.tag, options.album)
     if options.dry_run:
-        return dry_run(plan, options, partial(colours.settings, colourizer))
+
+        def settings(job: Job, variant: int) -> Settings:
+            if job.is_film:
+                return film_settings(colourizer, colours, job.source, options.hints)
+            return colours.settings(colourizer, job.source, variant)
+
+        return dry_run(plan, options, settings)
     if is_stream:
         return colourize_stream(colourizer, options, colours)
     return colourize_folder(plan, colourizer, options, colours)

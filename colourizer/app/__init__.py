@@ -9,7 +9,7 @@ request_parsing  settings, sizes, keys and lists that requests hold
 answers          JSON, downloads, errors in words
 work_queue       work in threads, and how much of it may wait
 photo_store      the uploaded photographs: files, cached predictions, limits
-reference_store  the reference photographs that pages gave
+expiring_store   references and albums of pages: few, and expiring
 decoding_weight  how much memory a photograph takes, before it is decoded
 shown_pictures   the pictures that the page shows of a photograph
 file_names       names that every system can unpack

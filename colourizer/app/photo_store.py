@@ -6,8 +6,8 @@ import tempfile
 import time
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
@@ -17,6 +17,8 @@ from typing import BinaryIO, cast
 from colourizer.app.decoding_weight import measure_weight
 from colourizer.app.file_names import comparison_key, safe_name
 from colourizer.app.shown_pictures import ColourSettings, PredictedPhoto, draw_original
+from colourizer.inference.album import Album
+from colourizer.inference.album_study import Seen, Workers, compare_seen, look_at, shuffled
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import unused_name
@@ -25,7 +27,10 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import written_name
 from colourizer.photos.read import read_photo
 from colourizer.photos.source import hash_source
+from colourizer.runtime.array_file import ArrayFile
+from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import PixelBudget
+from colourizer.runtime.process import count_cores
 
 MAX_PHOTOS = 2000
 MAX_STORED_BYTES = 8 << 30  # of all files, on the disk
@@ -52,6 +57,7 @@ class StoredPhoto:
     name: str  # a relative path, of `safe_name`
     file: BinaryIO
     file_bytes: int
+    key: str = field(default_factory=lambda: token_urlsafe(16))  # cannot be guessed
     weight: int = 0  # bytes, of `measure_weight`
     height: int = 0  # pixels, upright
     width: int = 0
@@ -103,15 +109,12 @@ class PhotoStore:
                 raise StoreFullError(f"{filled}; remove some")
         return temporary_file()
 
-    def add(self, name: str, file: BinaryIO) -> tuple[str, StoredPhoto]:
+    def add(self, name: str, file: BinaryIO) -> StoredPhoto:
         """Add an uploaded photograph, and run the network on it.
 
         Args:
             name: as the browser gives it.
             file: of `create_file`, with the photograph in it; closed if that cannot be used.
-
-        Returns:
-            The photograph's key in this store, and the photograph.
 
         Raises:
             PhotoError: it cannot be read, or has several pages.
@@ -126,11 +129,10 @@ class PhotoStore:
             file.close()
             raise
         photo.height, photo.width = predicted.size
-        key = token_urlsafe(16)  # cannot be guessed
         with self._lock:
-            self._photos[key] = photo
-        self._cache(key, predicted)
-        return key, photo
+            self._photos[photo.key] = photo
+        self._cache(photo.key, predicted)
+        return photo
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove photographs and close their files; keys that are not in the store are ignored."""
@@ -192,6 +194,29 @@ class PhotoStore:
         self._cache(key, predicted)
         return predicted
 
+    def compare(self, keys: Sequence[str], stop: Interrupt) -> Album:
+        """Return photographs as an album, in which the same things get the same colours.
+
+        Args:
+            keys: of the photographs; those that were removed or cannot be predicted are left out.
+            stop: once it has an exit code, the album stays as it is by then.
+
+        Raises:
+            OSError: a temporary file cannot be written.
+        """
+        paths = [Path(key) for key in dict.fromkeys(keys)]
+
+        def see(path: Path) -> Seen | None:
+            with suppress(Exception):
+                key = path.name
+                predicted = self.find_predicted(key) or self._predict(self.find(key))
+                return look_at(path, predicted.size, predicted.prediction)
+            return None
+
+        workers = Workers(count_cores(), 0, stop, shown=False)
+        seen = (found for found in workers.map(shuffled(paths), see) if found)
+        return compare_seen(seen, paths, ArrayFile(), workers)
+
     def study_reference(self, file: BinaryIO) -> Reference:
         """Return a colour photograph in an open file, which is closed, as a reference for others.
 
@@ -238,7 +263,12 @@ class PhotoStore:
             with photo.rewound_file() as source:
                 prepared = read_prepared(source, target, keep_luma)
             made_with = self.colourizer.settings(
-                settings.variant, settings.hints, settings.reference, keep_luma, settings.look
+                settings.variant,
+                settings.hints,
+                settings.reference,
+                keep_luma,
+                settings.look,
+                settings.album is not None,
             )
             provenance = self.colourizer.provenance(made_with)
             write_coloured(file, prepared, ab, target, provenance)
@@ -305,7 +335,8 @@ class PhotoStore:
             with photo.rewound_file() as source:
                 prepared = read_prepared(source)
             (prediction,) = self.colourizer.predict([prepared.lightness], with_features=True)
-            return PredictedPhoto(prediction, prepared.size, draw_original(prepared.photo))
+            original = draw_original(prepared.photo)
+            return PredictedPhoto(photo.key, prediction, prepared.size, original)
 
     def _cache(self, key: str, predicted: PredictedPhoto) -> None:
         """Cache a prediction, unless its photograph was removed; drop the least recently used."""

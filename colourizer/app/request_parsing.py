@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from colourizer.app.photo_store import MAX_PHOTOS
 from colourizer.app.shown_pictures import VIEW_SIDE, ColourSettings
+from colourizer.inference.album import Album
 from colourizer.inference.hints import parse_hint
 from colourizer.inference.looks import Look
 from colourizer.inference.prediction import Reference
@@ -21,24 +22,28 @@ MIN_SIDE = 16  # pixels of a picture
 
 
 FindReference = Callable[[str], Reference]
+FindAlbum = Callable[[str], Album]
+Parse = Callable[[Mapping[str, Any]], ColourSettings]
 
 
 def parse_settings(
-    fields: Mapping[str, Any], default: Look, find_reference: FindReference
+    fields: Mapping[str, Any], default: Look, find_reference: FindReference, find_album: FindAlbum
 ) -> ColourSettings:
     """Parse how a photograph is to be coloured.
 
     Args:
-        fields: vividness, warmth, saturation, variant, hints, "X,Y,RRGGBB;...", and reference, a
-            key; all may be left out.
+        fields: vividness, warmth, saturation, variant, hints, "X,Y,RRGGBB;...", and reference and
+            album, keys; all may be left out.
         default: what of a look is left out.
         find_reference: returns the reference of a key.
+        find_album: returns the album of a key.
 
     Raises:
         HTTPException: 400, if one of them is invalid.
-        NotFoundError: there is no such reference.
+        NotFoundError: there is no such reference or album.
     """
     reference = find_reference(parse_key(fields["reference"])) if "reference" in fields else None
+    album = find_album(parse_key(fields["album"])) if "album" in fields else None
     try:
         names = ("vividness", "warmth", "saturation")
         look = replace(default, **{name: float(fields[name]) for name in names if name in fields})
@@ -52,7 +57,7 @@ def parse_settings(
         if len(texts) > MAX_HINTS:
             raise ValueError(f"{len(texts)} hints: {MAX_HINTS} are the most")
         points = tuple(parse_hint(text) for text in texts)
-        return ColourSettings(look, variant, points, reference)
+        return ColourSettings(look, variant, points, reference, album)
     except (ValueError, TypeError, OverflowError) as error:
         raise HTTPException(400, str(error)) from error
 
@@ -115,22 +120,17 @@ def parse_key(item: Any) -> str:
     return item
 
 
-def parse_wishes(
-    items: list[Any], default: Look, find_reference: FindReference
-) -> dict[str, ColourSettings]:
+def parse_wishes(items: list[Any], parse: Parse) -> dict[str, ColourSettings]:
     """Return how each of several photographs is to be coloured; named twice, the last time counts.
 
     Args:
         items: {"id": a key, and the fields of `parse_settings`} for each.
-        default: what of a look they leave out.
-        find_reference: returns the reference of a key.
+        parse: `parse_settings`, with its other arguments.
 
     Raises:
         HTTPException: 400, if an item is something else.
-        NotFoundError: there is no such reference.
+        NotFoundError: there is no such reference or album.
     """
     if not all(isinstance(item, dict) for item in items):
         raise HTTPException(400, "needs a list of photographs")
-    return {
-        parse_key(item.get("id")): parse_settings(item, default, find_reference) for item in items
-    }
+    return {parse_key(item.get("id")): parse(item) for item in items}

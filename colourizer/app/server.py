@@ -38,7 +38,9 @@ def make_app(store: PhotoStore, token: str, limits: ServerLimits = DEFAULT_LIMIT
     handlers = Handlers(store, limits)
     routes = [
         Route("/api/photos", handlers.upload, methods=["POST"]),
+        Route("/api/photos/{key}/carried", handlers.carry_hints),
         Route("/api/photos/{key}/{what}", handlers.get_photo),
+        Route("/api/albums", handlers.add_album, methods=["POST"]),
         Route("/api/references", handlers.upload_reference, methods=["POST"]),
         Route("/api/zip", handlers.download_zip, methods=["POST"]),
         Route("/api/keep", handlers.touch, methods=["POST"]),

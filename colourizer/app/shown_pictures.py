@@ -3,11 +3,14 @@
 import io
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from colourizer.inference.album import Album
 from colourizer.inference.colour_file import write_coloured
 from colourizer.inference.hints import Hint
 from colourizer.inference.lightness import to_grey
@@ -37,28 +40,33 @@ class ColourSettings:
     variant: which of several plausible colourings.
     hints: known colours of single points.
     reference: a colour photograph whose colours are propagated to similar places.
+    album: photographs with which it shares the colours of what they show as well.
     """
 
     look: Look = NATURAL
     variant: int = 0
     hints: tuple[Hint, ...] = ()
     reference: Reference | None = None
+    album: Album | None = None
 
 
 @dataclass(frozen=True)
 class PredictedPhoto:
     """A photograph's prediction and thumbnail, to show it in any colours without its file.
 
+    key: the photograph's in the store; in an album its path.
     prediction: of the network, with features.
     size: (H, W) of the photograph, upright.
     original: (h, w) or (h, w, 3), uint8, upright, no side longer than VIEW_SIDE; from
         `draw_original`.
     """
 
+    key: str
     prediction: Prediction
     size: tuple[int, int]
     original: np.ndarray
     _reduced: dict[int, np.ndarray] = field(default_factory=dict)  # of `_grey`, by their side
+    _shared: WeakKeyDictionary[Album, Prediction] = field(default_factory=WeakKeyDictionary)
 
     def ab(self, settings: ColourSettings) -> Tensor:
         """Return the chroma that the settings ask for, ab (1, 2, h', w') in Lab units.
@@ -66,9 +74,17 @@ class PredictedPhoto:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        return self.prediction.ab(
+        return self._predicted_in(settings.album).ab(
             settings.look, settings.variant, settings.hints, self.size, settings.reference
         )
+
+    def _predicted_in(self, album: Album | None) -> Prediction:
+        """Return the prediction, in an album with what its other photographs say."""
+        if album is None:
+            return self.prediction
+        if (kept := self._shared.get(album)) is None:
+            kept = self._shared[album] = album.share(Path(self.key), self.prediction)
+        return kept
 
     def draw_before(self, side: int) -> bytes:
         """Return the photograph as it is, as a JPEG with no side longer than `side` pixels."""

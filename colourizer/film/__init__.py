@@ -3,6 +3,7 @@
 container      names of films, their containers and codecs; imported without PyAV
 stored_films   films of storages and clusters, by a copy on the local disk; without PyAV
 film_hints     hints with a time; imported without PyAV
+film_settings  what moves the colours of films; imported without PyAV
 job            films one after the other, and their outcomes
 probe          what a film is: size, rate, tags, fields, rotation
 read           decoded frames, in order, past what is damaged

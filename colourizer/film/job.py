@@ -21,6 +21,7 @@ from colourizer.film.encode import (
     find_encoder,
 )
 from colourizer.film.film_hints import FilmHint
+from colourizer.film.film_settings import film_settings
 from colourizer.film.join import JoinPlan, check_join, join_film
 from colourizer.film.pictures import FilmPainter
 from colourizer.film.probe import FilmInfo, open_film, probe_film, say
@@ -30,11 +31,13 @@ from colourizer.film.segments import SegmentStore, segments_folder
 from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
-from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
+from colourizer.inference.output_plan import Job, OutputOptions
 from colourizer.inference.prediction import Reference
-from colourizer.inference.reruns import EXISTS_ALREADY
+from colourizer.inference.reruns import choose_files
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.source import hash_source
+from colourizer.record.row import Settings
+from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import MADE_BY
 from colourizer.runtime.atomic_file import DISK_FULL, remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
@@ -52,12 +55,14 @@ CUT_OFF_SECONDS = 0.5  # by so much a film ends before its header says, it was c
 class FilmOptions:
     """How films are coloured and written.
 
+    settings: what moves their colours.
     codec: of --film-codec; None is that of the container.
     hints: known colours of places, from a time on.
     reference: a colour photograph whose colours are propagated to them.
     provenance: what coloured them, for their metadata; None leaves it out.
     """
 
+    settings: Settings
     codec: str | None = None
     hints: tuple[FilmHint, ...] = ()
     reference: Reference | None = None
@@ -66,13 +71,18 @@ class FilmOptions:
 
 @dataclass(frozen=True)
 class FilmRun:
-    """What the films of a run share; cores: that are this run's, by default all."""
+    """What the films of a run share.
+
+    cores: that are this run's; by default all.
+    recorded: what a report says of earlier runs; or None.
+    """
 
     colourizer: Colourizer
     outputs: OutputOptions
     options: FilmOptions
     stop: Interrupt
     cores: int | None = None
+    recorded: RowIndex | None = None
 
 
 def film_options(
@@ -91,12 +101,13 @@ def film_options(
         codec: of --film-codec.
         hints: of the photograph or film that has hints.
     """
-    provenance = colourizer.provenance(colours.settings(colourizer, source))
+    settings = film_settings(colourizer, colours, source, hints)
     return FilmOptions(
+        settings,
         codec,
         hints if source in colours.hints else (),
         colours.reference,
-        provenance if colours.tag else None,
+        colourizer.provenance(settings) if colours.tag else None,
     )
 
 
@@ -124,13 +135,18 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
     cores = run.cores or count_cores()
     torch.set_num_threads(max(1, cores // 2))  # decoding and encoding take the others
     remove_leftovers({job.coloured[0].parent for job in jobs})
+    settings = run.options.settings
     for job in jobs:
         if run.stop.exit_code:
             return
-        outcome = Outcome(job.source, "skipped", reason=EXISTS_ALREADY, job=job)
+        outcome = Outcome(job.source, "skipped", job=job)
         begun = time.monotonic()
         try:
-            if wanted := list_unfinished(job, run.outputs.overwrite):
+            wanted, outcome.reason = choose_files(
+                job, run.outputs, lambda _: settings, run.recorded
+            )
+            if wanted:
+                outcome.settings = settings
                 colourize_film(job, wanted, run, outcome)
             if run.outputs.hashed and outcome.files:
                 outcome.source_hash = hash_source(job.source)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from colourizer.film.container import MUXER_OF, FilmError
 from colourizer.film.film_hints import FilmHint
+from colourizer.film.film_settings import film_settings
 from colourizer.inference.batch import Outcome, Run, recorded_in
-from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions, list_unfinished
-from colourizer.inference.reruns import EXISTS_ALREADY
+from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
+from colourizer.inference.reruns import choose_files
 from colourizer.inference.streaming import NUMBER, fit_distinct, next_name
 from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Address, Location
@@ -46,13 +47,15 @@ def colourize_found_film(
         The outcome, once the files are written.
     """
     job = plan_film(film, run.outputs)
-    outcome = Outcome(film.source, "skipped", reason=EXISTS_ALREADY, job=job)
+    outcome = Outcome(film.source, "skipped", job=job)
     with recorded_in(outcome, run), ExitStack() as stack:
         run.check()
-        if wanted := list_unfinished(job, run.outputs.overwrite):
+        settings = film_settings(run.colourizer, run.colours, film.source, hints)
+        wanted, outcome.reason = choose_files(job, run.outputs, lambda _: settings, run.recorded)
+        if wanted:
             from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
 
-            outcome.settings = run.settings(film.source)
+            outcome.settings = settings
             options = film_options(run.colourizer, run.colours, film.source, codec, hints)
             local = copy_film(job, film.size, stack)
             run.check()

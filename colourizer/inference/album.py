@@ -6,6 +6,7 @@ photograph that shares nothing is coloured as without album.
 """
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -44,13 +45,13 @@ class Link(NamedTuple):
     quality: StoredArray
 
 
-@dataclass
+@dataclass(eq=False)
 class Album:
     """Photographs that were seen, and what they share; threads may share it.
 
     numbers: of the members, by their paths.
     links: of each member, to others.
-    hints: of each member the hints of others, in its own pixels.
+    hints: of members, by their paths, the hints of others, in their own pixels.
     known: of members that show the same as a reference its ab (2, h, w) and weight (h, w).
     """
 
@@ -58,12 +59,13 @@ class Album:
     members: list[Member] = field(default_factory=list)
     numbers: dict[Path, int] = field(default_factory=dict)
     links: list[list[Link]] = field(default_factory=list)
-    hints: dict[int, list[Hint]] = field(default_factory=dict)
+    hints: dict[Path, list[Hint]] = field(default_factory=dict)
     known: dict[int, tuple[StoredArray, StoredArray]] = field(default_factory=dict)
 
-    def hints_for(self, path: Path) -> list[Hint]:
-        """Return the hints of other photographs, at the same places of this one."""
-        return self.hints.get(self.numbers.get(path, -1), [])
+    def sharing(self) -> list[Path]:
+        """Return the paths of the photographs that share something with others."""
+        linked = zip(self.members, self.links, strict=True)
+        return [member.path for member, links in linked if links]
 
     def share(self, path: Path, prediction: Prediction) -> Prediction:
         """Return a photograph's prediction with what others of the album say, if any do."""
@@ -126,6 +128,12 @@ class Album:
             weights += moved[2]
             highest = torch.maximum(highest, moved[2])
         return total / weights.clamp_min(1e-6), highest
+
+    def carry_hints(self, path: Path, hints: Iterable[Hint]) -> list[tuple[Path, Hint]]:
+        """Return a photograph's hints at the same places of all others that show them."""
+        number = self.numbers.get(path)
+        carried = [] if number is None else [self.carry_hint(number, hint) for hint in hints]
+        return [(self.members[n].path, hint) for found in carried for n, hint in found.items()]
 
     def carry_hint(self, number: int, hint: Hint) -> dict[int, Hint]:
         """Return a member's hint at the same place of all other members that show it."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,8 @@ SAMPLE = 64  # photographs from which components and words are learnt
 SAMPLE_STEP = 4  # of their places every fourth
 PARTNERS = 6  # photographs that each is compared with at full resolution
 PAIRS_AT_A_TIME = 32  # for a thread
+
+T = TypeVar("T")
 
 
 class AlbumError(Exception):
@@ -83,11 +85,13 @@ class Workers:
 
     stop: once it has an exit code nothing more is begun.
     pixels: of photographs in memory, at most.
+    shown: whether a terminal shows how far they are.
     """
 
     threads: int
     pixels: int
     stop: Interrupt
+    shown: bool = True
 
     def map(self, items: Iterable[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
         """Yield a function's results in the order of the items; raises what it raises."""
@@ -120,17 +124,24 @@ def study_album(
     Raises:
         AlbumError: the temporary file cannot be written.
     """
-    # In any other order: the first ones, from which components are learnt, are of all kinds.
-    order = torch.randperm(len(jobs), generator=torch.Generator().manual_seed(0)).tolist()
-    seen = see_photos([jobs[n] for n in order], colourizer, workers)
-    album = compare_seen(seen, [job.source for job in jobs], file, workers, reference)
+    seen = see_photos(shuffled(jobs), colourizer, workers)
+    try:
+        album = compare_seen(seen, [job.source for job in jobs], file, workers, reference)
+    except OSError as error:
+        raise AlbumError(error) from error
     for path, points in (hints or {}).items():
-        for hint in points if path in album.numbers else ():
-            for number, there in album.carry_hint(album.numbers[path], hint).items():
-                album.hints.setdefault(number, []).append(there)
+        for other, hint in album.carry_hints(path, points):
+            album.hints.setdefault(other, []).append(hint)
     return album
 
 
+def shuffled(items: Sequence[T]) -> list[T]:
+    """Return items in another order, so that the first ones, to learn from, are of all kinds."""
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(0)).tolist()
+    return [items[n] for n in order]
+
+
+@torch.inference_mode()
 def compare_seen(
     seen: Iterator[Seen],
     paths: Sequence[Path],
@@ -138,30 +149,30 @@ def compare_seen(
     workers: Workers,
     reference: Reference | None = None,
 ) -> Album:
-    """Return the album of photographs that were seen; arguments and errors as for `study_album`.
+    """Return the album of photographs that were seen.
 
     Args:
-        seen: the photographs, the first ones of all kinds.
+        seen: the photographs, the first ones of all kinds, as `shuffled` makes them.
         paths: those of all, in the order of the album.
         file: as for `study_album`.
         workers: as for `study_album`.
         reference: as for `study_album`.
+
+    Raises:
+        OSError: the temporary file cannot be written.
     """
     album = Album(file)
-    try:
-        codebook, descriptors = store_members(album, seen)
-        place = {path: n for n, path in enumerate(paths)}
-        sequence = sorted(range(len(descriptors)), key=lambda n: place[album.members[n].path])
-        album.members = [album.members[n] for n in sequence]
-        album.numbers = {member.path: n for n, member in enumerate(album.members)}
-        album.links = [[] for _ in album.members]
-        if len(sequence) > 1:
-            pairs = candidate_pairs(torch.stack(descriptors)[sequence].float())
-            link_members(album, pairs, workers)
-        if codebook and reference:
-            link_reference(album, codebook, reference, workers)
-    except OSError as error:
-        raise AlbumError(error) from error
+    codebook, descriptors = store_members(album, seen)
+    place = {path: n for n, path in enumerate(paths)}
+    sequence = sorted(range(len(descriptors)), key=lambda n: place[album.members[n].path])
+    album.members = [album.members[n] for n in sequence]
+    album.numbers = {member.path: n for n, member in enumerate(album.members)}
+    album.links = [[] for _ in album.members]
+    if len(sequence) > 1:
+        pairs = candidate_pairs(torch.stack(descriptors)[sequence].float())
+        link_members(album, pairs, workers)
+    if codebook and reference:
+        link_reference(album, codebook, reference, workers)
     return album
 
 
@@ -184,7 +195,7 @@ def see_photos(jobs: Sequence[Job], colourizer: Colourizer, workers: Workers) ->
 
     size = colourizer.batch_size
     groups = [jobs[first : first + size] for first in range(0, len(jobs), size)]
-    with progress((), "looking at all", len(jobs)) as bar:
+    with progress((), "looking at all", len(jobs), workers.shown) as bar:
         for group, found in zip(groups, workers.map(groups, see), strict=False):  # it may stop
             bar.update(len(group))
             yield from found
@@ -251,7 +262,7 @@ def link_members(album: Album, pairs: Tensor, workers: Workers) -> None:
     shares = list(workers.map(pairs.split(PAIRS_AT_A_TIME), compare))
     chosen = choose_strongest(pairs, list(itertools.chain(*shares)))
     linked = workers.map(chosen, lambda pair: album.link(*pair))
-    for _ in progress(linked, "comparing", len(chosen), unit="pair"):
+    for _ in progress(linked, "comparing", len(chosen), workers.shown, unit="pair"):
         pass
     for links in album.links:  # threads ended in any order
         links.sort(key=lambda link: link.partner)

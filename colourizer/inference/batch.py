@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
@@ -29,7 +29,7 @@ from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
 from colourizer.inference.prediction import Prediction, Reference
 from colourizer.inference.preprocess import PreparedPhoto
-from colourizer.inference.provenance import is_colourized
+from colourizer.inference.provenance import describe_album_hints, is_colourized
 from colourizer.inference.reruns import address_of, choose_files
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
@@ -79,17 +79,22 @@ class ColourOptions:
     reference: a colour photograph whose colours are propagated to them.
     keep_luma: keep what grey JPEGs store bit for bit.
     tag: whether their metadata say what coloured them.
+    album: whether what several of them show gets the same colours.
     """
 
     hints: Mapping[Location, tuple[Hint, ...]] = field(default_factory=dict)
     reference: Reference | None = None
     keep_luma: bool = False
     tag: bool = True
+    album: bool = False
 
     def settings(self, colourizer: Colourizer, path: Location, variant: int = 0) -> Settings:
         """Return what moves the colours of a photograph's variant."""
-        hints = self.hints.get(path, ())
-        return colourizer.settings(variant, hints, self.reference, self.keep_luma)
+        hints, keep_luma = self.hints.get(path, ()), self.keep_luma
+        made = colourizer.settings(variant, hints, self.reference, keep_luma, album=self.album)
+        if not self.album:
+            return made
+        return replace(made, hints=describe_album_hints(self.hints, path))
 
 
 @dataclass
@@ -197,7 +202,6 @@ def colourize_jobs(
     colours: ColourOptions,
     stop: Interrupt,
     recorded: RowIndex | None = None,
-    album: Sequence[Job] = (),
 ) -> Iterator[Outcome]:
     """Colour the photographs of all jobs, several at a time.
 
@@ -208,7 +212,6 @@ def colourize_jobs(
         colours: how.
         stop: once it has an exit code no further photograph is begun.
         recorded: what a report says of earlier runs; or None.
-        album: photographs that are seen first, to give what recurs in them the same colours.
 
     Yields:
         The outcome of each, in their order, once its files are on the disk.
@@ -223,13 +226,13 @@ def colourize_jobs(
         start_run(colourizer, outputs, colours, stop, threads, recorded) as run,
         ArrayFile() as file,
     ):
-        if any(
-            outputs.update or may_be_unfinished(job, outputs.overwrite) for job in jobs if album
+        if colours.album and any(
+            outputs.update or may_be_unfinished(job, outputs.overwrite) for job in jobs
         ):
             workers = Workers(threads, pixels_in_flight(), stop)
             hints = cast(Mapping[Path, Sequence[Hint]], colours.hints)
             reference = colours.reference
-            run.album = study_album(album, colourizer, file, workers, hints, reference)
+            run.album = study_album(jobs, colourizer, file, workers, hints, reference)
         groups = cut_into_groups(jobs, size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
@@ -440,7 +443,10 @@ def predict_colourings(
     """
     colours, look, album = run.colours, run.colourizer.look, run.album
     hints = {
-        path: [*colours.hints.get(path, ()), *(album.hints_for(cast(Path, path)) if album else ())]
+        path: [
+            *colours.hints.get(path, ()),
+            *(album.hints.get(cast(Path, path), ()) if album else ()),
+        ]
         for path, _ in photos
     }
     steered = any(hints.values()) or colours.reference is not None

@@ -115,6 +115,7 @@ class Colourizer:
         reference: Reference | None = None,
         keep_luma: bool = False,
         look: Look | None = None,
+        album: bool = False,
     ) -> Settings:
         """Return what moves the colours of a photograph, for its metadata and a report.
 
@@ -124,6 +125,7 @@ class Colourizer:
             reference: as for `Prediction.ab`.
             keep_luma: whether a grey JPEG's luma is kept.
             look: None is this Colourizer's own.
+            album: whether it is coloured together with others.
         """
         look = look or self.look
         return Settings(
@@ -137,6 +139,7 @@ class Colourizer:
             keep_luma,
             self.device.type,
             self.precision,
+            album,
         )
 
     def provenance(self, settings: Settings) -> str:

@@ -1,11 +1,13 @@
 """Provenance in metadata: hints as text, and whether this program coloured a photograph."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from colourizer.inference.hints import Hint
 from colourizer.photos.metadata import Metadata
+from colourizer.record.row import DIGITS
 from colourizer.record.tag import MADE_BY
+from colourizer.storage.address import Location
 
 SHEET_COMMENT = b"Image Colourizer's contact sheet"
 MOST_HINTS = 200  # characters of hints that are written out
@@ -13,10 +15,35 @@ MOST_HINTS = 200  # characters of hints that are written out
 
 def describe_hints(hints: Sequence[Hint]) -> str:
     """Return hints as X,Y,#RRGGBB joined by |; of many, "sha256:" and the hash of that."""
-    text = "|".join(f"{hint.x},{hint.y},#{bytes(hint.rgb).hex()}" for hint in hints)
+    return join_hints(describe_hint(hint) for hint in hints)
+
+
+def describe_hint(hint: Hint) -> str:
+    """Return a hint as X,Y,#RRGGBB."""
+    return f"{hint.x},{hint.y},#{bytes(hint.rgb).hex()}"
+
+
+def join_hints(texts: Iterable[str]) -> str:
+    """Return hints, each in words, joined by |; of many, "sha256:" and the hash of that."""
+    text = "|".join(texts)
     if len(text) <= MOST_HINTS:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def describe_album_hints(hints: Mapping[Location, Sequence[Hint]], path: Location) -> str:
+    """Return the hints of a photograph of an album, and a hash of those of the others.
+
+    Args:
+        hints: of all photographs, by their paths.
+        path: the photograph's.
+    """
+    own = describe_hints(hints.get(path, ()))
+    others = [f"{other.name}:{describe_hints(hints[other])}" for other in hints if other != path]
+    if not others:
+        return own
+    digest = hashlib.sha256("\n".join(sorted(others)).encode("utf-8", "surrogateescape"))
+    return f"{own}{own and '|'}others:{digest.hexdigest()[:DIGITS]}"
 
 
 def is_colourized(metadata: Metadata) -> bool:

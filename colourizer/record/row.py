@@ -19,11 +19,13 @@ class Settings:
     warmth: from -1, bluish, to 1, yellowish.
     saturation: what chroma is multiplied by, from 0 on.
     variant: 1 for the most likely colouring, 2 for NAME_variant2, and so on.
-    hints: known colours, X,Y,#RRGGBB joined by |; "sha256:" and a hash if they are many.
+    hints: known colours, X,Y,#RRGGBB joined by |; "sha256:" and a hash if they are many; in an
+        album also "others:" and a hash of those of its other photographs.
     reference: SHA-256 of the reference's file, hexadecimal; of its pixels if it was in none.
     keep_luma: whether a grey JPEG's luma was kept instead of its lightness.
     device: cpu, cuda or mps.
     precision: of the network's numbers.
+    album: whether what other photographs show as well got the same colours.
     """
 
     network: str = ""
@@ -36,6 +38,7 @@ class Settings:
     keep_luma: bool = False
     device: str = ""
     precision: str = ""
+    album: bool = False
 
     def as_text(self) -> str:
         """Return all but the network in one line, NAME=VALUE each; what is as by default left out.

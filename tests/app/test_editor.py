@@ -314,3 +314,48 @@ def test_a_header_is_one_row_and_no_button_lies_on_a_picture(page):
             remove = page.locator(".card .remove").first.bounding_box()
             assert remove["y"] >= picture["y"] + picture["height"]
             edit(page, "coffee")
+
+
+def overlap_difference(page: Any, edge: int) -> float:
+    """Return how far the two cards' pictures are apart at the places that both show."""
+    one, other = (pixels(page, f".card:nth-child({n}) .picture > :last-child") for n in (1, 2))
+    return float(np.abs(one[edge:, edge:] - other[:-edge, :-edge]).mean())
+
+
+def test_same_colours_in_all_and_a_hint_also_in_the_others(page, tmp_path):
+    edge, side = 64, 256
+    whole = Image.open(SAMPLES / "canyon_ashim_dsilva.jpg").convert("L")
+    whole = whole.resize((side + edge, side + edge))
+    paths = [tmp_path / "one.png", tmp_path / "other.png", SAMPLES / "coffee.jpg"]
+    for n, path in enumerate(paths[:2]):
+        whole.crop((n * edge, n * edge, n * edge + side, n * edge + side)).save(path)
+    add(page, *paths[:2])
+    page.wait_for_timeout(700)  # until what was there before a picture is gone
+    before = overlap_difference(page, edge)
+    page.get_by_label("Same colours in all").check()
+    page.get_by_text("2 of them show the same as others.").wait_for()
+    wait(page, "document.querySelectorAll('.card .picture').length === 2"
+         " && document.querySelectorAll('.card .picture > *').length === 2")  # fmt: skip
+    assert overlap_difference(page, edge) < 0.7 * before
+    edit(page, "one")
+    page.get_by_role("button", name="Add by keyboard").click()
+    settled(page)
+    page.locator("#hints input").fill("#207020")
+    settled(page)
+    page.get_by_role("button", name="also in the others").click()
+    page.get_by_role("alert").filter(has_text="The hint is in other.png, too.").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.locator("#title").filter(has_text="other.png").wait_for()
+    settled(page)
+    (hint,) = wish(page)["hints"]
+    assert hint["colour"] == "#207020"
+    assert abs(hint["x"] - (side / 2 - edge)) < 8
+    page.get_by_role("button", name="Undo", exact=True).click()
+    settled(page)
+    assert wish(page)["hints"] == []
+    page.get_by_role("button", name="Back to all").click()
+    page.locator("#files").set_input_files(paths[2])
+    page.get_by_text("Comparing 3 photographs").wait_for()
+    page.get_by_text("2 of them show the same as others.").wait_for()
+    page.get_by_label("Same colours in all").uncheck()
+    page.get_by_text("show the same as others.").wait_for(state="hidden")

@@ -37,7 +37,7 @@ def encoded(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
 def put(store: PhotoStore, content: bytes, name: str = "photo.png") -> str:
     file = store.create_file()
     file.write(content)
-    return store.add(name, file)[0]
+    return store.add(name, file).key
 
 
 @pytest.fixture(scope="module")

@@ -537,3 +537,30 @@ def test_twenty_kills_at_random_moments_lose_and_double_no_frame(tmp_path, check
     assert numbers(film) == list(range(250))
     assert packets_of(film, "audio") == packets_of(source, "audio")
     assert [path.name for path in film.parent.iterdir()] == ["film.mp4"]
+
+
+def test_update_does_films_again_that_are_older_than_their_source_or_made_otherwise(tmp_path, run):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mkv"):
+        make_film(folder / name, Film(frames=2))
+    assert len(run(folder)[1]) == 2
+    err = run(folder, "--vividness", "0.3")[2]
+    assert "2 there already in" in err
+    assert "made with vividness 0.6, not 0.3; --update does them again" in err
+    again = (folder, "--vividness", "0.3", "--update")
+    assert len(run(*again, "--dry-run")[1]) == 2
+    assert len(run(*again)[1]) == 2
+    assert run(*again)[1] == run(*again, "--album", "--dry-run")[1] == []
+    os.utime(folder / "b.mkv", (4_000_000_000, 4_000_000_000))
+    assert [Path(path).name for path in run(*again)[1]] == ["b.mkv"]
+
+
+def test_a_hint_at_another_time_is_another_setting_of_a_film(tmp_path, run):
+    source, report = make_film(tmp_path / "film.avi", Film(frames=2)), tmp_path / "report.jsonl"
+    run(source, "--no-tag", "--report", report, "--hint", "3,4,#ff0000@0.5")
+    (row,) = map(json.loads, report.read_text().splitlines())
+    assert row["hints"] == "3,4,#ff0000@0.5"
+    again = (source, "--no-tag", "--report", report, "--update")
+    assert run(*again, "--hint", "3,4,#ff0000@0.5")[1] == []
+    assert len(run(*again, "--hint", "3,4,#ff0000@0.25")[1]) == 1

@@ -21,7 +21,10 @@ from colourizer.colour.space import rgb_to_lab
 from colourizer.inference import album_study
 from colourizer.inference.album_study import choose_strongest
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.hints import Hint
+from colourizer.inference.provenance import describe_album_hints
 from colourizer.network.checkpoint import BUNDLED
+from colourizer.record.tag import find_tag
 
 SIDE, EDGE = 256, 64  # pixels: of a part, and how much of it the other part has not
 HINT = ("a.png:160,140,#207020", (160, 140))
@@ -266,3 +269,32 @@ def test_of_each_photograph_the_strongest_pairs_are_chosen():
     assert chosen[0] == (0, 1)  # the most alike first
     assert (1, 2) in chosen
     assert choose_strongest(pairs, [0.0] * 10) == []
+
+
+def test_update_does_again_what_was_made_without_album_or_with_other_hints(
+    photos, tmp_path, capsys
+):
+    (photos / "d.png").unlink()
+
+    def planned(*args: str) -> int:
+        colourize.main([str(photos), "-o", str(tmp_path / "out"), "--update", *args, "--dry-run"])
+        return len(capsys.readouterr().out.splitlines())
+
+    assert planned() == 3
+    for before, now in (((), ("--album",)), (("--album",), ("--album", "--hint", HINT[0]))):
+        colourize.main([str(photos), "-o", str(tmp_path / "out"), "--update", *before])
+        capsys.readouterr()
+        assert (planned(*before), planned(*now)) == (0, 3)
+    tag = find_tag((tmp_path / "out" / "a.png").read_bytes())
+    assert tag and tag.settings and tag.settings.album
+
+
+def test_a_photograph_is_told_from_the_others_of_its_album_by_hints():
+    one, other = Hint(1, 2, (255, 0, 0)), Hint(3, 4, (0, 255, 0))
+    hints = {Path("a.png"): (one,), Path("b.png"): (other,)}
+    said = [describe_album_hints(hints, Path(name)) for name in ("a.png", "b.png", "c.png")]
+    assert said[0].startswith("1,2,#ff0000|others:")
+    assert said[1].startswith("3,4,#00ff00|others:")
+    assert said[2].startswith("others:")
+    assert len({text.partition("others:")[2] for text in said}) == 3
+    assert describe_album_hints({Path("a.png"): (one,)}, Path("a.png")) == "1,2,#ff0000"

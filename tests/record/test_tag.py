@@ -9,7 +9,7 @@ from colourizer.record.tag import LONGEST, MOST_BYTES, START_BYTES, find_tag, re
 
 HASH = "0123456789ab" + "c" * 52
 ALL = Settings(
-    HASH, 0.25, -0.5, 1.5, 3, "1,2,#ff0000|3,4,#00ff00", "ef" * 32, True, "cuda", "bfloat16"
+    HASH, 0.25, -0.5, 1.5, 3, "1,2,#ff0000|3,4,#00ff00", "ef" * 32, True, "cuda", "bfloat16", True
 )
 
 
@@ -28,6 +28,7 @@ def test_settings_say_where_they_are_others():
         "hints 1,2,#ff0000, not 1,2,#ff0000|3,4,#00ff00",
         "reference none, not efefefefefef",
         "keep luma False, not True",
+        "album False, not True",
     ]  # the device and its precision are no difference that can be seen
 
 

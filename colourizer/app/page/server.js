@@ -3,14 +3,19 @@
    POST api/photos, body a file, X-Name its path -> a photo (editor/back_end.js); an error is
      {error}, with status 4xx or 5xx.
    GET api/photos/ID/{before,coloured,confidence}?side= and settings -> a picture
-     settings: vividness, warmth, saturation, variant, hints (x,y,rrggbb; and so on), reference.
+     settings: vividness, warmth, saturation, variant, hints (x,y,rrggbb; and so on), reference,
+     album.
    GET api/photos/ID/download?format=&keep_luma= and settings -> the coloured file
    POST api/zip?format=&keep_luma=, body [{id, and settings}] -> the coloured files
    POST api/references, body a file -> {id}
-   POST api/keep and api/forget, body [id]; of photographs and references. */
+   POST api/albums, body [id] -> {id, changed: [id]}
+   GET api/photos/ID/carried?album=&hints= -> [{id, x, y, colour}]
+   POST api/keep and api/forget, body [id]; of photographs, references and albums. */
 
 const KEEP_SECONDS = 300;
+const LATE_SECONDS = 30; // a picture that was asked for earlier is here or not wanted any more
 const held = new Set(); // the ids of what the server holds for this page
+let album = null; // the id of that one in which colours are shared
 
 const noAnswer = () =>
   Object.assign(
@@ -81,6 +86,7 @@ function spell({ hints, reference, ...settings }) {
     ...settings,
     ...(listed && { hints: listed }),
     ...(reference && { reference: reference.id }),
+    ...(album && { album }),
   };
 }
 
@@ -107,6 +113,19 @@ export const server = {
   add: (file, path, onProgress) => upload("api/photos", file, path, onProgress),
 
   addReference: (file) => upload("api/references", file, file.name, () => {}),
+
+  async setAlbum(ids) {
+    const made = ids.length ? await (await post("api/albums", ids)).json() : { changed: [] };
+    const before = album;
+    if (before) setTimeout(() => server.forget([before]), LATE_SECONDS * 1000);
+    album = made.id ?? null;
+    if (album) held.add(album);
+    return made.changed;
+  },
+
+  async carryHint(id, hint) {
+    return (await ask(address(id, "carried", { hints: [hint] }))).json();
+  },
 
   async picture(id, what, wish, side) {
     const image = new Image();

@@ -19,6 +19,12 @@
      the network is unsure, to be multiplied with the photograph.
    addReference(file) -> Promise<{id}>
      Read a photograph in colour, to be named in wishes. Left out where wishes hold no reference.
+   setAlbum([id]) -> Promise<[id]>
+     From now on, what several of these photographs show gets the same colours in all of them; with
+     none of them, each is for itself. Resolves to those of which that changes the colours. Left
+     out where it cannot be done.
+   carryHint(id, hint) -> Promise<[{id, x, y, colour}]>
+     The hint at the same place of others of the album that show it.
    download(id, wish, {format, keepLuma}) -> Promise<{name, blob}>
      The coloured photograph as a file, in its own size; `format` null is its own.
    zip([{id, wish}], {format, keepLuma}) -> Promise<{name, blob, failed}>

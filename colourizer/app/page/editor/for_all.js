@@ -9,14 +9,24 @@ import { state } from "./state.js";
 export async function useForAll(part) {
   Object.assign(state.defaults, part);
   const others = doneCards().filter((card) => card !== state.shown);
-  for (const card of others) {
-    card.wish = { ...card.wish, ...part };
-    card.saved = false;
-    record(card);
-  }
   say(others.length ? `All ${others.length + 1} photographs have this now.`
     : "Photographs that are added from now on have this, too.");
-  for (const card of others) {
+  await giveWishes(others.map((card) => [card, part]));
+}
+
+/* Give cards that are not in the editor other settings: [card, part of a wish] each. */
+export async function giveWishes(changes) {
+  for (const [card, part] of changes) {
+    card.wish = { ...card.wish, ...part };
+    record(card);
+  }
+  await redraw(changes.map(([card]) => card));
+}
+
+/* Draw cards of which the colours have changed. */
+export async function redraw(cards) {
+  for (const card of cards) card.saved = false;
+  for (const card of cards) {
     await showOnCard(card, "coloured").catch(() => {}); // or the old one stays
   }
 }

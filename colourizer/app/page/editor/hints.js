@@ -128,13 +128,17 @@ function setHinting(hinting) {
   $("frame").classList.toggle("takes-clicks", hinting);
 }
 
+/* The number of the chosen hint, or of the last one. */
+export const chosenHint = () => {
+  const { hints } = state.shown.wish;
+  return state.chosen in hints ? state.chosen : hints.length - 1;
+};
+
 function makeSwatch([name, colour]) {
   const button = element("button", { type: "button", "aria-label": name, title: name });
   button.style.background = colour;
   button.addEventListener("click", () => {
-    const { hints } = state.shown.wish;
-    if (!hints.length) return;
-    choose(state.chosen in hints ? state.chosen : hints.length - 1);
+    choose(chosenHint());
     paint(state.chosen, colour);
   });
   return button;

@@ -29,7 +29,7 @@ function showWish() {
 function drawPreviews() {
   const { photo, wish } = state.shown;
   const { variant, hints, reference } = wish;
-  const shows = JSON.stringify([photo.id, variant, hints, reference]);
+  const shows = JSON.stringify([photo.id, state.album, variant, hints, reference]);
   if (shows === drawn) return;
   drawn = shows;
   for (const button of buttons()) {

@@ -1,5 +1,6 @@
 /* The editor's start: all parts of the page, with a back end. */
 
+import { startAlbum } from "./album.js";
 import { setBackEnd } from "./back_end.js";
 import { startCards } from "./cards.js";
 import { startConfidence } from "./confidence.js";
@@ -30,6 +31,7 @@ export function start(backEnd) {
   startVariants();
   startHints();
   startReference();
+  startAlbum();
   startConfidence();
   startFileOptions();
   startDownloads();

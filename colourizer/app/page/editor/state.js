@@ -7,9 +7,10 @@
    chosen: which of its hints is chosen, or -1
    hinting: whether a click on the photograph makes a hint
    zoom: how many times as large as fits the photograph is shown, 1 and more
+   album: how many times the album has changed, and with it the colours of any wish
    defaults: the part of a wish that all photographs begin with, if it was set for all */
 export const state = {
-  cards: [], shown: null, chosen: -1, hinting: false, zoom: 1, defaults: {},
+  cards: [], shown: null, chosen: -1, hinting: false, zoom: 1, album: 0, defaults: {},
 };
 
 /* Events: "cards", one was added, removed or has another state; "shown", another photograph is in
