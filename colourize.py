@@ -33,6 +33,7 @@ from colourizer.inference.cluster import Task, colourize_on_cluster, join_cluste
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
+from colourizer.inference.matches import ReferenceMatches
 from colourizer.inference.outcome_rows import make_rows
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
@@ -490,8 +491,9 @@ def read_reference(path: Location, colourizer: Colourizer) -> Reference:
 def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOptions) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
     source, coloured = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()  # encoders seek
+    matches = ReferenceMatches()
     try:
-        colourizer.colourize_file(
+        match = colourizer.colourize_file(
             source,
             coloured,
             target=options.outputs.target,
@@ -512,6 +514,8 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
         reason = "was closed before the photograph was written" if closed else error.strerror
         print_error(f"standard output: {str(reason).lower()}")
         return 1
+    matches.add("standard input", match)
+    print_note(*matches.describe())
     return 0
 
 
@@ -562,6 +566,7 @@ def colourize_folder(
     """
     outputs, listing = options.outputs, plan.listing
     counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
+    matches = ReferenceMatches()
     total = len(plan.jobs) if plan.stream is None else None
     with ExitStack() as stack:
         try:
@@ -583,7 +588,7 @@ def colourize_folder(
             recorded = report.before if report else None
             outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
             shown = progress(outcomes, "colourizing", total)
-            disk_full = report_outcomes(shown, counts, options.json, report)
+            disk_full = report_outcomes(shown, counts, options.json, report, matches)
         except (UsageError, AlbumError) as error:
             print_error(error)
             return 2 if isinstance(error, UsageError) else 1
@@ -595,6 +600,7 @@ def colourize_folder(
     counts["failed"] += len(listing.wrong)
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     print_note(f"{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    print_note(*matches.describe())
     print_left_out(listing.left_out)
     if disk_full:
         hint = "make room and run this again; it goes on there"
@@ -671,7 +677,11 @@ def close_report(report: Report, counts: Counter[str]) -> None:
 
 
 def report_outcomes(
-    outcomes: Iterable[Outcome], counts: Counter[str], as_json: bool, report: Report | None
+    outcomes: Iterable[Outcome],
+    counts: Counter[str],
+    as_json: bool,
+    report: Report | None,
+    matches: ReferenceMatches,
 ) -> bool:
     """Print and count the outcome of each photograph; return whether the disk is full."""
     disk_full = False
@@ -681,6 +691,8 @@ def report_outcomes(
         if counted:  # one line for all of them
             counts[outcome.reason] += 1
         disk_full |= outcome.disk_full
+        if outcome.result == "colourized":
+            matches.add(str(outcome.source), outcome.match)
         if outcome.result == "failed":
             print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
         elif outcome.result == "skipped" and not counted:

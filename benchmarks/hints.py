@@ -3,7 +3,8 @@
 Colours grey versions of colour photographs and prints the mean ab error, in Lab units, over all
 pixels: with the true colours at 0, 1, 5 and 20 random places as hints (each the mean of a small
 square), and with a reference: the photograph's mirror image; an overlapping part of it; and, to see
-what a reference can spoil, another photograph.
+what a reference can spoil, another photograph. Of references also how much of the photograph they
+match, and how many hardly any of it.
 """
 
 import argparse
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from colourizer.colour.metrics import ab_error
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint
+from colourizer.inference.hints import HARDLY, Hint
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import BUNDLED
@@ -51,6 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     colourizer = Colourizer.load(args.checkpoint)
     errors: dict[str, list[float]] = {}
+    matches: dict[str, list[float]] = {}
     seconds: list[float] = []
     before: Image.Image | None = None
     paths = evenly_spaced(find_photos(args.folder), args.limit)
@@ -93,8 +95,9 @@ def main() -> None:
             grey = np.asarray(one.convert("L"))
             (seen,) = colourizer.predict([reduced_lightness(grey)], with_features=True)
             note(f"{name}: without", seen.ab(colourizer.look), ab_of(one))
-            ab = seen.ab(colourizer.look, reference=reference)
+            ab, match = seen.ab_and_match(colourizer.look, reference=reference)
             note(f"{name} as reference", ab, ab_of(one))
+            matches.setdefault(name, []).append(match or 0)
         before = photo
     print(f"mean ab error over {len(paths)} photographs, vividness {colourizer.look.vividness}")
     for name, values in errors.items():
@@ -103,6 +106,10 @@ def main() -> None:
         floor = errors.get(f"{name.split(' as ')[0]}: without", errors["0 hints"])
         mean = statistics.fmean(values)
         print(f"{name:34} {mean:6.2f}  {100 * (1 - mean / statistics.fmean(floor)):5.1f}% less")
+    for name, shares in matches.items():
+        hardly = sum(share < HARDLY for share in shares)
+        mean = 100 * statistics.fmean(shares)
+        print(f"{name:34} {mean:5.0f}% matched, hardly {hardly} of {len(shares)}")
     twenty = seconds[len(COUNTS) - 1 :: len(COUNTS)]
     print(f"20 hints take {1000 * statistics.median(twenty):.0f} ms")
 

@@ -106,7 +106,9 @@ def test_a_reference_is_named_by_the_hash_of_its_file(scans, tmp_path, run):
     report = tmp_path / "report.jsonl"
     options = ("--reference", tmp_path / "colour.png", "--report", report)
     assert run(scans / "a.png", "-o", tmp_path / "out", *options)[0] == 0
-    assert rows_of(report)["a.png"].settings.reference == sha256(tmp_path / "colour.png")
+    row = rows_of(report)["a.png"]
+    assert row.settings.reference == sha256(tmp_path / "colour.png")
+    assert 0 <= row.reference_match <= 1
 
 
 def test_a_run_again_doubles_no_row_and_loses_no_hash(scans, tmp_path, run):

@@ -413,10 +413,22 @@ def test_a_reference_gives_all_photographs_its_colours(album, tmp_path, run):
     scene(0).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "colour.png")
     distances = []
     for name, options in (("plain", []), ("like", ["--reference", tmp_path / "colour.png"])):
-        assert run(album, "-o", tmp_path / name, *options)[0] == 0
+        code, _, err = run(album, "-o", tmp_path / name, *options)
+        assert code == 0
+        assert ("matched on average" in err) == bool(options)
         with Image.open(tmp_path / name / "photo0.png") as image:
             distances.append(np.abs(np.asarray(image).astype(int) - np.asarray(scene(0))).mean())
     assert distances[1] < 0.7 * distances[0]
+
+
+def test_a_reference_says_how_much_of_a_photograph_matched(album, tmp_path, run):
+    scene(0).save(tmp_path / "colour.png")
+    options = ("-o", tmp_path / "out", "--json", "--reference", tmp_path / "colour.png")
+    code, out, err = run(album / "photo0.png", *options)
+    assert code == 0
+    share = json.loads(out)["reference_match"]
+    assert share > 0.5
+    assert f"reference: {share:.0%} of photo0.png matched\n" in err
 
 
 def test_a_reference_that_is_none_is_bad_usage(album, tmp_path, run):

@@ -29,6 +29,7 @@ from colourizer.app.senders import BodyReceiver, SenderLimits
 from colourizer.app.shown_pictures import VIEW_SIDE, PredictedPhoto
 from colourizer.app.work_queue import WorkQueue
 from colourizer.inference.album import Album
+from colourizer.inference.hints import HARDLY
 from colourizer.inference.prediction import Reference
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores
@@ -136,7 +137,7 @@ class Handlers:
         }
 
     async def get_photo(self, request: Request) -> Response:
-        """GET api/photos/ID/WHAT: a picture to be shown, or the coloured file."""
+        """GET api/photos/ID/WHAT: a picture to be shown, the coloured file, or a match."""
         key, what = request.path_params["key"], request.path_params["what"]
         settings = self._parse(request.query_params)
         side = parse_side(request.query_params.get("side", str(VIEW_SIDE)))
@@ -147,6 +148,9 @@ class Handlers:
             drawn = await draw((await self._predicted(key)).draw_coloured, side, settings)
         elif what == "confidence":
             drawn = await draw((await self._predicted(key)).draw_confidence, side)
+        elif what == "match":
+            match = await draw((await self._predicted(key)).match, settings)
+            return json_answer({"share": match, "hardly": match is not None and match < HARDLY})
         elif what == "download":
             target, keep_luma = parse_file_settings(request.query_params)
             file = temporary_file()

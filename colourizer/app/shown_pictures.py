@@ -78,6 +78,13 @@ class PredictedPhoto:
             settings.look, settings.variant, settings.hints, self.size, settings.reference
         )
 
+    def match(self, settings: ColourSettings) -> float | None:
+        """Return the share that the settings' reference matches, in [0, 1]; None without one."""
+        _, match = self._predicted_in(settings.album).ab_and_match(
+            settings.look, settings.variant, reference=settings.reference
+        )
+        return match
+
     def _predicted_in(self, album: Album | None) -> Prediction:
         """Return the prediction, in an album with what its other photographs say."""
         if album is None:

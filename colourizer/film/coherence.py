@@ -71,6 +71,13 @@ class FilmColours:
         self._ab = torch.zeros(1, 2, 1, 1)  # of that frame
         self._samples: HintSamples | None = None  # of the scene's hints
         self._waiting: list[Hint] = []  # for a frame with content
+        self._matched = [0.0, 0]  # the sum of the shares that the reference matches; of how many
+
+    @property
+    def match(self) -> float | None:
+        """The share of the frames that the reference matches; None without one."""
+        total, frames = self._matched
+        return total / frames if frames else None
 
     def colourize(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> Tensor:
         """Return the colours of the next frame, as `colourize_batch` does."""
@@ -112,7 +119,9 @@ class FilmColours:
                 if frame.begins_scene:
                     self._scene = self._samples = None
                 prediction = replace(next(predictions), lightness=to_cells(frame.lightness))
-                ab = prediction.ab(self._look, reference=self._reference)
+                ab, match = prediction.ab_and_match(self._look, reference=self._reference)
+                if match is not None:
+                    self._matched = [self._matched[0] + match, self._matched[1] + 1]
                 self._ab = ab = self._with_hints(prediction, ab)
             colours.append(ab * frame.content)
         return colours
@@ -194,6 +203,7 @@ class FilmColours:
             "ab": self._ab,
             "samples": self._samples and list(self._samples),
             "waiting": [[hint.x, hint.y, list(hint.rgb)] for hint in self._waiting],
+            "matched": self._matched,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -206,6 +216,7 @@ class FilmColours:
         self._cells, self._ab = state["cells"], state["ab"]
         self._samples = samples and HintSamples(*samples)
         self._waiting = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["waiting"]]
+        self._matched = state.get("matched", self._matched)  # films begun before have none
 
 
 def _widen(levels: tuple[float, float] | None, own: tuple[float, float]) -> tuple[float, float]:

@@ -198,7 +198,7 @@ def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome)
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     folder = segments_folder(job.coloured[0])
     with SegmentStore(folder, segments_key(job, videos, run), len(videos)) as store:
-        encode_segments(job, info, settings, videos, store, run)
+        outcome.match = encode_segments(job, info, settings, videos, store, run)
         if not store.segments:
             raise FilmError("has no frames that can be decoded")
         notes = join_videos(plans, store)
@@ -215,10 +215,13 @@ def encode_segments(
     videos: list[Video],
     store: SegmentStore,
     run: FilmRun,
-) -> None:
+) -> float | None:
     """Encode those of a film's segments that are not on the disk.
 
     Decoding, the network and encoding each have a thread.
+
+    Returns:
+        The share of the frames that the reference matches; None without one, or if all are there.
 
     Raises:
         FilmError: it cannot be decoded or encoded.
@@ -226,7 +229,7 @@ def encode_segments(
         Stopped: the run ends.
     """
     if store.is_complete:
-        return
+        return None
     look, options = run.colourizer.look, run.options
     colours = FilmColours(run.colourizer, look, info.upright_size, options.reference)
     if store.segments and (state := store.state()) is not None:
@@ -242,6 +245,7 @@ def encode_segments(
             name = job.source.name
             with progress(coloured, name, total, unit="frame", initial=done, leave=False) as shown:
                 encode_frames(shown, info, settings, videos, store, reader, run.stop)
+    return colours.match
 
 
 def is_result(path: Path) -> bool:

@@ -17,6 +17,7 @@ album_study    an album's photographs seen first; what several of them show
 correspondence  the same places of two photographs, found by their features
 retrieval      which photographs of an album may show the same
 hints          known colours propagated by Gaussian-process regression
+matches        how much of the photographs a reference matched, in words
 batching       dynamic batching over threads, on a GPU
 lightness      a photograph's own lightness and grey levels
 upsample       bicubic upsampling of chroma

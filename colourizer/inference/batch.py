@@ -111,6 +111,7 @@ class Outcome:
     disk_full: bool = False
     job: Job | None = None
     settings: Settings | None = None  # of the first variant
+    match: float | None = None  # the share that the reference matches, if there is one
     converted: list[str] = field(default_factory=list)  # what is not as it was in the file
     # SHA-256 and bytes of the photograph, and of the files; if they are computed.
     source_hash: tuple[str, int] = "", 0
@@ -123,6 +124,8 @@ class Outcome:
         """Return it as one line of JSON."""
         row: dict[str, Any] = {"source": str(self.source), "result": self.result}
         row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
+        if self.match is not None:
+            row["reference_match"] = round(self.match, 3)
         said = {"reason": self.reason, "note": self.note}
         return json.dumps(row | {name: text for name, text in said.items() if text})
 
@@ -423,20 +426,22 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
                 raise error
         return
     seconds = (time.monotonic() - begun) / max(1, len(read))
-    for (item, prepared), (ab, confidence) in zip(read, colourings, strict=True):
+    for (item, prepared), (ab, confidence, match) in zip(read, colourings, strict=True):
         item.outcome.seconds += seconds
+        item.outcome.match = match
         with recorded_in(item.outcome, run):
             write_files(item, prepared, ab, confidence, run)
 
 
 def predict_colourings(
     photos: Sequence[tuple[Location, PreparedPhoto]], run: Run
-) -> list[tuple[list[Tensor], Tensor | None]]:
+) -> list[tuple[list[Tensor], Tensor | None, float | None]]:
     """Predict the colourings and the confidence of photographs.
 
     Returns:
-        For each the ab (1, 2, h, w) in Lab units of all its variants; and the confidence
-        (1, 1, h, w) in (0, 1], None without likelihoods.
+        For each the ab (1, 2, h, w) in Lab units of all its variants; the confidence
+        (1, 1, h, w) in (0, 1], None without likelihoods; and the share of it that the reference
+        matches, of the first variant, None without a reference.
 
     Raises:
         PhotoError: a hint lies outside the photograph.
@@ -452,17 +457,21 @@ def predict_colourings(
     steered = any(hints.values()) or colours.reference is not None
     predictions = run.colourizer.predict([photo.lightness for _, photo in photos], steered)
 
-    def read_out(prediction: Prediction, path: Location, photo: PreparedPhoto) -> list[Tensor]:
+    def read_out(
+        prediction: Prediction, path: Location, photo: PreparedPhoto
+    ) -> tuple[list[Tensor], Tensor | None, float | None]:
+        sure = prediction.confidence()
         if album:
             prediction = album.share(cast(Path, path), prediction)
-        return [
-            prediction.ab(look, variant, hints[path], photo.size, colours.reference)
+        found = [
+            prediction.ab_and_match(look, variant, hints[path], photo.size, colours.reference)
             for variant in range(run.outputs.variants)
         ]
+        return [ab for ab, _ in found], sure, found[0][1]
 
     try:
         return [
-            (read_out(prediction, path, photo), prediction.confidence())
+            read_out(prediction, path, photo)
             for prediction, (path, photo) in zip(predictions, photos, strict=True)
         ]
     except HintError as error:

@@ -171,8 +171,28 @@ class Colourizer:
         """
         pixels = _to_pixels(picture)
         size = pixels.shape[0], pixels.shape[1]
-        ab = self._predict_steered(reduced_lightness(pixels), size, hints, reference)
+        ab, _ = self._predict_steered(reduced_lightness(pixels), size, hints, reference)
         return np.concatenate(list(rgb_strips(pixels, ab)))
+
+    def match_reference(
+        self,
+        picture: Image.Image | np.ndarray,
+        reference: Reference | Image.Image | np.ndarray,
+    ) -> float:
+        """Return the share of a photograph that a reference matches, in [0, 1].
+
+        One below `hints.HARDLY` is probably unrelated; it changes little, or nothing.
+
+        Args:
+            picture: as for `colourize`.
+            reference: as for `colourize`.
+
+        Raises:
+            ValueError: an array of another shape or type, or a reference without colours.
+        """
+        lightness = reduced_lightness(_to_pixels(picture))
+        _, match = self._predict_steered(lightness, (1, 1), (), reference)
+        return match or 0.0
 
     def colourize_file(
         self,
@@ -185,7 +205,7 @@ class Colourizer:
         keep_luma: bool = False,
         tag: bool = True,
         overwrite: bool = False,
-    ) -> None:
+    ) -> float | None:
         """Colour a photograph's file into another, with all its metadata, as colourize.py does.
 
         Args:
@@ -197,6 +217,9 @@ class Colourizer:
             keep_luma: keep what a grey JPEG stores bit for bit.
             tag: name the program, the checkpoint and the settings in the metadata.
             overwrite: replace an existing file.
+
+        Returns:
+            The share of the photograph that the reference matches; None without one.
 
         Raises:
             PhotoError: it cannot be read or written.
@@ -215,7 +238,7 @@ class Colourizer:
         if reference is not None and not isinstance(reference, Reference):
             reference = self.study_reference(reference)
         prepared = read_prepared(source, target, keep_luma)
-        ab = self._predict_steered(prepared.lightness, prepared.size, hints, reference)
+        ab, match = self._predict_steered(prepared.lightness, prepared.size, hints, reference)
         settings = self.settings(0, [Hint(*hint) for hint in hints], reference, keep_luma)
         provenance = self.provenance(settings) if tag else None
 
@@ -224,9 +247,10 @@ class Colourizer:
 
         if not isinstance(to, Path):
             write(to)
-            return
+            return match
         with wrap_write_errors():
             write_atomically(to, write)
+        return match
 
     def _predict_steered(
         self,
@@ -234,8 +258,8 @@ class Colourizer:
         size: tuple[int, int],
         hints: Sequence[tuple[int, int, tuple[int, int, int]]],
         reference: Reference | Image.Image | np.ndarray | None,
-    ) -> Tensor:
-        """Return the ab (1, 2, h, w) of a photograph; hints and reference as for `colourize`.
+    ) -> tuple[Tensor, float | None]:
+        """Return a photograph's `Prediction.ab_and_match`; hints, reference as for `colourize`.
 
         Args:
             lightness: (1, h', w') in [0, 100], as for `predict`.
@@ -248,7 +272,7 @@ class Colourizer:
         points = [Hint(*hint) for hint in hints]
         steered = bool(points) or reference is not None
         (prediction,) = self.predict([lightness], with_features=steered)
-        return prediction.ab(self.look, 0, points, size, reference)
+        return prediction.ab_and_match(self.look, 0, points, size, reference)
 
     @torch.inference_mode()
     def predict(

@@ -27,6 +27,11 @@ POSITION_LENGTH = 1.0  # of the photograph's sides
 # Noise variances, for a signal variance of 1: a hint is nearly exact; places of a reference that
 # look similar may show another thing, or several.
 HINT_NOISE, REFERENCE_NOISE = 0.02, 0.5
+# The share of a photograph that a reference matches up to which it changes nothing, and from which
+# on its whole change counts.
+UNRELATED, RELATED = 0.25, 0.5
+HARDLY = 0.42  # of a photograph: below it the reference is probably of something else
+SAMPLE_STEP = 17  # places; coprime to any row's number of them, so that all columns are sampled
 
 
 class HintError(ValueError):
@@ -103,10 +108,20 @@ def _hint_inputs(features: Tensor, ab: Tensor) -> Tensor:
     return torch.cat((_kernel_inputs(features * OWN_WEIGHT**0.5, ab), place), dim=1)
 
 
-def gp_posterior_mean(inputs: Tensor, known: Tensor, targets: Tensor, noise: float) -> Tensor:
-    """Return the posterior mean (N, 2) at inputs (N, D), given targets (M, 2) at known (M, D)."""
+def gp_posterior(
+    inputs: Tensor, known: Tensor, targets: Tensor, noise: float, sampled: slice = slice(0)
+) -> tuple[Tensor, Tensor]:
+    """Return the posterior, given targets (M, 2) at known inputs (M, D).
+
+    Returns:
+        The mean (N, 2) at inputs (N, D); and of the sampled ones by how much the variance is below
+        that of the prior, which is 1: (S,) in [0, 1].
+    """
     covariance = rbf_kernel(known, known) + noise * torch.eye(len(known))
-    return rbf_kernel(inputs, known) @ torch.linalg.solve(covariance, targets)
+    alike = rbf_kernel(inputs, known)
+    some = alike[sampled]
+    solved = torch.linalg.solve(covariance, torch.cat((targets, some.T), dim=1))
+    return alike @ solved[:, :2], (some * solved[:, 2:].T).sum(dim=1)
 
 
 def _add_upsampled(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
@@ -156,7 +171,7 @@ def propagate_samples(features: Tensor, ab: Tensor, samples: HintSamples) -> Ten
 
 def _propagate(places: Tensor, size: torch.Size, ab: Tensor, samples: HintSamples) -> Tensor:
     """Return chroma changed by hints, given the kernel's inputs at all places as for `_sample`."""
-    spread = gp_posterior_mean(places, samples.inputs, samples.change, HINT_NOISE)
+    spread, _ = gp_posterior(places, samples.inputs, samples.change, HINT_NOISE)
     return _add_upsampled(ab, spread, size)
 
 
@@ -179,8 +194,10 @@ def propagate_hints(
 
 def propagate_reference(
     features: Tensor, ab: Tensor, reference: Tensor, predicted: Tensor, true: Tensor
-) -> Tensor:
+) -> tuple[Tensor, float]:
     """Propagate a reference photograph's colours to similar places of this one.
+
+    Where it matches little of the photograph, it is taken for an unrelated one.
 
     Args:
         features: (h, w, C) of `feature_vectors`.
@@ -190,7 +207,8 @@ def propagate_reference(
         true: the reference's chroma, (1, 2, ...) in Lab units, of any size.
 
     Returns:
-        ab as given, changed.
+        ab as given, changed; and the share of the photograph that the reference matches, in [0, 1]:
+        the mean over places of what it says of them, as 1 less the posterior's variance.
     """
     # Averaged over 2x2 places, which leaves a system of about a thousand equations.
     planes = F.avg_pool2d(reference.float().movedim(-1, 0)[None], 2)
@@ -199,5 +217,8 @@ def propagate_reference(
     known = _kernel_inputs(small, predicted)
     error = F.adaptive_avg_pool2d(true, size) - F.adaptive_avg_pool2d(predicted, size)
     change = error[0].flatten(1).T
-    spread = gp_posterior_mean(_kernel_inputs(features, ab), known, change, REFERENCE_NOISE)
-    return _add_upsampled(ab, spread, features.shape[:2])
+    places, sampled = _kernel_inputs(features, ab), slice(None, None, SAMPLE_STEP)
+    spread, said = gp_posterior(places, known, change, REFERENCE_NOISE, sampled)
+    match = said.mean().item()
+    influence = min(1.0, max(0.0, (match - UNRELATED) / (RELATED - UNRELATED)))
+    return _add_upsampled(ab, spread * influence, features.shape[:2]), match

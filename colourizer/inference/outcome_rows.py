@@ -20,6 +20,7 @@ def make_rows(outcome: Outcome) -> list[Row]:
         source_sha256=outcome.source_hash[0],
         source_bytes=outcome.source_hash[1],
         converted="; ".join(outcome.converted),
+        reference_match=None if outcome.match is None else round(outcome.match, 3),
         seconds=round(outcome.seconds, 3),
         version=__version__,
         settings=settings,

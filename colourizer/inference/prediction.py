@@ -139,13 +139,34 @@ class Prediction:
         Raises:
             HintError: a hint lies outside the photograph.
         """
-        ab = self._unsteered_ab(look.vividness, variant)
+        return self.ab_and_match(look, variant, hints, size, reference)[0]
+
+    @torch.inference_mode()
+    def ab_and_match(
+        self,
+        look: Look = NATURAL,
+        variant: int = 0,
+        hints: Sequence[Hint] = (),
+        size: tuple[int, int] = (1, 1),
+        reference: "Reference | None" = None,
+    ) -> tuple[Tensor, float | None]:
+        """Return the chroma and how much of the photograph the reference matches; as `ab`.
+
+        Returns:
+            ab (1, 2, h, w) in Lab units, on the CPU; and a share in [0, 1], None without a
+            reference. One of `hints.UNRELATED` or less changes nothing.
+
+        Raises:
+            HintError: a hint lies outside the photograph.
+        """
+        ab, match = self._unsteered_ab(look.vividness, variant), None
         if reference:
             predicted = reference.prediction._unsteered_ab(look.vividness, variant)
             own, theirs = self.features, reference.prediction.features
             assert own is not None and theirs is not None, NEEDS_FEATURES
-            ab = propagate_reference(own, ab, theirs, predicted, reference.true_ab)
+            ab, match = propagate_reference(own, ab, theirs, predicted, reference.true_ab)
         if self.known:
+            match = max(match or 0, self.known.weight.mean().item())
             ab = add_upsampled(ab, self.known.weight * (self.known.ab - halve(ab)))
         if look.warmth or look.saturation != 1:
             assert self.lightness is not None
@@ -154,7 +175,7 @@ class Prediction:
             assert self.features is not None, NEEDS_FEATURES
             points = [locate(Hint(*hint), size) for hint in hints]
             ab = propagate_hints(self.features, ab, points)
-        return ab
+        return ab, match
 
     def _unsteered_ab(self, vividness: float, variant: int) -> Tensor:
         model, output = self.model, self.output

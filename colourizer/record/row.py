@@ -103,6 +103,7 @@ class Row:
     source_bytes, output_bytes: sizes; 0 where there was nothing to read.
     converted: what is not as it was in the scan's file, or was kept bit for bit on request; parts
         separated by "; ".
+    reference_match: the share of the scan that the reference matched, in [0, 1]; None without one.
     seconds: that the scan took, all of its outputs together.
     version: of the program.
     settings: what moved the colours.
@@ -119,6 +120,7 @@ class Row:
     source_bytes: int = 0
     output_bytes: int = 0
     converted: str = ""
+    reference_match: float | None = None
     seconds: float = 0.0
     version: str = ""
     settings: Settings = field(default=DEFAULT)
@@ -150,3 +152,4 @@ def row_from_dict(values: dict[str, Any]) -> Row:
 ROW_TYPES: dict[str, type] = {
     name: type(value) for name, value in Row("", "", "").as_dict().items()
 } | TYPES
+ROW_TYPES["reference_match"] = float

@@ -184,16 +184,19 @@ def test_before_is_the_photograph_as_it_is(page, tmp_path):
 
 
 def test_a_reference_gives_its_colours_until_it_is_removed(page):
-    add(page, SAMPLES / "sunset_pier.jpg")
-    edit(page, "sunset")
+    add(page, SAMPLES / "astronaut.jpg")
+    edit(page, "astronaut")
     before = pixels(page)
     page.locator("#reference-file").set_input_files(IN_COLOUR / "astronaut.jpg")
     page.locator("#reference-chosen").wait_for()
     settled(page)
     assert page.locator("#reference-name").inner_text() == "astronaut.jpg"
+    match = page.locator("#reference-match")
+    match.filter(has_text="% of the photograph matched").wait_for()
     assert np.abs(pixels(page) - before).mean() > 0.5
     page.get_by_role("button", name="Remove the reference").click()
     settled(page)
+    assert match.is_hidden()
     assert np.array_equal(pixels(page), before)
 
 

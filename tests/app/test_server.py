@@ -151,6 +151,10 @@ def test_a_reference_is_used_until_it_is_forgotten(client, photo):
     plain, steered = client.get(shown)[2], client.get(shown, reference=reference)[2]
     assert status == 200
     assert plain != steered
+    matched = f"/api/photos/{photo}/match"
+    found, none = (json.loads(client.get(matched, **p)[2]) for p in ({"reference": reference}, {}))
+    assert 0 <= found["share"] <= 1
+    assert none == {"share": None, "hardly": False}
     assert client.post("/api/zip", [{"id": photo, "reference": reference}])[0] == 200
     assert client.post("/api/keep", [reference])[0] == 204
     assert client.post("/api/forget", [reference])[0] == 204

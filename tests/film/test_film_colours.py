@@ -11,7 +11,7 @@ from support.scenes import SAMPLES
 
 from colourizer.film.coherence import FilmColours
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint
+from colourizer.inference.hints import HARDLY, Hint
 from colourizer.inference.lightness import photo_lightness
 from colourizer.inference.looks import NATURAL
 from colourizer.network.classic_cnn import ClassicCNN
@@ -57,6 +57,20 @@ def test_a_film_goes_on_after_restore_as_without_it(colourizer, tmp_path):
     torch.save(begun.state(), tmp_path / "state.pt")
     resumed.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(whole.colourize(frame(2)), resumed.colourize(frame(2)))
+
+
+def test_a_film_says_how_much_of_its_frames_the_reference_matches(colourizer):
+    in_colour = SAMPLES.with_name("samples_in_colour")
+    shares = []
+    for name in ("coffee", "raccoon"):
+        reference = colourizer.study_reference(Image.open(in_colour / f"{name}.jpg"))
+        begun, resumed = (FilmColours(colourizer, NATURAL, SIZE, reference) for _ in range(2))
+        assert begun.match is None
+        begun.colourize_batch([frame(0), frame(1)])
+        resumed.restore(begun.state())
+        assert resumed.match == begun.match
+        shares.append(begun.match)
+    assert shares[0] > HARDLY > shares[1]
 
 
 def test_a_batch_of_frames_gets_the_colours_of_one_after_the_other(colourizer):

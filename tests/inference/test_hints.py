@@ -9,6 +9,8 @@ from support.scenes import SAMPLES, scene
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import (
+    HARDLY,
+    RELATED,
     Hint,
     feature_vectors,
     parse_hint,
@@ -83,10 +85,21 @@ def test_a_reference_gives_its_colours_to_what_looks_alike(halves):
     true = torch.zeros(1, 2, 16, 16)
     true[:, 0, :, :8], true[:, 1, :, 8:] = 30, 30
     plain = torch.zeros(1, 2, 16, 16)
-    mirrored = propagate_reference(halves.flip(1), plain, halves, plain, true)
+    mirrored, match = propagate_reference(halves.flip(1), plain, halves, plain, true)
+    assert match > 0.9
     assert (mirrored - true.flip(-1))[..., 4:12].abs().mean() < 6
     unlike = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1).expand(1, 4, 16, 16)] * 2, (16, 16))
-    assert propagate_reference(unlike, plain, halves, plain, true).abs().max() < 4
+    left_alone, match = propagate_reference(unlike, plain, halves, plain, true)
+    assert torch.equal(left_alone, plain)
+    assert 0 <= match < 0.1
+
+
+def test_half_of_a_photograph_that_looks_like_the_reference_is_half_a_match(halves):
+    plain = torch.zeros(1, 2, 16, 16)
+    other = halves.clone()
+    other[:, 8:] = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1)] * 2, (1, 1))
+    _, match = propagate_reference(other, plain, halves, plain, plain)
+    assert 0.4 < match < 0.6
 
 
 def test_a_hint_colours_its_place_and_every_pixel_keeps_its_lightness(colourizer):
@@ -126,6 +139,18 @@ def test_a_mirror_image_in_colour_gives_its_colours(colourizer):
         rgb = colourizer.colourize(grey, reference=reference)
         errors = [np.abs(p.astype(int) - np.asarray(picture)).mean() for p in (plain, rgb)]
         assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_reference_that_hardly_matches_changes_little(colourizer):
+    grey = Image.open(SAMPLES / "coffee.jpg").convert("L")
+    in_colour = SAMPLES.with_name("samples_in_colour")
+    own, other = (Image.open(in_colour / f"{name}.jpg") for name in ("coffee", "raccoon"))
+    assert colourizer.match_reference(grey, own) > RELATED
+    assert colourizer.match_reference(grey, other) < HARDLY
+    plain, steered = (
+        colourizer.colourize(grey, reference=each).astype(int) for each in (None, other)
+    )
+    assert np.abs(plain - steered).mean() < 2
 
 
 @pytest.mark.parametrize("place", [(64, 0), (0, 48), (-1, 0)])

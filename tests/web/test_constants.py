@@ -22,6 +22,7 @@ SHARED = [
     ("known_colours.js", "POSITION_LENGTH", hints.POSITION_LENGTH),
     ("known_colours.js", "HINT_NOISE", hints.HINT_NOISE),
     ("known_colours.js", "REFERENCE_NOISE", hints.REFERENCE_NOISE),
+    ("known_colours.js", "SAMPLE_STEP", hints.SAMPLE_STEP),
     ("look.js", "WARM_SHIFT", looks.WARM_SHIFT),
 ]
 

@@ -9,6 +9,10 @@ const THING_WEIGHT = 2.5; // ... and of those of the thing that it belongs to
 const POSITION_LENGTH = 1.0; // of the photograph's sides
 const HINT_NOISE = 0.02;
 const REFERENCE_NOISE = 0.5;
+const UNRELATED = 0.25; // share that a reference matches up to which it changes nothing ...
+const RELATED = 0.5; // ... and from which on its whole change counts
+const HARDLY = 0.42; // share below which it is probably of something else
+const SAMPLE_STEP = 17; // places
 
 /* Return chroma, changed by hints: {x, y} as shares of width and height in [0, 1), and {a, b}.
 
@@ -28,10 +32,11 @@ export function propagateHints(chroma, { features, things }, hints) {
     const at = Math.floor(y * chroma.height) * chroma.width + Math.floor(x * chroma.width);
     return [a - chroma.a[at], b - chroma.b[at]];
   });
-  return add(chroma, posteriorMean(located, known, targets, HINT_NOISE), size);
+  return add(chroma, posterior(located, known, targets, HINT_NOISE).mean, size);
 }
 
-/* Return chroma, changed by a reference's colours where the photograph looks like it.
+/* Return {chroma, share, hardly}: chroma, changed by a reference's colours where the photograph
+   looks like it; the share that matches, and whether that is hardly any of it.
 
    theirs: the reference's features. predicted: the chroma predicted for it. trueChroma: its own,
    of half the sides of its features. */
@@ -42,7 +47,12 @@ export function propagateReference(chroma, features, { theirs, predicted, trueCh
     const [a, b] = place.slice(-2).map((value) => value * AB_LENGTH);
     return [trueChroma.a[n] - a, trueChroma.b[n] - b];
   });
-  return add(chroma, posteriorMean(places, halved.places, targets, REFERENCE_NOISE), size);
+  const sampled = places.filter((_, n) => n % SAMPLE_STEP === 0);
+  const { mean, said } = posterior(places, halved.places, targets, REFERENCE_NOISE, sampled);
+  const share = said.reduce((sum, one) => sum + one, 0) / said.length;
+  const influence = Math.min(1, Math.max(0, (share - UNRELATED) / (RELATED - UNRELATED)));
+  const change = mean.map((plane) => plane.map((value) => value * influence));
+  return { chroma: add(chroma, change, size), share, hardly: share < HARDLY };
 }
 
 /* What the kernel compares: features and predicted chroma of each place; and [rows, columns]. */
@@ -80,11 +90,14 @@ function kernel(one, other) {
   return Math.exp(-square);
 }
 
-/* Return the posterior mean at places, two planes, given targets [a, b] at known ones. */
-function posteriorMean(places, known, targets, noise) {
+/* Return the posterior, given targets [a, b] at known places.
+
+   mean: at places, two planes. said: of sampled places 1 less the variance. */
+function posterior(places, known, targets, noise, sampled = []) {
   const covariance = known.map((one, i) =>
     known.map((other, j) => kernel(one, other) + (i === j ? noise : 0)));
-  const weights = solve(covariance, targets);
+  const some = sampled.map((place) => known.map((one) => kernel(place, one)));
+  const weights = solve(covariance, targets.map((pair, i) => [...pair, ...some.map((k) => k[i])]));
   const planes = [new Float32Array(places.length), new Float32Array(places.length)];
   places.forEach((place, n) => {
     known.forEach((one, i) => {
@@ -93,24 +106,27 @@ function posteriorMean(places, known, targets, noise) {
       planes[1][n] += alike * weights[i][1];
     });
   });
-  return planes;
+  const said = some.map((row, n) =>
+    row.reduce((sum, alike, i) => sum + alike * weights[i][2 + n], 0));
+  return { mean: planes, said };
 }
 
 const add = (chroma, [a, b], size) =>
   ({ ...chroma, a: addDoubled(chroma.a, a, size), b: addDoubled(chroma.b, b, size) });
 
-/* Solve a positive definite system, by Gaussian elimination, for targets of two columns. */
+/* Solve a positive definite system, by Gaussian elimination, for targets of several columns. */
 function solve(matrix, targets) {
   const rows = matrix.map((row, i) => [...row, ...targets[i]]);
   const size = rows.length;
+  const width = rows[0].length;
   for (let i = 0; i < size; i++) {
     for (let j = i + 1; j < size; j++) {
       const factor = rows[j][i] / rows[i][i];
-      for (let k = i; k < size + 2; k++) rows[j][k] -= factor * rows[i][k];
+      for (let k = i; k < width; k++) rows[j][k] -= factor * rows[i][k];
     }
   }
   for (let i = size - 1; i >= 0; i--) {
-    for (let column = size; column < size + 2; column++) {
+    for (let column = size; column < width; column++) {
       for (let j = i + 1; j < size; j++) rows[i][column] -= rows[i][j] * rows[j][column];
       rows[i][column] /= rows[i][i];
     }

@@ -84,7 +84,7 @@ async function chromaFor(id, wish) {
   const { outputs, view } = await predictionOf(id);
   const photo = find(id);
   const plain = await readOut(outputs, wish.vividness, wish.variant);
-  const referred = await applyReference(plain, outputs, wish);
+  const { chroma: referred } = await applyReference(plain, outputs, wish);
   const chroma = applyLook(referred, wish, view);
   if (!wish.hints.length || !outputs.features) return chroma;
   const points = wish.hints.map(({ x, y, colour }) => {
@@ -96,11 +96,19 @@ async function chromaFor(id, wish) {
 
 async function applyReference(chroma, { features }, { reference, vividness, variant }) {
   const known = reference && references.get(reference.id);
-  if (!known || !features) return chroma;
+  if (!known || !features) return { chroma, share: null, hardly: false };
   const predicted = await readOut(known.outputs, vividness, variant);
   const { trueChroma } = known;
   return propagateReference(chroma, features,
     { theirs: known.outputs.features, predicted, trueChroma });
+}
+
+/* Return how much of a photograph the reference of a wish matches, {share, hardly}. */
+export async function match(id, wish) {
+  const { outputs } = await predictionOf(id);
+  const plain = await readOut(outputs, wish.vividness, wish.variant);
+  const { share, hardly } = await applyReference(plain, outputs, wish);
+  return { share, hardly };
 }
 
 /* Read a photograph in colour, to be named in wishes; return {id}. */

@@ -61,6 +61,7 @@ export const worker = {
   takesHints: true,
   add: (file, path) => ask("add", file, path),
   addReference: (file) => ask("addReference", file),
+  match: (id, wish) => ask("match", id, wish),
   picture: async (id, what, wish, side) => elementOf(await ask("picture", id, what, wish, side)),
   formats: ["jpeg", "png"],
   keepsLuma: false,

@@ -5,6 +5,7 @@
    GET api/photos/ID/{before,coloured,confidence}?side= and settings -> a picture
      settings: vividness, warmth, saturation, variant, hints (x,y,rrggbb; and so on), reference,
      album.
+   GET api/photos/ID/match?reference= and settings -> {share, hardly}, as of editor/back_end.js
    GET api/photos/ID/download?format=&keep_luma= and settings -> the coloured file
    POST api/zip?format=&keep_luma=, body [{id, and settings}] -> the coloured files
    POST api/references, body a file -> {id}
@@ -113,6 +114,8 @@ export const server = {
   add: (file, path, onProgress) => upload("api/photos", file, path, onProgress),
 
   addReference: (file) => upload("api/references", file, file.name, () => {}),
+
+  match: async (id, wish) => (await ask(address(id, "match", wish))).json(),
 
   async setAlbum(ids) {
     const made = ids.length ? await (await post("api/albums", ids)).json() : { changed: [] };

@@ -19,6 +19,9 @@
      the network is unsure, to be multiplied with the photograph.
    addReference(file) -> Promise<{id}>
      Read a photograph in colour, to be named in wishes. Left out where wishes hold no reference.
+   match(id, wish) -> Promise<{share, hardly}>
+     The share in [0, 1] of a photograph that the wish's reference matches, and whether that is so
+     little that the reference is probably of something else. Beside `addReference`.
    setAlbum([id]) -> Promise<[id]>
      From now on, what several of these photographs show gets the same colours in all of them; with
      none of them, each is for itself. Resolves to those of which that changes the colours. Left

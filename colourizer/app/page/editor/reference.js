@@ -6,11 +6,33 @@ import { useForAll } from "./for_all.js";
 import { say } from "./messages.js";
 import { change, on, state } from "./state.js";
 
+let matched = ""; // the photograph and the reference that the words about the match are of
+
 function show() {
   const { reference } = state.shown.wish;
   $("reference-chosen").hidden = !reference;
   $("reference-name").textContent = reference?.name ?? "";
   $("choose-reference").textContent = reference ? "Choose another \u2026" : "Choose a photograph \u2026";
+  showMatch();
+}
+
+/* Say how much of the shown photograph the reference matches. */
+async function showMatch() {
+  const { photo, wish } = state.shown;
+  const shows = wish.reference ? `${photo.id} ${wish.reference.id}` : "";
+  if (shows === matched) return;
+  matched = shows;
+  $("reference-match").hidden = true;
+  if (!shows) return;
+  try {
+    const { share, hardly } = await backEnd.match(photo.id, wish);
+    if (shows !== matched) return;
+    const told = `${Math.round(100 * share)}% of the photograph matched`;
+    $("reference-match").textContent = hardly ? `${told}: hardly anything` : told;
+    $("reference-match").hidden = false;
+  } catch {
+    if (shows === matched) matched = ""; // the picture says what is wrong
+  }
 }
 
 async function use(file) {
