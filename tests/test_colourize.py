@@ -426,7 +426,7 @@ def test_a_reference_says_how_much_of_a_photograph_matched(album, tmp_path, run)
     options = ("-o", tmp_path / "out", "--json", "--reference", tmp_path / "colour.png")
     code, out, err = run(album / "photo0.png", *options)
     assert code == 0
-    share = json.loads(out)["reference_match"]
+    share = json.loads(out[0])["reference_match"]
     assert share > 0.5
     assert f"reference: {share:.0%} of photo0.png matched\n" in err
 
