@@ -9,8 +9,8 @@ const THING_WEIGHT = 2.5; // ... and of those of the thing that it belongs to
 const POSITION_LENGTH = 1.0; // of the photograph's sides
 const HINT_NOISE = 0.02;
 const REFERENCE_NOISE = 0.5;
-const UNRELATED = 0.25; // share that a reference matches up to which it changes nothing ...
-const RELATED = 0.5; // ... and from which on its whole change counts
+const UNRELATED = 0.2; // share that a reference matches up to which it changes nothing ...
+const RELATED = 0.45; // ... and from which on its whole change counts
 const HARDLY = 0.42; // share below which it is probably of something else
 const SAMPLE_STEP = 17; // places
 
