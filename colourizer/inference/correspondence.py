@@ -17,7 +17,8 @@ TOLERANCE = 1.5  # places by which the offsets of neighbours, and the way back, 
 ALIKE = 0.5  # squared distance over squared norm of windows at which a match counts for 1/e
 MIN_SHARE = 0.05  # of a photograph's places that match, else the photographs are unrelated
 REACH = 2.0  # places: the standard deviation of the blur that fills offsets in
-# Similarity of windows, in [-1, 1], up to which a filled-in place has quality 0, and from which 1.
+# Similarity of a place and its window, in [-1, 1], up to which what is filled in has quality 0,
+# and from which 1.
 DIFFERENT, SAME = 0.2, 0.5
 SUPPORT = 0.01  # the least weight of sure matches around a place to be filled in
 
@@ -133,11 +134,16 @@ def _fill_in(one: Tensor, other: Tensor, offset: Tensor, matches: Tensor) -> Cor
     support = _blur(weights)
     offset = _blur(offset * weights) / support.clamp_min(1e-6)
     found, inside = sample(other, offset)
-    own, theirs = _windows(one), _windows(found)
-    energy = (own.square() + theirs.square()).sum(dim=0).clamp_min(1e-6)
-    similarity = 2 * (own * theirs).sum(dim=0) / energy
-    quality = ((similarity - DIFFERENT) / (SAME - DIFFERENT)).clamp(0, 1)
+    # Of a small thing that moves, most of the windows are what lies around it.
+    alike = torch.minimum(_similarity(one, found), _similarity(_windows(one), _windows(found)))
+    quality = ((alike - DIFFERENT) / (SAME - DIFFERENT)).clamp(0, 1)
     return Correspondence(offset, quality * inside * (support[0] > SUPPORT))
+
+
+def _similarity(one: Tensor, other: Tensor) -> Tensor:
+    """Return how alike vectors (C, h, w) are, (h, w) in [-1, 1]."""
+    energy = (one.square() + other.square()).sum(dim=0).clamp_min(1e-6)
+    return 2 * (one * other).sum(dim=0) / energy
 
 
 def _blur(planes: Tensor) -> Tensor:

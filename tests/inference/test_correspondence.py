@@ -49,6 +49,17 @@ def test_something_small_is_found_elsewhere():
     assert found[0].quality[28:, 28:].mean() < 0.1
 
 
+def test_what_is_only_in_one_of_them_is_not_taken_for_what_is_behind_it():
+    one = features(5)
+    other = one.clone()
+    other[:, 18:20, 18:20] = 3 * features(6)[:, 18:20, 18:20]  # less than half of any window
+    found = find_correspondences(one, other)
+    assert found
+    for way in found:
+        assert way.quality[18:20, 18:20].mean() < 0.3
+        assert way.quality[:14].mean() > 0.9
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_unrelated_photographs_share_nothing(seed):
     assert find_correspondences(features(2 * seed + 10), features(2 * seed + 11)) is None
