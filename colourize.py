@@ -595,6 +595,8 @@ def colourize_folder(
         seconds = max(time.monotonic() - begun, 1e-9)
         if outputs.compare and plan.jobs and not stop.exit_code:
             counts["failed"] += not make_contact_sheet(plan.jobs)
+        elif outputs.compare and plan.stream is not None:
+            print_note("note: no contact sheet is made with addresses or --ray")
     for message in listing.wrong:
         print_error(message)
     counts["failed"] += len(listing.wrong)

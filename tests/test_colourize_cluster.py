@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -182,6 +183,25 @@ def test_a_scan_that_ends_its_actor_is_a_row_and_the_others_are_coloured(
     (failed,) = [row for row in rows if row["result"] != "colourized"]
     assert failed["source"].endswith("deadly.png")
     assert "what coloured it ended 3 times" in failed["reason"]
+
+
+def test_films_are_coloured_and_what_was_there_has_hashes(
+    tmp_path, album, monkeypatch, checkpoint_file
+):
+    for name, value in FEW_PROCESSES.items():
+        monkeypatch.setenv(name, value)
+    films = pytest.importorskip("support.films", reason="PyAV is not installed")
+    films.make_film(album / "film.mp4", films.Film(frames=3))
+    report, shared = tmp_path / "report.jsonl", ("-o", tmp_path / "out", "--checkpoint")
+    subprocess.run(command(album / "photo0.png", *shared, checkpoint_file), check=True)
+    args = command(album, *shared, checkpoint_file, "--ray", "local", "--report", report)
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = {row["output"]: row for row in map(json.loads, report.read_text().splitlines())}
+    assert Counter(row["result"] for row in rows.values()) == {"colourized": 12, "skipped": 1}
+    assert str(tmp_path / "out" / "film.mp4") in rows
+    for output, row in rows.items():
+        assert row["output_sha256"] == hashlib.sha256(Path(output).read_bytes()).hexdigest()
 
 
 def test_a_cluster_that_is_not_there_is_bad_usage(tmp_path, album, checkpoint_file):

@@ -77,8 +77,9 @@ def test_a_dry_run_names_the_files_that_are_written_then(memory, run):
     options = ("memory://scans", "-o", "memory://out", "--compare", "--confidence", "--variants", 2)
     planned = run(*options, "--dry-run")[1]
     assert memory.find("/out") == []
-    code, lines, _ = run(*options, "--json")
+    code, lines, err = run(*options, "--json")
     assert code == 0
+    assert "note: no contact sheet is made with addresses or --ray" in err
     written = [file for line in lines for file in json.loads(line)["files"]]
     assert sorted(written) == sorted(planned)
     assert sorted(f"memory:/{name}" for name in memory.find("/out")) == sorted(planned)
