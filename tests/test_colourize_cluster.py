@@ -31,6 +31,10 @@ FEW_PROCESSES = {
     "PYTHONPATH": str(ROOT),
 }
 SCANS = 120
+SENDING_OFTEN = (
+    "import sys, colourize; from colourizer.record import stored_report;"
+    "stored_report.SEND_SECONDS = 0.2; sys.exit(colourize.main())"
+)
 
 
 @contextmanager
@@ -102,6 +106,7 @@ def test_nodes_and_drivers_die_the_store_fails_and_every_scan_is_coloured_once(
         args = command("s3://scans", "-o", "s3://colour", "--ray", cluster.address,
                        "--report", "s3://reports/report.jsonl",
                        "--checkpoint", checkpoint_file)  # fmt: skip
+        args[1:2] = ["-c", SENDING_OFTEN]
         first = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wait_for(storage, 10)
         cluster.remove_node(nodes[0], allow_graceful=False)

@@ -8,7 +8,7 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 LOCAL = ("file://", "local://")
 CHAINED = "::"  # fsspec's: stands between a file in an archive and the archive
 # Two schemes of one storage: a file in it has one address.
-SAME = {"s3a://": "s3://", "gcs://": "gs://", "ssh://": "sftp://"}
+ALIASES = {"s3a://": "s3://", "gcs://": "gs://", "ssh://": "sftp://"}
 WITHOUT_ARCHIVES = ("s3://", "gs://", "sftp://", "memory://")  # there :: may stand in a name
 AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*://)([^/\s]*@)", re.IGNORECASE)
 QUERY = re.compile(r"(https?://[^\s?]*)\?[^\s'\")]*", re.IGNORECASE)
@@ -95,7 +95,7 @@ def parse_location(text: str) -> Location:
     if not found:
         return Path(text)
     scheme, rest = found[0].lower(), text[found.end() :]
-    scheme = SAME.get(scheme, scheme)
+    scheme = ALIASES.get(scheme, scheme)
     path, _, archive = (rest, "", "") if scheme in WITHOUT_ARCHIVES else rest.partition(CHAINED)
     if scheme in LOCAL and not archive:
         return Path(path)
