@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from support.s3_server import s3_buckets
 from support.scenes import scene
 
-from colourizer.storage import connection
+from colourizer.storage import connection, files
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -203,6 +203,17 @@ def test_s3_is_asked_no_more_than_needed(s3, run):
     store.counts.clear()
     assert run("s3://scans/few", "-o", "s3://colour/few")[0] == 0
     assert dict(store.counts) == {"HEAD": 5, "GET": 2, "POST": 1, "DELETE": 1}
+
+
+def test_a_large_file_at_an_address_is_read_in_blocks(s3, run, tmp_path, monkeypatch):
+    fill(s3[1], "scans/large", 1)
+    options = ("s3://scans/large", "-o", "s3://colour/large", "--report", tmp_path / "report.jsonl")
+    assert run(*options)[0] == 0
+    monkeypatch.setattr(files, "LARGE", 10)
+    monkeypatch.setattr(files, "read_bytes", None)
+    assert run("--verify", tmp_path / "report.jsonl")[2] == "1 outputs: 1 as recorded\n"
+    code, out, _ = run(*options[:3], "--update", "--dry-run", "--vividness", 0.1)
+    assert (code, out) == (0, ["s3://colour/large/photo0.png"])
 
 
 def test_a_bucket_that_is_not_there_or_what_is_no_file_is_bad_usage(s3, run, tmp_path):

@@ -66,7 +66,7 @@ def find_difference(
         OSError: one of them cannot be read.
         StorageError: one of them cannot be read.
     """
-    (size, modified), (_, written) = stat_file(source), stat_file(output)
+    (size, modified), (output_size, written) = stat_file(source), stat_file(output)
     if modified and written and modified > written + CLOCK_STEP:
         return "older than its source"
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
@@ -77,7 +77,7 @@ def find_difference(
             return ""
         made_with = row.settings
     else:
-        with open_file(output) as file:
+        with open_file(output, output_size) as file:
             tag = read_tag(file)
         if tag is None:
             return ""

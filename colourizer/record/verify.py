@@ -88,7 +88,7 @@ def check_output(row: Row) -> tuple[str, str]:
         size, _ = stat_file(output)
         if not row.output_sha256:
             return UNHASHED, ""
-        with open_file(output) as file:
+        with open_file(output, size) as file:
             same_size = size == row.output_bytes
             if same_size and hashlib.file_digest(file, "sha256").hexdigest() == row.output_sha256:
                 return AS_RECORDED, ""

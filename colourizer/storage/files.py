@@ -22,6 +22,7 @@ from colourizer.storage.connection import (
 )
 
 TIMES = ("LastModified", "last_modified", "mtime", "modified", "created")  # storages' names
+LARGE, BLOCK = 100_000_000, 16_000_000  # bytes
 PART = ".part-"  # begins the name of a file that is not yet complete
 
 
@@ -45,13 +46,23 @@ def read_bytes(address: Location, count: int | None = None) -> bytes:
 
 
 @contextmanager
-def open_file(place: Location) -> Iterator[io.BytesIO | io.BufferedReader]:
+def open_file(place: Location, size: int = 0) -> Iterator[io.BytesIO | io.BufferedReader]:
     """Yield a file that can be read from any place; of a storage a copy in memory.
+
+    Args:
+        place: the file.
+        size: in bytes, if it is known; a LARGE file of a storage is read in blocks.
 
     Raises:
         StorageError: it cannot be read.
         OSError: it is a path, and cannot be read.
     """
+    if isinstance(place, Address) and size > LARGE:
+        with storage_errors(place.scheme):
+            storage, path = open_storage(place)
+            with storage.open(path, "rb", block_size=BLOCK) as file:
+                yield file
+        return
     with io.BytesIO(read_bytes(place)) if isinstance(place, Address) else place.open("rb") as file:
         yield file
 
