@@ -35,12 +35,12 @@ async function setAlbum(ids) {
     changed = await backEnd.setAlbum(ids);
     album = ids;
     state.album++;
-    if (ids.length) $("album-state").textContent = describe();
     if (state.shown) {
       tell("wish");
       tell("settled");
     }
     await redraw(cardsOf([...before, ...changed]));
+    if (ids.length) $("album-state").textContent = describe();
   } catch (error) {
     if (error.waitSeconds) {
       await new Promise((done) => setTimeout(done, 1000 * error.waitSeconds));
