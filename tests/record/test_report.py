@@ -55,7 +55,7 @@ def test_all_that_a_row_says_is_read_again(path):
             "e" * 64,
             "f" * 64,
         ),
-        *(2**40, 7, "8 bits", 1.25, "2.0.0", SETTINGS),
+        *(2**40, 7, "8 bits", 0.5, 1.25, "2.0.0", SETTINGS),
     )
     bare = Row("a", "b", "failed", settings=Settings())
     write(path, full, bare)
