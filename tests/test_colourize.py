@@ -731,7 +731,7 @@ def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
     out.mkdir()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    machine = atomic_file._MACHINE
+    machine = atomic_file.MACHINE
     names = {
         f".part-{machine}-{gone.pid}-x": False,
         f".part-{machine}-{os.getpid()}-x": True,

@@ -580,10 +580,10 @@ def test_a_killed_run_leaves_nothing_half_and_the_next_one_goes_on(tmp_path):
         time.sleep(0.002)
     process.kill()
     process.wait()
-    (output / "resized" / f"{atomic_file.PART}{atomic_file._MACHINE}-{process.pid}-0").write_bytes(
+    (output / "resized" / f"{atomic_file.PART}{atomic_file.MACHINE}-{process.pid}-0").write_bytes(
         b"half"
     )
-    ours = output / "resized_rotated" / f"{atomic_file.PART}{atomic_file._MACHINE}-{os.getpid()}-0"
+    ours = output / "resized_rotated" / f"{atomic_file.PART}{atomic_file.MACHINE}-{os.getpid()}-0"
     ours.write_bytes(b"of a process that is there")
     assert transform(source, output, "--size", "64") == 0
     assert list(output.rglob(f"{atomic_file.PART}*")) == [ours]

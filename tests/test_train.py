@@ -506,7 +506,7 @@ def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_pat
         path.unlink()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (tmp_path / "killed" / f".part-{atomic_file._MACHINE}-{gone.pid}-x").write_bytes(b"half")
+    (tmp_path / "killed" / f".part-{atomic_file.MACHINE}-{gone.pid}-x").write_bytes(b"half")
     assert run_train("--resume", tmp_path / "killed") == 0
     ends = [load_checkpoint(tmp_path / name / "last.pt") for name in ("unbroken", "killed")]
     assert same(*(end["training"] for end in ends))

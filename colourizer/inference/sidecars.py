@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from colourizer.inference.output_plan import Place
 from colourizer.photos.decode import open_image
@@ -12,7 +11,7 @@ from colourizer.photos.files import is_photo_name
 from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.upright_xmp import upright_xmp
 from colourizer.photos.xmp import convert_to_utf8, update_xmp
-from colourizer.runtime.atomic_file import PartFile
+from colourizer.runtime.atomic_file import write_bytes
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import exists, open_file, read_bytes, write_whole
 from colourizer.storage.listing import Listed
@@ -93,15 +92,10 @@ def copy_sidecars(
         if isinstance(ours, Address):
             write_whole(ours, content)
         else:
-            part = PartFile(ours)
-            part.write(partial(_write, content=content))
-            part.finish(theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None)
+            modified = theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None
+            write_bytes(ours, content, modified)
         copied.append(ours)
     return copied
-
-
-def _write(file: BinaryIO, content: bytes) -> None:
-    file.write(content)
 
 
 def _turn_upright(xmp: bytes, source: Location) -> bytes:

@@ -4,20 +4,18 @@ import errno
 import hashlib
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from colourizer.runtime.process import has_ended
+from colourizer.runtime.process import MACHINE, has_ended
 
 # A part file's name is PART, its writer's machine, process and a random number. One of a dead
 # process is removed at once, one of another machine LEFTOVER_SECONDS after its last change.
 PART, LEFTOVER_SECONDS = ".part-", 3600
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_MACHINE = socket.gethostname()[:64].replace("-", "_")
 _part_files: set[Path] = set()
 
 
@@ -27,7 +25,7 @@ class PartFile:
     def __init__(self, path: Path) -> None:
         """Take the target's path; its folder must exist. An existing file is replaced."""
         self._path = path
-        name = f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}"
+        name = f"{PART}{MACHINE}-{os.getpid()}-{secrets.token_hex(8)}"
         self._part = path.with_name(name)
 
     def write(self, write: Callable[[BinaryIO], object]) -> None:
@@ -74,11 +72,13 @@ class PartFile:
         _part_files.discard(self._part)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file atomically; `write` is called with the open part file."""
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], modified: int | None = None
+) -> None:
+    """Write a file atomically; arguments as for `PartFile`."""
     file = PartFile(path)
     file.write(write)
-    file.finish()
+    file.finish(modified)
 
 
 def discard_part_files() -> None:
@@ -101,12 +101,12 @@ def _is_abandoned(path: Path) -> bool:
     """Return whether the process that was writing a part file has ended."""
     machine, _, rest = path.name.removeprefix(PART).partition("-")
     process = rest.partition("-")[0]
-    if machine == _MACHINE and process.isdigit() and os.name == "posix":
+    if machine == MACHINE and process.isdigit() and os.name == "posix":
         return has_ended(int(process))
     return path.stat().st_mtime < time.time() - LEFTOVER_SECONDS
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; its folder is made if it does not exist."""
+def write_bytes(path: Path, content: bytes, modified: int | None = None) -> None:
+    """Write a file atomically, modified at a time; its folder is made if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content), modified)

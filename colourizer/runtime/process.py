@@ -2,7 +2,10 @@
 
 import ctypes
 import os
+import socket
 from contextlib import suppress
+
+MACHINE = socket.gethostname()[:64].replace("-", "_")  # in names of files, between hyphens
 
 
 def ignore_notebook_backend() -> None:

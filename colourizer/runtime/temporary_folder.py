@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from colourizer.runtime.process import has_ended
+from colourizer.runtime.process import MACHINE, has_ended
 
 
 def temporary_folder(stack: ExitStack) -> Path:
@@ -15,7 +14,7 @@ def temporary_folder(stack: ExitStack) -> Path:
 
     Those of processes of this machine that were killed before they could are removed, too.
     """
-    begin = f"colourizer-{socket.gethostname()[:64].replace('-', '_')}-"
+    begin = f"colourizer-{MACHINE}-"
     for path in Path(tempfile.gettempdir()).glob(f"{begin}*"):
         process = path.name.removeprefix(begin).partition("-")[0]
         if process.isdigit() and has_ended(int(process)):

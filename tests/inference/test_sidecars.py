@@ -5,17 +5,11 @@ import os
 import pytest
 from PIL import ExifTags, Image
 from support.scenes import scene
+from support.sidecar import XMP
 
 from colourizer.inference.sidecars import copy_sidecars, pair_sidecars
 from colourizer.storage.address import parse_location
 from colourizer.storage.listing import Listed
-
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
-    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Make="Leica"/>'
-    b"</rdf:RDF></x:xmpmeta>"
-)
 
 
 @pytest.fixture

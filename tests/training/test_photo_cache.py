@@ -206,7 +206,7 @@ def test_a_run_that_is_killed_keeps_the_files_that_were_full(album, tmp_path, sm
     folder = next((tmp_path / "cache").iterdir())
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    left = folder / f"{atomic_file.PART}{atomic_file._MACHINE}-{gone.pid}-1"
+    left = folder / f"{atomic_file.PART}{atomic_file.MACHINE}-{gone.pid}-1"
     left.write_bytes(b"half a file")
     again, reused = read(album, tmp_path / "cache")
     assert reused == 6
