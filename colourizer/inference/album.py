@@ -1,8 +1,9 @@
 """An album: what recurs in several of its photographs gets the same colours in all of them.
 
-Where photographs show the same, each gets the mean of the log-likelihoods of all; known colours, of
-hints and a reference, are carried from one to the next. `album_study.py` finds what they share. A
-photograph that shares nothing is coloured as without album.
+Where photographs show the same, each gets the mean of the log-likelihoods of all, and of the
+directions in which their variants lean; known colours, of hints and a reference, are carried from
+one to the next. `album_study.py` finds what they share. A photograph that shares nothing is
+coloured as without album.
 """
 
 import heapq
@@ -17,9 +18,11 @@ from torch import Tensor
 from colourizer.inference.correspondence import Correspondence, find_correspondences, sample
 from colourizer.inference.hints import Hint
 from colourizer.inference.prediction import KnownColours, Prediction, SharedLikelihoods
+from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.runtime.array_file import ArrayFile, StoredArray
 
 STEPS_PER_NAT = 12  # log-likelihoods are stored in 8 bits: down to -21 nats
+DIRECTION_STEPS = 127  # directions of variants, at most 1 long, too
 MIN_QUALITY = 0.5  # of the way by which a known colour comes from another photograph
 
 
@@ -28,12 +31,14 @@ class Member:
     """A photograph of an album, and its arrays in the temporary file.
 
     log_likelihoods: (K, h, w) uint8, less the sign, in steps of 1 / STEPS_PER_NAT.
+    directions: (MAX_VARIANTS, h, w) int8, of variants, in steps of 1 / DIRECTION_STEPS.
     features: (DIMENSIONS, h, w) float16, less their mean.
     """
 
     path: Path
     pixels: tuple[int, int]  # height, width
     log_likelihoods: StoredArray
+    directions: StoredArray
     features: StoredArray
 
 
@@ -77,13 +82,14 @@ class Album:
             return prediction
         qualities = [self._read(link.quality) for link in self.links[number]]
         highest = torch.stack(qualities).amax(dim=0)  # weighs what it says itself
-        total, weights = self._log_likelihoods(number) * highest, highest.clone()
+        total, weights = self._shareable(number) * highest, highest.clone()
         for link, quality in zip(self.links[number], qualities, strict=True):
-            theirs, _ = sample(self._log_likelihoods(link.partner), self._read(link.offset))
+            theirs, _ = sample(self._shareable(link.partner), self._read(link.offset))
             total += theirs * quality
             weights += quality
         mean = total / weights.clamp_min(1e-6)
-        shared = SharedLikelihoods(mean[None], highest[None, None])
+        directions = mean[-MAX_VARIANTS:].unflatten(0, (-1, 2))
+        shared = SharedLikelihoods(mean[None, :-MAX_VARIANTS], directions, highest[None, None])
         return replace(prediction, shared=shared)
 
     def features(self, number: int) -> Tensor:
@@ -167,8 +173,11 @@ class Album:
             return 0.0, (y, x)
         return quality[row, column].item(), (y, x)
 
-    def _log_likelihoods(self, number: int) -> Tensor:
-        return self._read(self.members[number].log_likelihoods) / -STEPS_PER_NAT
+    def _shareable(self, number: int) -> Tensor:
+        """Return a member's log-likelihoods and directions, (K + MAX_VARIANTS, h, w)."""
+        member = self.members[number]
+        log_likelihoods = self._read(member.log_likelihoods) / -STEPS_PER_NAT
+        return torch.cat((log_likelihoods, self._read(member.directions) / DIRECTION_STEPS))
 
     def _store(self, values: Tensor) -> StoredArray:
         return self.file.append(values.half().numpy())

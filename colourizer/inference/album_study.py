@@ -1,7 +1,7 @@
 """The photographs of an album are seen first, and what several of them show is found.
 
-Their log-likelihoods and features, at stride 8, go to a temporary file. Photographs that look alike
-are compared place by place.
+What they may share, and their features, at stride 8, go to a temporary file. Photographs that look
+alike are compared place by place.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colourizer.inference.album import STEPS_PER_NAT, Album, Member
+from colourizer.inference.album import DIRECTION_STEPS, STEPS_PER_NAT, Album, Member
 from colourizer.inference.colour_file import read_prepared
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.correspondence import MIN_SHARE, find_correspondences, matching_share
@@ -62,6 +62,7 @@ class Seen(NamedTuple):
     path: Path
     pixels: tuple[int, int]
     log_likelihoods: Tensor  # (K, h, w) uint8
+    directions: Tensor  # (MAX_VARIANTS, h, w) int8
     vectors: Tensor  # (C, h, w) float16
 
 
@@ -223,7 +224,8 @@ def look_at(path: Path, pixels: tuple[int, int], prediction: Prediction) -> Seen
     """Return what an album keeps of a prediction; pixels are height and width."""
     assert prediction.vectors is not None
     steps = (prediction.log_likelihoods()[0] * -STEPS_PER_NAT).round().clamp(0, 255)
-    return Seen(path, pixels, steps.byte(), prediction.vectors[0].cpu().half())
+    directions = (prediction.directions().flatten(0, 1) * DIRECTION_STEPS).round().char()
+    return Seen(path, pixels, steps.byte(), directions, prediction.vectors[0].cpu().half())
 
 
 def store_members(album: Album, seen: Iterator[Seen]) -> tuple[Codebook | None, list[Tensor]]:
@@ -244,8 +246,9 @@ def store_members(album: Album, seen: Iterator[Seen]) -> tuple[Codebook | None, 
     for each in itertools.chain(first, seen):
         features, histogram = codebook.reduce(each.vectors)
         descriptors.append(histogram.half())
-        arrays = (each.log_likelihoods.numpy(), features.half().numpy())
-        album.members.append(Member(each.path, each.pixels, *map(album.file.append, arrays)))
+        arrays = (each.log_likelihoods, each.directions, features.half())
+        stored = (album.file.append(array.numpy()) for array in arrays)
+        album.members.append(Member(each.path, each.pixels, *stored))
     return codebook, descriptors
 
 

@@ -20,7 +20,7 @@ from colourizer.inference.hints import Hint, HintError, propagate_hints, propaga
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.inference.things import thing_vectors
-from colourizer.inference.variants import lean, thing_directions
+from colourizer.inference.variants import MAX_VARIANTS, lean, thing_directions
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
 
@@ -37,10 +37,12 @@ class SharedLikelihoods:
     """The likelihoods of what a photograph shares with others of its album; on the CPU.
 
     log_likelihoods: (1, K, h, w) at stride 8, the mean over all that show the same.
+    directions: (MAX_VARIANTS / 2, 2, h, w), the mean of their `Prediction.directions`.
     weight: (1, 1, h, w) in [0, 1]; 0 where nothing is shared.
     """
 
     log_likelihoods: Tensor
+    directions: Tensor
     weight: Tensor
 
 
@@ -112,6 +114,14 @@ class Prediction:
         """
         each = halve(self.output.float().log_softmax(dim=1))
         return average_over_alike(each, self._affinity).cpu()
+
+    @torch.inference_mode()
+    def directions(self) -> Tensor:
+        """Return where odd variants lean: `thing_directions` (MAX_VARIANTS / 2, 2, h, w).
+
+        They are on the CPU; for networks with likelihoods only.
+        """
+        return thing_directions(self._things, torch.arange(1, MAX_VARIANTS, 2)).cpu()
 
     @torch.inference_mode()
     def ab(
@@ -197,8 +207,8 @@ class Prediction:
         probability = sqrt_softmax(self.shared.log_likelihoods)
         sure = confidence(probability, centres)
         if variant:
-            directions = halve(thing_directions(self._things, variant).cpu())
-            probability = lean(probability, centres, directions)
+            odd = halve(self.shared.directions[(variant - 1) // 2][None])
+            probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight = self.shared.weight
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
         change = weight * (agreed - halve(ab))

@@ -28,20 +28,21 @@ def thing_directions(things: Tensor, variant: int | Tensor) -> Tensor:
     Args:
         things: (1, D, h, w) of `things.thing_vectors`.
         variant: from 0, which leans nowhere, to MAX_VARIANTS - 1; an odd one and the next are
-            opposites. An int, or a tensor () in the graph that onnx_graph.py makes.
+            opposites. An int, a tensor () in the graph that onnx_graph.py makes, or (N,).
 
     Returns:
-        directions (1, 2, h, w), at most 1 long.
+        directions (1, 2, h, w), of several variants (N, 2, h, w), at most 1 long.
     """
-    variant = torch.as_tensor(variant, device=things.device)
+    variant = torch.as_tensor(variant, device=things.device).view(-1, 1, 1, 1)
     pair = (variant - 1).clamp_min(0) // 2
     # RandomState, since its numbers are the same in every version of NumPy.
     planes = np.random.RandomState(0).standard_normal((MAX_VARIANTS // 2, 2, things.shape[1]))
-    plane = torch.from_numpy(planes).to(things).index_select(0, pair.view(1))[0]  # (2, D)
-    own = torch.einsum("ad,ndhw->nahw", plane, things - things.mean(dim=(2, 3), keepdim=True))
-    length = own.square().sum(dim=1).mean().sqrt()
+    plane = torch.from_numpy(planes).to(things).index_select(0, pair.flatten())  # (N, 2, D)
+    different = things[0] - things[0].mean(dim=(1, 2), keepdim=True)
+    own = torch.einsum("nad,dhw->nahw", plane, different)
+    length = own.square().sum(dim=1, keepdim=True).mean(dim=(2, 3), keepdim=True).sqrt()
     angle = pair * GOLDEN_ANGLE
-    common = torch.stack((angle.cos(), angle.sin())).to(things).view(1, 2, 1, 1)
+    common = torch.cat((angle.cos(), angle.sin()), dim=1).to(things)
     directions = own / length.clamp_min(1e-4) + COMMON * common
     directions = directions / (directions.square().sum(dim=1, keepdim=True) + SETTLED).sqrt()
     return directions * (variant != 0) * (1 - 2 * ((variant + 1) % 2))
