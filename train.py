@@ -39,6 +39,7 @@ from colourizer.runtime.process import (
     keep_freed_memory,
 )
 from colourizer.training.batches import EpochConfig
+from colourizer.training.criterion import training_loss
 from colourizer.training.crops import CropBatch, CropConfig, network_input_and_target
 from colourizer.training.data import VALIDATION_SIDE, TrainingSet, bin_shares, read_training_set
 from colourizer.training.distributed import (
@@ -49,7 +50,6 @@ from colourizer.training.distributed import (
     wait_for_end,
 )
 from colourizer.training.launcher import run_processes
-from colourizer.training.losses import training_loss
 from colourizer.training.options import TrainOptions, parse_args
 from colourizer.training.report import (
     add_to_log,

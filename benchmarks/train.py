@@ -31,7 +31,7 @@ from colourizer.network.device import autocast, pick_device  # noqa: E402
 from colourizer.photos.files import find_photos  # noqa: E402
 from colourizer.runtime.process import keep_freed_memory  # noqa: E402
 from colourizer.training import report, schedule  # noqa: E402
-from colourizer.training.losses import training_loss  # noqa: E402
+from colourizer.training.criterion import training_loss  # noqa: E402
 from colourizer.training.options import (  # noqa: E402
     BEST_RECIPE,
     FINE_TUNE,

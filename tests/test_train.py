@@ -25,9 +25,9 @@ from colourizer.network.checkpoint import BUNDLED, build_model, load_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.device import autocast
 from colourizer.runtime import atomic_file
+from colourizer.training.criterion import training_loss
 from colourizer.training.crops import CropBatch, CropConfig, make_batch, network_input_and_target
 from colourizer.training.data import read_training_set
-from colourizer.training.losses import training_loss
 from Model_CNN import Model_CNN
 
 SMALL = ["--size", "32", "--batch-size", "5", "--device", "cpu", "--no-cache"]

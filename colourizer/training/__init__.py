@@ -10,6 +10,8 @@ crops          random crops, the network's input and target
 batches        an epoch's batches of crops, prefetched
 ageing         augmentation: the input looks old
 losses         L1, cross-entropy
+criterion      which of them a recipe asks for
+fast           the same quicker
 schedule       learning rate, length of a run
 validation     metrics on the photographs that are held out
 distributed    data-parallel training under torchrun

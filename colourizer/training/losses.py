@@ -5,8 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.bins import mean_of_bins, soft_bins
-from colourizer.network.classic_cnn import ClassicCNN
-from Model_CNN import Model_CNN
 
 AB_SCALE = 20.0  # Lab units: about the mean chroma of photographs, so that L1 is near 1
 
@@ -52,24 +50,3 @@ def pool_ab(ab: Tensor, logits: Tensor) -> Tensor:
     """
     height, width = logits.shape[-2:]
     return F.adaptive_avg_pool2d(ab, (height, width))
-
-
-LOSSES = {"l1": l1_loss, "bins": bins_loss}
-
-
-def training_loss(
-    model: Model_CNN | ClassicCNN, output: Tensor, rgb: Tensor, ab: Tensor, name: str
-) -> Tensor:
-    """Return the loss of a network's output, a scalar.
-
-    Args:
-        model: the network.
-        output: the network's: of a Model_CNN logits (B, K, H/4, W/4); of a ClassicCNN rgb
-            (B, 3, H, W) in [0, 1].
-        rgb: (B, 3, H, W) uint8, the truth.
-        ab: (B, 2, H, W) in Lab units, the truth.
-        name: one of LOSSES; a ClassicCNN has its own loss, L1 in RGB.
-    """
-    if isinstance(model, ClassicCNN):
-        return F.l1_loss(output.float(), rgb.float() / 255)
-    return LOSSES[name](output, pool_ab(ab, output), model.bin_centres)

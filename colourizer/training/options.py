@@ -8,8 +8,8 @@ from typing import Any
 from colourizer.network.checkpoint import BUNDLED, NETWORKS
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import at_least, in_range, in_unit_range
+from colourizer.training.criterion import LOSSES
 from colourizer.training.crops import CropConfig
-from colourizer.training.losses import LOSSES
 from colourizer.training.run_folder import BEST, SETTINGS, read_settings
 from colourizer.training.split import BY_NAME, BY_PATH
 from Model_CNN import ENCODERS, STAGES, STRIDE, ModelConfig

@@ -12,7 +12,8 @@ from colourizer.colour.space import fit_to_gamut, lightness_to_grey, rgb_to_lab,
 from colourizer.network.checkpoint import Network
 from colourizer.network.device import autocast
 from colourizer.photos.files import evenly_spaced
-from colourizer.training.losses import cross_entropy, pool_ab, training_loss
+from colourizer.training.criterion import training_loss
+from colourizer.training.losses import cross_entropy, pool_ab
 from Model_CNN import Model_CNN
 
 BATCH_SIZE = 10  # photographs

@@ -1,8 +1,10 @@
-"""losses.py: what makes each loss smallest."""
+"""losses.py: what makes each loss smallest, and that it is computed quickly to the same value."""
 
+import pytest
 import torch
 
 from colourizer.colour.bins import ab_bin_centres, soft_bins
+from colourizer.training.fast import bins_loss as fast
 from colourizer.training.losses import bins_loss, l1_loss
 
 CENTRES = ab_bin_centres()
@@ -24,3 +26,19 @@ def test_bins_loss_is_smallest_at_the_soft_bins_themselves():
     for seed in range(5):
         noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
         assert bins_loss(truth + noise, ab, CENTRES) > at_truth
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_the_fast_bins_loss_has_the_value_and_the_gradient_of_the_plain_one(memory, monkeypatch):
+    monkeypatch.setattr(fast, "PART", 7)  # the last part is smaller
+    generator = torch.Generator().manual_seed(0)
+    ab = torch.randn(2, 2, 3, 5, generator=generator) * 40
+    logits = 3 * torch.randn(2, len(CENTRES), 3, 5, generator=generator)
+    results = []
+    for loss_of in (bins_loss, fast.bins_loss):
+        leaf = logits.to(memory_format=memory).requires_grad_()
+        loss = loss_of(leaf, ab, CENTRES)
+        (3 * loss).backward()
+        results += [loss.detach(), leaf.grad]
+    torch.testing.assert_close(results[2], results[0])
+    torch.testing.assert_close(results[3], results[1], rtol=1e-3, atol=1e-6)
