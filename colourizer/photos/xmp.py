@@ -26,21 +26,23 @@ EMPTY_XMP = (
 
 
 def convert_to_utf8(xmp: bytes) -> bytes:
-    """Return a packet of UTF-16, UTF-32 or, against the rules, Latin-1 in UTF-8; others as is."""
+    """Return a packet of UTF-16, UTF-32 or, against the rules, Latin-1 in UTF-8; others as is.
+
+    An XML declaration no longer names another encoding.
+    """
     for encoding in _WIDE_ENCODINGS:
         if xmp.startswith(("<".encode(encoding), "\ufeff".encode(encoding))):
-            text = xmp.decode(encoding, "replace")
+            text = xmp.decode(encoding, "replace").lstrip("\ufeff")
             break
     else:
         try:
-            xmp.decode("utf-8")
-            return xmp
+            text = xmp.decode("utf-8")
         except UnicodeDecodeError:
             if not xmp.startswith(b"<"):
                 return xmp
             text = xmp.decode("latin-1")
-    named = r"(<\?xml\b[^<>]*?)\s+encoding\s*=\s*[\"'][^\"']*[\"']"
-    return re.sub(named, r"\1", text.lstrip("\ufeff"), count=1).encode()
+    named = r"(?i)(<\?xml\b[^<>]*?)\sencoding\s*=\s*[\"'](?!utf-8[\"'])[^\"']*[\"']"
+    return re.sub(named, r"\1", text, count=1).encode()
 
 
 def update_xmp(xmp: bytes, provenance: str | None) -> bytes:

@@ -78,6 +78,13 @@ def test_a_packet_of_any_encoding_becomes_utf_8(encoding):
     assert convert_to_utf8(found) == found
 
 
+def test_a_packet_of_utf_8_that_says_otherwise_can_be_read():
+    for name in ("x-unknown", "utf-16"):
+        found = convert_to_utf8(f"<?xml version='1.0' encoding='{name}' ?><a>é</a>".encode())
+        assert ElementTree.fromstring(found).text == "é"
+    assert convert_to_utf8(b"<?xml" + b" " * 1_000_000)
+
+
 @pytest.mark.parametrize("broken", [b"\xff\xfe<\0x\0", b"<x:xmpmeta", b"hello"])
 def test_xmp_that_is_none_stays_as_it_is(broken):
     assert update_xmp(broken, MADE_BY) == broken

@@ -80,6 +80,15 @@ def pixels(page: Any, selector: str = "#coloured > *") -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
+def save_download(page: Any, name: str, path: Path) -> Path:
+    """Press a main button, and return the file that it downloads."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).and_(page.locator(".main-button:visible")).click()
+    target = path / download.value.suggested_filename
+    download.value.save_as(target)
+    return target
+
+
 def chroma(rgb: np.ndarray) -> float:
     """Return the mean of the largest differences between channels."""
     return float((rgb.max(axis=-1) - rgb.min(axis=-1)).mean())

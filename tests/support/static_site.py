@@ -8,6 +8,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+PATIENCE = 120  # seconds: the page's network is loaded, and other programs may need the cores
+
 
 @dataclass
 class Site:

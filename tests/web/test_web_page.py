@@ -3,9 +3,7 @@
 import base64
 import io
 import os
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,25 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
-from support.browser_page import add, chroma, chroma_by_vividness, drop, edit, pixels, settled, wish
+from support.browser_page import (
+    add,
+    chroma,
+    chroma_by_vividness,
+    drop,
+    edit,
+    pixels,
+    save_download,
+    settled,
+    wish,
+)
 from support.scenes import SAMPLES, scene
-from support.static_site import Site, serve_folder
+from support.static_site import PATIENCE
 
 from colourizer.inference.lightness import to_grey
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
-DIST = ROOT / "web" / "dist"
-PATIENCE = 120  # seconds: the network is loaded, and other programs may need the cores
-RELOAD_PATIENCE = 15  # seconds: more than the page itself waits before it does without threads
-NO_GPU = "No available adapters."  # the browser's own words
 MAX_FIRST_LOAD = 18_000_000  # bytes
 MAX_GROWTH = 250_000_000  # bytes of memory, from some photographs to many
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -35,62 +39,6 @@ XMP = (
     b'"http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Artist="Ann"/></rdf:RDF>'
     b"</x:xmpmeta>"
 )
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    if not (DIST / "index.html").exists():
-        pytest.skip("web/dist is not there: cd web && npm ci && npm run build")
-    with serve_folder(DIST) as site:
-        yield site
-
-
-@pytest.fixture
-def context(browser: Any, site: Site) -> Iterator[Any]:
-    """A fresh profile, from which no request may leave; no error may occur."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    wrong: list[str] = []
-    own = (site.address, "blob:", "data:")
-    context.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.on("console", lambda message: wrong.append(message.text))
-    yield context
-    context.close()
-    assert [text for text in wrong if text != NO_GPU] == []
-
-
-@pytest.fixture
-def page(context: Any, site: Site) -> Any:
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE * 1000)
-    page.on("dialog", lambda dialog: dialog.accept())
-    visit(page, site.address)
-    return page
-
-
-def visit(page: Any, address: str) -> None:
-    """Open the page, and wait until it has loaded itself a second time, with threads."""
-    page.goto(address)
-    until = time.monotonic() + PATIENCE
-    again = time.monotonic() + RELOAD_PATIENCE
-    while True:
-        try:
-            if page.evaluate("crossOriginIsolated && document.readyState === 'complete'"):
-                return
-            if time.monotonic() > again:  # on a slow machine the page did without threads
-                page.reload()
-                again = time.monotonic() + RELOAD_PATIENCE
-        except Exception:  # it is being loaded again
-            page.wait_for_timeout(50)
-        assert time.monotonic() < until
-
-
-def save_download(page: Any, name: str, path: Path) -> Path:
-    with page.expect_download() as download:
-        page.get_by_role("button", name=name).and_(page.locator(".main-button:visible")).click()
-    target = path / download.value.suggested_filename
-    download.value.save_as(target)
-    return target
 
 
 def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:

@@ -2,6 +2,9 @@
 
 export const ascii = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
+export const startsWith = (bytes, text) =>
+  [...text].every((c, n) => bytes[n] === c.charCodeAt(0));
+
 export function join(parts) {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -1,17 +1,17 @@
 /* JPEG: its size and profile read; its metadata put into another JPEG. */
 
-import { ascii, join } from "./bytes.js";
-import { updateExif, uprightXmp } from "./exif.js";
+import { ascii, join, startsWith } from "./bytes.js";
+import { swapsSides } from "./orientation.js";
+import { removeThumbnails } from "./photoshop.js";
 
 const EXIF = "Exif\0\0";
 const XMP = "http://ns.adobe.com/xap/1.0/\0";
 const PROFILE = "ICC_PROFILE\0";
 const MAX_SEGMENT = 65533; // bytes
+export const MAX_EXIF = MAX_SEGMENT - EXIF.length;
 const APP0 = 0xe0, APP1 = 0xe1, APP2 = 0xe2, APP13 = 0xed, APP15 = 0xef;
 const COMMENT = 0xfe;
 const SCAN = 0xda;
-
-const startsWith = (bytes, text) => [...text].every((c, n) => bytes[n] === c.charCodeAt(0));
 
 /* Return the segments before the first scan: {marker, body} each, and where that scan begins. */
 function readSegments(bytes) {
@@ -67,15 +67,10 @@ export function readJpegMetadata(bytes) {
   };
 }
 
-/* Return the bytes of a JPEG of metadata only, less what does not fit into a segment. */
-export function jpegOfMetadata({ exif, xmp, profile }) {
+/* Return the bytes of a JPEG that has a profile only. */
+export function jpegOfProfile(profile) {
   const parts = [Uint8Array.of(0xff, 0xd8)];
   const room = MAX_SEGMENT - PROFILE.length - 2;
-  for (const [head, body] of [[EXIF, exif], [XMP, xmp]]) {
-    if (body && head.length + body.length <= MAX_SEGMENT) {
-      parts.push(...segment(APP1, ascii(head), body));
-    }
-  }
   const count = Math.ceil((profile?.length ?? 0) / room);
   for (let n = 0; n < count; n++) {
     const part = profile.subarray(n * room, (n + 1) * room);
@@ -84,27 +79,29 @@ export function jpegOfMetadata({ exif, xmp, profile }) {
   return join(parts);
 }
 
-/* Return the parts of a JPEG with the metadata of another, turned upright.
+/* Return the parts of a JPEG with the metadata of another.
 
-   coloured: a JPEG's bytes. original: another's. keepProfile: whether its profile is right for it.
-   software: the program to be named. */
-export function withMetadataOfJpeg(coloured, original, keepProfile, software) {
+   coloured: a JPEG's bytes. original: another's, and keepProfile whether its profile is right for
+   the coloured one. exif, of MAX_EXIF bytes at most, and xmp: what is true of that; XMP that is too
+   long is left out. orientation: the original's. */
+export function withMetadataOfJpeg(coloured, original, keepProfile, { exif, xmp, orientation }) {
   const kept = readSegments(original).segments.filter(({ marker }) =>
-    [APP0, APP1, APP2, APP13, COMMENT].includes(marker));
-  const isExif = ({ marker, body }) => marker === APP1 && startsWith(body, EXIF);
+    [APP0, APP2, APP13, COMMENT].includes(marker));
   const parts = [Uint8Array.of(0xff, 0xd8)];
   const jfif = kept.find(({ marker, body }) => marker === APP0 && startsWith(body, "JFIF\0"));
-  if (jfif) parts.push(...segment(APP0, jfif.body.slice(0, 12), Uint8Array.of(0, 0)));
-  const old = kept.find(isExif)?.body.subarray(EXIF.length);
-  let exif = updateExif(old, software);
-  if (exif.length + EXIF.length > MAX_SEGMENT) exif = updateExif(undefined, software);
-  parts.push(...segment(APP1, ascii(EXIF), exif));
-  for (const part of kept) {
-    const { marker, body } = part;
-    if (marker === APP0 || isExif(part)) continue;
+  if (jfif) {
+    const [across, down] = [jfif.body.subarray(8, 10), jfif.body.subarray(10, 12)];
+    const density = swapsSides(orientation) ? [down, across] : [across, down];
+    parts.push(...segment(APP0, jfif.body.subarray(0, 8), ...density, Uint8Array.of(0, 0)));
+  }
+  for (const [head, body] of [[EXIF, exif], [XMP, xmp]]) {
+    const fits = body && head.length + body.length <= MAX_SEGMENT;
+    if (fits) parts.push(...segment(APP1, ascii(head), body));
+  }
+  for (const { marker, body } of kept) {
+    if (marker === APP0) continue;
     if (marker === APP2 && !(startsWith(body, PROFILE) && keepProfile)) continue;
-    const isXmp = marker === APP1 && startsWith(body, XMP);
-    parts.push(...segment(marker, isXmp ? uprightXmp(body) : body));
+    parts.push(...segment(marker, marker === APP13 ? removeThumbnails(body) : body));
   }
   // Of the coloured one, all but its own metadata.
   const { segments, scan } = readSegments(coloured);

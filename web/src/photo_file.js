@@ -1,9 +1,11 @@
 /* A photograph's file: what it is, its pixels, and the coloured file that is made like it. */
 
+import { uprightXmp } from "./ask_page.js";
+import { readOrientation, updateExif } from "./exif.js";
 import {
-  isJpeg, jpegOfMetadata, readJpegHead, readJpegMetadata, withMetadataOfJpeg,
+  MAX_EXIF, isJpeg, jpegOfProfile, readJpegHead, readJpegMetadata, withMetadataOfJpeg,
 } from "./jpeg.js";
-import { isPng, pngOfMetadata, readPngHead, readPngMetadata, withMetadataOfPng } from "./png.js";
+import { isPng, pngOfProfile, readPngHead, readPngMetadata, withMetadataOfPng } from "./png.js";
 
 const HEAD_BYTES = 1 << 20; // that are searched for size and profile
 const MAX_MEGAPIXELS = 64;
@@ -15,15 +17,17 @@ const FORMATS = {
     type: "image/jpeg",
     quality: 0.96,
     suffixes: /\.(jpe?g|jpe|jfif)$/i,
+    maxExif: MAX_EXIF,
     readMetadata: readJpegMetadata,
-    ofMetadata: jpegOfMetadata,
+    ofProfile: jpegOfProfile,
     withMetadataOf: withMetadataOfJpeg,
   },
   png: {
     type: "image/png",
     suffixes: /\.png$/i,
+    maxExif: Infinity,
     readMetadata: readPngMetadata,
-    ofMetadata: pngOfMetadata,
+    ofProfile: pngOfProfile,
     withMetadataOf: withMetadataOfPng,
   },
 };
@@ -112,16 +116,20 @@ export async function makeColoured(file, head, format, colour) {
     context.putImageData(pixels, 0, y);
   }
   const written = writtenFormat(head, format);
-  const { type, quality, ofMetadata, withMetadataOf } = FORMATS[written];
+  const { type, quality, maxExif, ofProfile, withMetadataOf } = FORMATS[written];
   const encoded = await canvas.convertToBlob({ type, quality });
   canvas.width = canvas.height = 1; // its memory, now
   if (!head.format) return encoded;
   const coloured = new Uint8Array(await encoded.arrayBuffer());
   let original = new Uint8Array(await file.arrayBuffer());
-  if (written !== head.format) {
-    original = await ofMetadata(await FORMATS[head.format].readMetadata(original));
-  }
-  const parts = withMetadataOf(coloured, original, head.keepsProfile, SOFTWARE);
+  const metadata = await FORMATS[head.format].readMetadata(original);
+  const orientation = readOrientation(metadata.exif);
+  const exifOf = (old) => updateExif(old, orientation, [height, width], SOFTWARE);
+  let exif = exifOf(metadata.exif);
+  if (exif.length > maxExif) exif = exifOf(undefined);
+  const xmp = metadata.xmp && await uprightXmp(metadata.xmp, orientation, [height, width]);
+  if (written !== head.format) original = await ofProfile(metadata.profile);
+  const parts = withMetadataOf(coloured, original, head.keepsProfile, { exif, xmp, orientation });
   return new Blob(parts, { type });
 }
 

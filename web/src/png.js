@@ -2,10 +2,10 @@
 
 import { ascii, compress, decompress, join } from "./bytes.js";
 import { crc32 } from "./crc32.js";
-import { updateExif, uprightXmp } from "./exif.js";
+import { swapsSides } from "./orientation.js";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
-const TONE = ["iCCP", "sRGB", "gAMA", "cHRM"]; // what its values mean
+const TONE = ["iCCP", "sRGB", "gAMA", "cHRM", "cICP"]; // what its values mean
 const XMP = "XML:com.adobe.xmp\0";
 const KEPT = ["pHYs", "tEXt", "zTXt", "iTXt"];
 
@@ -45,26 +45,30 @@ export async function readPngHead(bytes) {
 /* Return a PNG's metadata: {exif, xmp, profile}, bytes or undefined. */
 export async function readPngMetadata(bytes) {
   const chunks = readChunks(bytes);
-  const xmp = chunks.find(isXmp)?.body;
   const { profile } = await readPngHead(bytes);
+  const xmp = chunks.find(isXmp)?.body;
   return {
     exif: chunks.find(({ kind }) => kind === "eXIf")?.body,
-    // Neither compressed nor in a language: after the keyword come four bytes of 0.
-    xmp: xmp && !xmp.subarray(XMP.length, XMP.length + 4).some(Boolean)
-      ? xmp.subarray(XMP.length + 4) : undefined,
+    xmp: xmp && await readText(xmp).catch(() => undefined), // damaged
     profile,
   };
 }
 
-/* Return the bytes of a PNG that has metadata only. */
-export async function pngOfMetadata({ exif, xmp, profile }) {
+/* Return the text of an iTXt chunk: what follows keyword, compression, language and translation. */
+async function readText(body) {
+  const compressed = body.indexOf(0) + 1;
+  const language = body.indexOf(0, compressed + 2);
+  const text = body.subarray(body.indexOf(0, language + 1) + 1);
+  return body[compressed] ? decompress(text, "deflate") : text;
+}
+
+/* Return the bytes of a PNG that has a profile only. */
+export async function pngOfProfile(profile) {
   const parts = [Uint8Array.from(SIGNATURE)];
   if (profile) {
     const name = ascii("ICC Profile\0\0");
     parts.push(chunk("iCCP", join([name, await compress(profile, "deflate")])));
   }
-  if (xmp) parts.push(chunk("iTXt", join([ascii(`${XMP}\0\0\0\0`), xmp])));
-  if (exif) parts.push(chunk("eXIf", exif));
   return join(parts);
 }
 
@@ -82,7 +86,7 @@ function chunk(kind, body) {
 }
 
 /* Return the parts of a PNG with the metadata of another; arguments as for JPEG. */
-export function withMetadataOfPng(coloured, original, keepProfile, software) {
+export function withMetadataOfPng(coloured, original, keepProfile, { exif, xmp, orientation }) {
   const old = readChunks(original);
   const parts = [Uint8Array.from(SIGNATURE)];
   for (const { kind, body } of readChunks(coloured)) {
@@ -90,10 +94,16 @@ export function withMetadataOfPng(coloured, original, keepProfile, software) {
     if (kind !== "IHDR") continue;
     for (const part of old) {
       const kept = KEPT.includes(part.kind) || (keepProfile && TONE.includes(part.kind));
-      if (kept) parts.push(chunk(part.kind, isXmp(part) ? uprightXmp(part.body) : part.body));
+      if (!kept || isXmp(part)) continue;
+      const turns = part.kind === "pHYs" && swapsSides(orientation);
+      parts.push(chunk(part.kind, turns ? exchangeSides(part.body) : part.body));
     }
-    const exif = old.find((part) => part.kind === "eXIf")?.body;
-    parts.push(chunk("eXIf", updateExif(exif, software)));
+    if (xmp) parts.push(chunk("iTXt", join([ascii(`${XMP}\0\0\0\0`), xmp])));
+    parts.push(chunk("eXIf", exif));
   }
   return parts;
 }
+
+/* Exchange pixels per unit across and down. */
+const exchangeSides = (body) =>
+  join([body.subarray(4, 8), body.subarray(0, 4), body.subarray(8)]);

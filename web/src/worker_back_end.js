@@ -1,5 +1,7 @@
 /* The back end of the page without a server: a worker, which is asked by messages. */
 
+import { uprightXmp } from "./upright_xmp.js";
+
 let asked = 0;
 const waiting = new Map(); // promises' ends by the number of their message
 let post = null; // sends a message; messages before there is a worker wait
@@ -17,7 +19,11 @@ function ask(method, ...args) {
 /* Start the worker, which loads the network. */
 export function startWorker() {
   const thread = new Worker("worker.js", { type: "module" });
-  thread.addEventListener("message", ({ data: { n, result, error } }) => {
+  thread.addEventListener("message", ({ data: { n, result, error, port, ...asks } }) => {
+    if (port) {
+      port.postMessage(uprightXmp(asks.xmp, asks.orientation, asks.size));
+      return;
+    }
     const { done, fail } = waiting.get(n);
     waiting.delete(n);
     if (error) fail(Object.assign(new Error(error.message), { mayGoWell: error.mayGoWell }));
