@@ -634,7 +634,8 @@ def colourize_local(
         from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
 
         source = films[0].source
-        how = film_options(colourizer, colours, source, options.film_codec, options.hints)
+        settings = film_settings(colourizer, colours, source, options.hints)
+        how = film_options(colourizer, colours, settings, options.film_codec, options.hints)
         run = FilmRun(colourizer, outputs, how, stop, recorded=recorded)
         yield from colourize_films(films, run)
 

@@ -251,6 +251,23 @@ def test_a_report_that_is_begun_late_has_hashes_and_settings_of_what_was_there(
     assert "1 changed" in run("--verify", report)[2]
 
 
+def test_what_was_there_has_a_row_at_once_if_only_a_picture_beside_it_is_missing(
+    scans, tmp_path, run
+):
+    report, out = tmp_path / "report.jsonl", tmp_path / "out"
+    run(scans, "-o", out, "--vividness", 0.3)
+    files = run(scans, "-o", out, "--compare", "--report", report)[1]
+    rows = rows_of(report)
+    assert len(files) == 4
+    assert len(rows) == 4 * 2
+    for name, row in rows.items():
+        is_new = "_compared" in name
+        assert row.result == ("colourized" if is_new else "skipped")
+        assert (row.source_sha256, row.output_sha256) == (sha256(row.source), sha256(row.output))
+        assert row.settings.vividness == (0.6 if is_new else 0.3)
+    assert run("--verify", report) == (0, [], "8 outputs: 8 as recorded\n")
+
+
 def test_a_scan_that_failed_and_was_coloured_without_the_report_is_hashed(scans, tmp_path, run):
     report, out = tmp_path / "report.jsonl", tmp_path / "out"
     whole = (scans / "a.png").read_bytes()

@@ -1,5 +1,6 @@
 """Films one after the other: each decoded, coloured, encoded and joined, and its outcome."""
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from typing import Any, BinaryIO
 import av
 import torch
 
+import colourizer
+import Model_CNN
 from colourizer.film.coherence import FilmColours
 from colourizer.film.compare import compare_frame, compared_settings
 from colourizer.film.container import FilmError, film_target
@@ -21,14 +24,13 @@ from colourizer.film.encode import (
     find_encoder,
 )
 from colourizer.film.film_hints import FilmHint
-from colourizer.film.film_settings import film_settings
 from colourizer.film.join import JoinPlan, check_join, join_film
 from colourizer.film.pictures import FilmPainter
 from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
 from colourizer.film.recode import Stopped, Video, encode_frames
 from colourizer.film.segments import SegmentStore, segments_folder
-from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome
+from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome, hash_unrecorded
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
 from colourizer.inference.output_plan import Job, OutputOptions
@@ -44,8 +46,8 @@ from colourizer.runtime.cli import list_hints, progress
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import prefetch
 from colourizer.runtime.process import count_cores
-from colourizer.storage.address import Location
 
+PROGRAM = Path(colourizer.__file__).parent, Path(Model_CNN.__file__)
 FRAMES_AHEAD = 8  # decoded, and coloured, that wait for the next step
 GOES_ON = "stopped; run this again, and it goes on there"
 CUT_OFF_SECONDS = 0.5  # by so much a film ends before its header says, it was cut off
@@ -88,7 +90,7 @@ class FilmRun:
 def film_options(
     colourizer: Colourizer,
     colours: ColourOptions,
-    source: Location,
+    settings: Settings,
     codec: str | None,
     hints: tuple[FilmHint, ...],
 ) -> FilmOptions:
@@ -97,15 +99,14 @@ def film_options(
     Args:
         colourizer: the network.
         colours: how photographs are coloured.
-        source: the film, or one of them; only a film that is alone has hints.
+        settings: of `film_settings`.
         codec: of --film-codec.
         hints: of the photograph or film that has hints.
     """
-    settings = film_settings(colourizer, colours, source, hints)
     return FilmOptions(
         settings,
         codec,
-        hints if source in colours.hints else (),
+        hints if settings.hints else (),
         colours.reference,
         colourizer.provenance(settings) if colours.tag else None,
     )
@@ -145,6 +146,7 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
             wanted, outcome.reason = choose_files(
                 job, run.outputs, lambda _: settings, run.recorded
             )
+            hash_unrecorded(outcome, job, wanted, run.recorded)
             if wanted:
                 outcome.settings = settings
                 colourize_film(job, wanted, run, outcome)
@@ -273,6 +275,7 @@ def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
     options = run.options
     return {
         "source": [str(job.source.resolve()), status.st_size, status.st_mtime_ns],
+        "program": hash_program(),
         "network": run.colourizer.fingerprint,
         "look": repr(run.colourizer.look),
         "hints": [[*hint.hint, hint.seconds] for hint in options.hints],
@@ -280,6 +283,15 @@ def segments_key(job: Job, videos: list[Video], run: FilmRun) -> dict[str, Any]:
         "videos": [[str(video.path), repr(video.settings)] for video in videos],
         "PyAV": av.__version__,
     }
+
+
+def hash_program() -> str:
+    """Return the SHA-256 of the program's own files: another version makes other colours."""
+    package, network = PROGRAM
+    digest = hashlib.sha256()
+    for path in (*sorted(package.rglob("*.py")), network):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def plan_join(video: Video, job: Job, info: FilmInfo, run: FilmRun) -> JoinPlan:

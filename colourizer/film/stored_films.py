@@ -8,7 +8,7 @@ from pathlib import Path
 from colourizer.film.container import MUXER_OF, FilmError
 from colourizer.film.film_hints import FilmHint
 from colourizer.film.film_settings import film_settings
-from colourizer.inference.batch import Outcome, Run, recorded_in
+from colourizer.inference.batch import Outcome, Run, hash_unrecorded, recorded_in
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
 from colourizer.inference.streaming import NUMBER, fit_distinct, next_name
@@ -52,11 +52,12 @@ def colourize_found_film(
         run.check()
         settings = film_settings(run.colourizer, run.colours, film.source, hints)
         wanted, outcome.reason = choose_files(job, run.outputs, lambda _: settings, run.recorded)
+        hash_unrecorded(outcome, job, wanted, run.recorded)
         if wanted:
             from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
 
             outcome.settings = settings
-            options = film_options(run.colourizer, run.colours, film.source, codec, hints)
+            options = film_options(run.colourizer, run.colours, settings, codec, hints)
             local = copy_film(job, film.size, stack)
             run.check()
             how = FilmRun(run.colourizer, run.outputs, options, run.stop, run.cores)
@@ -129,4 +130,4 @@ def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome
     outcome.note, outcome.hints, outcome.disk_full = done.note, done.hints, done.disk_full
     if done.result == "stopped" and done.job != job:
         outcome.note = ""  # it does not go on there: the segments are temporary
-    outcome.source_hash = done.source_hash
+    outcome.match, outcome.source_hash = done.match, done.source_hash

@@ -113,9 +113,12 @@ class Outcome:
     settings: Settings | None = None  # of the first variant
     match: float | None = None  # the share that the reference matches, if there is one
     converted: list[str] = field(default_factory=list)  # what is not as it was in the file
-    # SHA-256 and bytes of the photograph, and of the files; if they are computed.
+    # SHA-256 and bytes of the photograph, and of the files; if they are computed. Of files that
+    # were there, and of which a report has no hashes, they are in `found`.
     source_hash: tuple[str, int] = "", 0
     hashes: dict[Location, tuple[str, int]] = field(default_factory=dict)
+    found: dict[Location, tuple[str, int]] = field(default_factory=dict)
+    found_settings: Settings | None = None  # that they were made with, of the first variant
     modified: int | None = None  # a local photograph's time, in nanoseconds since 1970
     # Files that are written but not yet flushed to disk and renamed.
     parts: list[tuple[Location, PartFile | StoredFile]] = field(default_factory=list)
@@ -354,6 +357,7 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
         with recorded_in(outcome, run):
             settings = partial(run.settings, job.source)
             wanted, outcome.reason = choose_files(job, run.outputs, settings, run.recorded)
+            hash_unrecorded(outcome, job, wanted, run.recorded)
             if wanted:
                 content = read_content(job.source)
                 image = open_image(content)
@@ -362,8 +366,6 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
                     outcome.modified = job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
                 unfinished.append(Unfinished(job, wanted, content, image, pixels, outcome))
-            elif run.recorded is not None:
-                hash_unrecorded(outcome, job, run.recorded)
     while unfinished:
         sums = itertools.accumulate(item.pixels for item in unfinished)
         count = max(1, sum(pixels <= run.group_pixels for pixels in sums))
@@ -375,18 +377,21 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
     return outcomes, flushes
 
 
-def hash_unrecorded(outcome: Outcome, job: Job, recorded: RowIndex) -> None:
-    """Hash the files of a photograph that are there already, if a report has no hashes of them."""
-    source = address_of(job.source)
-    for path in job.targets():
-        row = recorded.find(source, address_of(path))
+def hash_unrecorded(
+    outcome: Outcome, job: Job, wanted: Sequence[Location], recorded: RowIndex | None
+) -> None:
+    """Hash a job's files that are there already, if there is a report without hashes of them."""
+    if recorded is None:
+        return
+    for path in (path for path in job.targets() if path not in wanted):
+        row = recorded.find(address_of(job.source), address_of(path))
         if not (row and row.has_hashes):
-            outcome.hashes[path] = hash_source(read_content(path))
-    if outcome.hashes:
+            outcome.found[path] = hash_source(read_content(path))
+    if outcome.found:
         outcome.source_hash = hash_source(read_content(job.source))
-        with open_file(job.coloured[0]) as file:
+        with open_file(next(iter(outcome.found))) as file:
             tag = read_tag(file)
-        outcome.settings = tag.settings if tag else None
+        outcome.found_settings = tag.settings if tag else None
 
 
 def read_content(source: Location) -> Path | io.BytesIO:

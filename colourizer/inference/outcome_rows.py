@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from colourizer import __version__
 from colourizer.inference.batch import Outcome
-from colourizer.inference.reruns import address_of
+from colourizer.inference.reruns import EXISTS_ALREADY, address_of
 from colourizer.record.row import COMPARISON, CONFIDENCE, DEFAULT, VARIANTS, Row
 
 
 def make_rows(outcome: Outcome) -> list[Row]:
-    """Return a row for each file that was written, or hashed; or one that says why none was."""
+    """Return a row for each file that was written or found; or one that says why none was."""
     job, settings = outcome.job, outcome.settings or DEFAULT
     shared = Row(
         address_of(outcome.source),
@@ -25,25 +25,27 @@ def make_rows(outcome: Outcome) -> list[Row]:
         version=__version__,
         settings=settings,
     )
-    was_there = list(outcome.hashes) if outcome.result == "skipped" else []
-    files = outcome.files or was_there
+    written = replace(shared, result="colourized", reason="")
+    reason = outcome.reason if outcome.result == "skipped" else EXISTS_ALREADY
+    was_there = replace(
+        shared, result="skipped", reason=reason, settings=outcome.found_settings or DEFAULT
+    )
+    files = dict.fromkeys(outcome.files, written) | dict.fromkeys(outcome.found, was_there)
     if job is None or not files:
         return [shared]
     beside = {job.confidence: CONFIDENCE, job.sheet: VARIANTS, job.compared: COMPARISON}
+    hashes = outcome.hashes | outcome.found
     rows = []
-    for path in files:
-        sha256, size = outcome.hashes.get(path, ("", 0))
-        row = replace(shared, output=address_of(path), output_sha256=sha256, output_bytes=size)
-        if outcome.files:
-            row = replace(row, result="colourized", reason="")
+    for path, row in files.items():
+        sha256, size = hashes.get(path, ("", 0))
+        row = replace(row, output=address_of(path), output_sha256=sha256, output_bytes=size)
         if path in beside:
             row = replace(row, picture=beside[path])
-        else:
+        elif row.settings != DEFAULT:
             variant = job.coloured.index(path) + 1
-            own = replace(settings, variant=variant) if settings != DEFAULT else settings
-            row = replace(row, settings=own)
+            row = replace(row, settings=replace(row.settings, variant=variant))
         rows.append(row)
     if outcome.result not in ("colourized", "skipped"):  # one of several could not be written
-        missing = next(path for path in job.targets() if path not in outcome.files)
+        missing = next(path for path in job.targets() if path not in files)
         rows.append(replace(shared, output=address_of(missing)))
     return rows

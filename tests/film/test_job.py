@@ -1,6 +1,7 @@
 """Films as a user meets them: what colourize.py keeps, what it says, what it leaves behind."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -435,16 +436,24 @@ def test_a_film_goes_on_from_the_last_whole_segment_as_if_nothing_had_happened(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["film.mp4"]
 
 
-def test_segments_of_other_settings_are_not_used(tmp_path, run, monkeypatch):
+@pytest.mark.parametrize("is_updated", [False, True])
+def test_segments_of_other_settings_or_of_another_version_are_not_used(
+    is_updated, tmp_path, run, monkeypatch
+):
+    (tmp_path / "package").mkdir()
+    module = tmp_path / "package" / "module.py"
+    module.write_text("VERSION = 1")
+    monkeypatch.setattr(job, "PROGRAM", (tmp_path / "package", module))
     monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
     source = make_film(tmp_path / "film.mp4", Film(frames=25))
-    monkeypatch.setattr(job, "join_videos", lambda *_: 1 / 0)  # as a kill would
-    assert run(source)[0] == 1
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "join_videos", lambda *_: 1 / 0)  # as a kill would
+        assert run(source)[0] == 1
+    module.write_text(f"VERSION = {2 if is_updated else 1}")
     written = []
     write = recode.write_packet
     monkeypatch.setattr(recode, "write_packet", lambda *args: (written.append(1), write(*args))[1])
-    assert run(source, "--vividness", "0.1")[0] == 0
+    assert run(source, *([] if is_updated else ["--vividness", "0.1"]))[0] == 0
     assert len(written) == 25
 
 
@@ -554,6 +563,17 @@ def test_update_does_films_again_that_are_older_than_their_source_or_made_otherw
     assert run(*again)[1] == run(*again, "--album", "--dry-run")[1] == []
     os.utime(folder / "b.mkv", (4_000_000_000, 4_000_000_000))
     assert [Path(path).name for path in run(*again)[1]] == ["b.mkv"]
+
+
+def test_a_report_that_is_begun_late_has_hashes_of_films_that_were_there(tmp_path, run):
+    source, report = make_film(tmp_path / "film.avi", Film(frames=2)), tmp_path / "report.jsonl"
+    (coloured,) = run(source)[1]
+    (compared,) = run(source, "--compare", "--report", report)[1]
+    rows = {row["output"]: row for row in map(json.loads, report.read_text().splitlines())}
+    assert rows.keys() == {coloured, compared}
+    assert rows[coloured]["result"] == "skipped"
+    for path, row in rows.items():
+        assert row["output_sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def test_a_hint_at_another_time_is_another_setting_of_a_film(tmp_path, run):
