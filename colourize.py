@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
@@ -44,17 +44,19 @@ from colourizer.inference.output_plan import (
     contact_sheet_path,
     find_all,
     find_jobs_named,
+    is_there,
     list_unfinished,
     plan_outputs,
 )
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.reruns import EXISTS_ALREADY, choose_files
-from colourizer.inference.side_pictures import write_contact_sheet
+from colourizer.inference.side_pictures import SHEET_PHOTOS, SpacedSample, write_contact_sheet
 from colourizer.inference.streaming import (
     READING_THREADS,
     Listing,
     colourize_streamed,
+    is_below,
     plan_alone,
     stream_photos,
 )
@@ -404,9 +406,6 @@ def stream_jobs(options: Options) -> Plan:
         UsageError: there is nothing to do, or it makes no sense.
     """
     listing = Listing()
-    if options.album:
-        what = "--album: sees all photographs first, and takes a local folder without --ray"
-        raise UsageError(what)
     if can_read_films():
         check_codec(options.film_codec)
     if options.ray and any(str(path).startswith("memory://") for path in options.named):
@@ -420,13 +419,45 @@ def stream_jobs(options: Options) -> Plan:
             print_error(message)
         print_left_out(listing.left_out)
         raise
-    if not options.hints:
-        return Plan([], listing=listing, stream=stream)
+    if all(hint.source for hint in options.hints):
+        hints = group_addressed_hints(options.hints, options.named)
+        return Plan([], listing=listing, stream=stream, hints=hints)
     first, *others = itertools.islice(stream, 2)
     if others or any(hint.source for hint in options.hints):
-        raise UsageError("--hint: is for one photograph alone here, without its name")
+        what = "--hint: is for one photograph alone"
+        raise UsageError(what, "say which one by its whole address: ADDRESS:X,Y,#RRGGBB")
     hints = group_hints(options.hints, [Job(first.source, [], is_film=first.is_film)])
     return Plan([], listing=listing, stream=iter([first]), hints=hints)
+
+
+def group_addressed_hints(
+    hints: Iterable[FilmHint], named: list[Location]
+) -> dict[Location, tuple[Hint, ...]]:
+    """Return hints by the photographs that they name by their whole paths or addresses.
+
+    Args:
+        hints: each with a source.
+        named: the photographs and folders of the command line.
+
+    Raises:
+        UsageError: there is no such photograph, or it cannot have them.
+    """
+    grouped: dict[Location, tuple[Hint, ...]] = {}
+    for hint in hints:
+        place = parse_location(hint.source)
+        try:
+            found = any(place == path or is_below(place, path) for path in named)
+            if not (found and is_there(place)):
+                what = f"--hint {place}: no such photograph here"
+                raise UsageError(what, "name it by its whole address, as the command line does")
+        except StorageError as error:
+            raise UsageError(f"--hint {place}: {error}", *list_hints(error)) from error
+        is_film = is_film_name(PurePath(place.name))
+        if is_film and named != [place]:
+            raise UsageError(f"--hint {place}: a film with hints needs a run of its own")
+        own = group_hints([hint._replace(source="")], [Job(place, [], is_film=is_film)])
+        grouped[place] = (*grouped.get(place, ()), *own[place])
+    return grouped
 
 
 def check_output(output: Location) -> None:
@@ -566,7 +597,7 @@ def colourize_folder(
     """
     outputs, listing = options.outputs, plan.listing
     counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
-    matches = ReferenceMatches()
+    matches, compared = ReferenceMatches(), SpacedSample(SHEET_PHOTOS)
     total = len(plan.jobs) if plan.stream is None else None
     with ExitStack() as stack:
         try:
@@ -588,15 +619,13 @@ def colourize_folder(
             recorded = report.before if report else None
             outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
             shown = progress(outcomes, "colourizing", total)
-            disk_full = report_outcomes(shown, counts, options.json, report, matches)
+            disk_full = report_outcomes(shown, counts, options.json, report, matches, compared)
         except (UsageError, AlbumError) as error:
             print_error(error)
             return 2 if isinstance(error, UsageError) else 1
         seconds = max(time.monotonic() - begun, 1e-9)
-        if outputs.compare and plan.jobs and not stop.exit_code:
-            counts["failed"] += not make_contact_sheet(plan.jobs)
-        elif outputs.compare and plan.stream is not None:
-            print_note("note: no contact sheet is made with addresses or --ray")
+        if outputs.compare and not stop.exit_code:
+            counts["failed"] += not make_contact_sheet(plan.jobs, outputs.output, compared.items)
     for message in listing.wrong:
         print_error(message)
     counts["failed"] += len(listing.wrong)
@@ -685,8 +714,18 @@ def report_outcomes(
     as_json: bool,
     report: Report | None,
     matches: ReferenceMatches,
+    compared: SpacedSample,
 ) -> bool:
-    """Print and count the outcome of each photograph; return whether the disk is full."""
+    """Print and count the outcome of each photograph; return whether the disk is full.
+
+    Args:
+        outcomes: of the photographs.
+        counts: is added to.
+        as_json: whether lines of JSON are printed.
+        report: gets rows.
+        matches: gets how much of each is like the reference.
+        compared: gets the pictures of --compare.
+    """
     disk_full = False
     for outcome in outcomes:
         counts[outcome.result] += 1
@@ -696,6 +735,8 @@ def report_outcomes(
         disk_full |= outcome.disk_full
         if outcome.result == "colourized":
             matches.add(str(outcome.source), outcome.match)
+        if (job := outcome.job) and not job.is_film and outcome.result in ("colourized", "skipped"):
+            compared.add(job.compared)
         if outcome.result == "failed":
             print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
         elif outcome.result == "skipped" and not counted:
@@ -717,13 +758,20 @@ def report_outcomes(
     return disk_full
 
 
-def make_contact_sheet(jobs: list[Job]) -> bool:
-    """Write the contact sheet of --compare; print an error and return False if that fails."""
-    compared = [path for job in jobs if not job.is_film and isinstance(path := job.compared, Path)]
-    path = contact_sheet_path({cast(Path, job.coloured[0]).parent for job in jobs})
+def make_contact_sheet(jobs: list[Job], output: Location, compared: list[Location]) -> bool:
+    """Write the contact sheet of --compare; print an error and return False if that fails.
+
+    Args:
+        jobs: those of a local folder; none if they were streamed.
+        output: the folder of all results.
+        compared: the pictures.
+    """
+    path = output / CONTACT_SHEET
+    if jobs:
+        path = contact_sheet_path({cast(Path, job.coloured[0]).parent for job in jobs})
     try:
         write_contact_sheet(path, compared)
-    except (OSError, PhotoError) as error:
+    except (OSError, PhotoError, StorageError) as error:
         print_error(f"{path}: {getattr(error, 'strerror', None) or error}")
         return False
     return True

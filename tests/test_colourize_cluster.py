@@ -158,8 +158,9 @@ def test_a_lost_node_in_one_run_loses_and_doubles_nothing(
     assert (len(rows), set(rows.values())) == (SCANS, {1})
 
 
+@pytest.mark.parametrize("options", [[], ["--album"]])
 def test_a_scan_that_ends_its_actor_is_a_row_and_the_others_are_coloured(
-    tmp_path, album, monkeypatch, checkpoint_file
+    options, tmp_path, album, monkeypatch, checkpoint_file
 ):
     """The worker's process ends when it opens the one named so, as if memory were short."""
     for name, value in FEW_PROCESSES.items():
@@ -179,7 +180,7 @@ def test_a_scan_that_ends_its_actor_is_a_row_and_the_others_are_coloured(
         "sys.exit(colourize.main())\n"
     )
     args = [sys.executable, program, album, "-o", tmp_path / "out", "--ray", "local", "--json",
-            "--checkpoint", checkpoint_file]  # fmt: skip
+            "--checkpoint", checkpoint_file, *options]  # fmt: skip
     done = subprocess.run(
         [*map(str, args)], capture_output=True, text=True, check=False, env={**os.environ}
     )

@@ -71,13 +71,24 @@ def test_a_dry_run_names_the_files_that_are_written_then(memory, run):
     options = ("memory://scans", "-o", "memory://out", "--compare", "--confidence", "--variants", 2)
     planned = run(*options, "--dry-run")[1]
     assert memory.find("/out") == []
-    code, lines, err = run(*options, "--json")
+    code, lines, _ = run(*options, "--json")
     assert code == 0
-    assert "note: no contact sheet is made with addresses or --ray" in err
+    with Image.open(io.BytesIO(memory.cat_file("/out/contact_sheet.jpg"))) as sheet:
+        assert sheet.size == (960, 480)  # three photographs, each in grey and in colour
+    memory.rm("/out/contact_sheet.jpg")
     written = [file for line in lines for file in json.loads(line)["files"]]
     assert sorted(written) == sorted(planned)
     assert sorted(f"memory:/{name}" for name in memory.find("/out")) == sorted(planned)
     assert "memory://out/a.gif.png_compared.jpg" in planned
+
+
+def test_a_contact_sheet_that_is_not_ours_is_left_alone_and_the_run_says_so(memory, run):
+    fill(memory, "/scans", 1)
+    memory.pipe_file("/out/contact_sheet.jpg", encoded(1, "JPEG"))
+    code, _, err = run("memory://scans", "-o", "memory://out", "--compare")
+    assert code == 1
+    assert "error: memory://out/contact_sheet.jpg: is not ours and was left alone" in err
+    assert memory.cat_file("/out/contact_sheet.jpg") == encoded(1, "JPEG")
 
 
 def test_sidecars_go_along_and_those_of_a_turned_photograph_no_longer_turn_it(
@@ -122,6 +133,9 @@ def test_an_archive_is_read_and_a_folder_written(tmp_path, run):
         (["memory://scans", "memory://scans/photo0.png"], "folders here, not both"),
         (["memory://scans/a/x.png", "memory://scans/b/x.png"], "x.png: is the name of two paths"),
         (["memory://scans", "--hint", "3,4,#ff0000"], "--hint: is for one photograph alone"),
+        (["memory://scans", "--hint", "x.png:3,4,#ff0000"], "--hint x.png: no such photograph"),
+        (["memory://scans", "--hint", "memory://scans/y.png:3,4,#ff0000"], "no such photograph"),
+        (["memory://scans/a", "--hint", "memory://scans/b/x.png:3,4,#ff0000"], "by its whole"),
         (["memory://scans", "--ray", "local"], "memory:// is within one process"),
     ],
 )

@@ -9,7 +9,6 @@ coloured as without album.
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -20,6 +19,7 @@ from colourizer.inference.hints import Hint
 from colourizer.inference.prediction import KnownColours, Prediction, SharedLikelihoods
 from colourizer.inference.variants import MAX_VARIANTS
 from colourizer.runtime.array_file import ArrayFile, StoredArray
+from colourizer.storage.address import Location
 
 STEPS_PER_NAT = 12  # log-likelihoods are stored in 8 bits: down to -21 nats
 DIRECTION_STEPS = 127  # directions of variants, at most 1 long, too
@@ -35,7 +35,7 @@ class Member:
     features: (DIMENSIONS, h, w) float16, less their mean.
     """
 
-    path: Path
+    path: Location
     pixels: tuple[int, int]  # height, width
     log_likelihoods: StoredArray
     directions: StoredArray
@@ -54,25 +54,25 @@ class Link(NamedTuple):
 class Album:
     """Photographs that were seen, and what they share; threads may share it.
 
-    numbers: of the members, by their paths.
+    numbers: of the members, by their paths or addresses.
     links: of each member, to others.
-    hints: of members, by their paths, the hints of others, in their own pixels.
+    hints: of members, by their paths or addresses, the hints of others, in their own pixels.
     known: of members that show the same as a reference its ab (2, h, w) and weight (h, w).
     """
 
     file: ArrayFile
     members: list[Member] = field(default_factory=list)
-    numbers: dict[Path, int] = field(default_factory=dict)
+    numbers: dict[Location, int] = field(default_factory=dict)
     links: list[list[Link]] = field(default_factory=list)
-    hints: dict[Path, list[Hint]] = field(default_factory=dict)
+    hints: dict[Location, list[Hint]] = field(default_factory=dict)
     known: dict[int, tuple[StoredArray, StoredArray]] = field(default_factory=dict)
 
-    def sharing(self) -> list[Path]:
+    def sharing(self) -> list[Location]:
         """Return the paths of the photographs that share something with others."""
         linked = zip(self.members, self.links, strict=True)
         return [member.path for member, links in linked if links]
 
-    def share(self, path: Path, prediction: Prediction) -> Prediction:
+    def share(self, path: Location, prediction: Prediction) -> Prediction:
         """Return a photograph's prediction with what others of the album say, if any do."""
         number = self.numbers.get(path, -1)
         if number in self.known:
@@ -135,7 +135,7 @@ class Album:
             highest = torch.maximum(highest, moved[2])
         return total / weights.clamp_min(1e-6), highest
 
-    def carry_hints(self, path: Path, hints: Iterable[Hint]) -> list[tuple[Path, Hint]]:
+    def carry_hints(self, path: Location, hints: Iterable[Hint]) -> list[tuple[Location, Hint]]:
         """Return a photograph's hints at the same places of all others that show them."""
         number = self.numbers.get(path)
         carried = [] if number is None else [self.carry_hint(number, hint) for hint in hints]

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -36,6 +35,8 @@ from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.cli import progress
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import PixelBudget, map_ordered
+from colourizer.storage.address import Location
+from colourizer.storage.files import read_content
 
 DIMENSIONS = 16  # of the features, reduced by principal components
 WORDS = 256  # visual words
@@ -59,7 +60,7 @@ class AlbumError(Exception):
 class Seen(NamedTuple):
     """What the network made of a photograph: `Member` before its features are reduced."""
 
-    path: Path
+    path: Location
     pixels: tuple[int, int]
     log_likelihoods: Tensor  # (K, h, w) uint8
     directions: Tensor  # (MAX_VARIANTS, h, w) int8
@@ -109,7 +110,7 @@ def study_album(
     colourizer: Colourizer,
     file: ArrayFile,
     workers: Workers,
-    hints: Mapping[Path, Sequence[Hint]] | None = None,
+    hints: Mapping[Location, Sequence[Hint]] | None = None,
     reference: Reference | None = None,
 ) -> Album:
     """See all photographs of an album, and find what they share.
@@ -145,7 +146,7 @@ def shuffled(items: Sequence[T]) -> list[T]:
 @torch.inference_mode()
 def compare_seen(
     seen: Iterator[Seen],
-    paths: Sequence[Path],
+    paths: Sequence[Location],
     file: ArrayFile,
     workers: Workers,
     reference: Reference | None = None,
@@ -185,9 +186,10 @@ def see_photos(jobs: Sequence[Job], colourizer: Colourizer, workers: Workers) ->
         read = []
         for job in group:
             with suppress(Exception):  # reported when it is coloured
-                image = open_image(job.source)
+                content = read_content(job.source)
+                image = open_image(content)
                 with budget.hold(image.width * image.height):
-                    prepared = read_prepared(job.source, opened=image)
+                    prepared = read_prepared(content, opened=image)
                     if job.named or not is_colourized(prepared.photo.metadata):
                         read.append((job.source, prepared.size, prepared.lightness))
         with suppress(Exception):
@@ -202,7 +204,9 @@ def see_photos(jobs: Sequence[Job], colourizer: Colourizer, workers: Workers) ->
             yield from found
 
 
-def predict_alone(read: tuple[Path, tuple[int, int], Tensor], colourizer: Colourizer) -> list[Seen]:
+def predict_alone(
+    read: tuple[Location, tuple[int, int], Tensor], colourizer: Colourizer
+) -> list[Seen]:
     """Return what the network made of one photograph; nothing if it fails."""
     with suppress(Exception):
         return predict_seen([read], colourizer)
@@ -211,7 +215,7 @@ def predict_alone(read: tuple[Path, tuple[int, int], Tensor], colourizer: Colour
 
 @torch.inference_mode()
 def predict_seen(
-    read: Sequence[tuple[Path, tuple[int, int], Tensor]], colourizer: Colourizer
+    read: Sequence[tuple[Location, tuple[int, int], Tensor]], colourizer: Colourizer
 ) -> list[Seen]:
     """Return what the network makes of photographs: path, size in pixels, and lightness."""
     predictions = colourizer.predict([lightness for *_, lightness in read])
@@ -220,7 +224,7 @@ def predict_seen(
 
 
 @torch.inference_mode()
-def look_at(path: Path, pixels: tuple[int, int], prediction: Prediction) -> Seen:
+def look_at(path: Location, pixels: tuple[int, int], prediction: Prediction) -> Seen:
     """Return what an album keeps of a prediction; pixels are height and width."""
     assert prediction.vectors is not None
     steps = (prediction.log_likelihoods()[0] * -STEPS_PER_NAT).round().clamp(0, 255)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import torch
 from PIL import ImageFile
@@ -56,7 +56,7 @@ from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 from colourizer.storage.address import Address, Location
-from colourizer.storage.files import StoredFile, open_file, read_bytes
+from colourizer.storage.files import StoredFile, open_file, read_content
 
 # The pixels of photographs in memory at a time, over all threads, are at most the machine's memory
 # divided by MEMORY_PER_PIXEL (bytes), or the minimum. A larger photograph is coloured alone.
@@ -232,13 +232,8 @@ def colourize_jobs(
         start_run(colourizer, outputs, colours, stop, threads, recorded) as run,
         ArrayFile() as file,
     ):
-        if colours.album and any(
-            outputs.update or may_be_unfinished(job, outputs.overwrite) for job in jobs
-        ):
-            workers = Workers(threads, pixels_in_flight(), stop)
-            hints = cast(Mapping[Path, Sequence[Hint]], colours.hints)
-            reference = colours.reference
-            run.album = study_album(jobs, colourizer, file, workers, hints, reference)
+        if colours.album:
+            run.album = study_unfinished(jobs, run, file, threads)
         groups = cut_into_groups(jobs, size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
@@ -248,12 +243,25 @@ def colourize_jobs(
             yield from outcomes
 
 
-def may_be_unfinished(job: Job, overwrite: bool) -> bool:
-    """Return whether a job has files to be written, or its outcome is an error."""
-    try:
-        return bool(list_unfinished(job, overwrite))
-    except PhotoError:
-        return True
+def study_unfinished(jobs: Sequence[Job], run: Run, file: ArrayFile, threads: int) -> Album | None:
+    """Return the album of all photographs; None if no file of any of them is to be written.
+
+    Args:
+        jobs: the photographs.
+        run: how they will be coloured.
+        file: for what is seen; open as long as the album is used.
+        threads: that look at them.
+
+    Raises:
+        AlbumError: the album cannot be studied.
+    """
+    look = partial(list_unfinished, overwrite=run.outputs.overwrite)  # an error counts as some
+    unfinished = (files for _, files in map_ordered(jobs, look, threads, threads))
+    if not (run.outputs.update or any(unfinished)):
+        return None
+    workers = Workers(threads, pixels_in_flight() * run.cores // count_cores(), run.stop)
+    colours = run.colours
+    return study_album(jobs, run.colourizer, file, workers, colours.hints, colours.reference)
 
 
 def group_size(colourizer: Colourizer) -> int:
@@ -394,15 +402,6 @@ def hash_unrecorded(
         outcome.found_settings = tag.settings if tag else None
 
 
-def read_content(source: Location) -> Path | io.BytesIO:
-    """Return what decoders read: a path, or the content of what lies in a storage.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
-    return io.BytesIO(read_bytes(source)) if isinstance(source, Address) else source
-
-
 def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
     """Read, predict and write a few photographs; their outcomes are updated."""
     read: list[tuple[Unfinished, PreparedPhoto]] = []
@@ -455,7 +454,7 @@ def predict_colourings(
     hints = {
         path: [
             *colours.hints.get(path, ()),
-            *(album.hints.get(cast(Path, path), ()) if album else ()),
+            *(album.hints.get(path, ()) if album else ()),
         ]
         for path, _ in photos
     }
@@ -467,7 +466,7 @@ def predict_colourings(
     ) -> tuple[list[Tensor], Tensor | None, float | None]:
         sure = prediction.confidence()
         if album:
-            prediction = album.share(cast(Path, path), prediction)
+            prediction = album.share(path, prediction)
         found = [
             prediction.ab_and_match(look, variant, hints[path], photo.size, colours.reference)
             for variant in range(run.outputs.variants)

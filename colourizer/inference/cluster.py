@@ -27,7 +27,9 @@ from colourizer.inference.looks import Look
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions
 from colourizer.inference.streaming import (
     FilmColourizer,
+    colourize_album,
     colourize_found,
+    cut_albums,
     cut_stream,
     set_films_aside,
 )
@@ -145,6 +147,7 @@ class Worker:
             reference = colourizer.study_reference(pixels, sha256)
             colours = replace(colours, reference=reference)
         self._stack, self._colourize_film = ExitStack(), task.colourize_film
+        self._threads = task.threads
         of_task = task.threads, task.recorded, task.cores
         run = start_run(colourizer, task.outputs, colours, Interrupt(), *of_task)
         self._run = self._stack.enter_context(run)
@@ -154,10 +157,13 @@ class Worker:
         return True
 
     def colourize(self, group: list[FoundPhoto]) -> list[Outcome]:
-        """Colour a group of photographs, in several threads at a time; or a film."""
+        """Colour a group of photographs, in several threads at a time; or an album, or a film."""
         if group[0].is_film:
             return [self._colourize_film(group[0], self._run)]
-        outcomes = colourize_found(group, self._run)
+        if self._run.colours.album:
+            outcomes = list(colourize_album(group, self._run, self._threads))
+        else:
+            outcomes = colourize_found(group, self._run)
         for outcome in outcomes:
             outcome.parts.clear()
         return outcomes
@@ -165,7 +171,7 @@ class Worker:
 
 @dataclass
 class Group:
-    """Photographs, or a film, for one call of an actor; losses: how many were lost with it."""
+    """Photographs, an album or a film, for one call of an actor; losses: of actors with it."""
 
     photos: list[FoundPhoto]
     losses: int = 0
@@ -188,11 +194,12 @@ class Pool:
             sizes = [int(node.get("CPU", 0)) for node in nodes]
         self._cores = min([ACTOR_CORES, *(size for size in sizes if size)])
         self._threads = self._cores * threads_per_core
+        self._album = task.colours.album
         self._task = ray.put(replace(task, cores=self._cores, threads=self._threads))
         self._starting: dict[Any, Any] = {}  # actors, by the results that say they are ready
         self._busy: dict[Any, int] = {}  # groups that each actor has to do
         self._running: dict[Any, tuple[Any, Group]] = {}  # actors and groups, by their results
-        self._suspects: deque[Group] = deque()  # single photographs of lost actors
+        self._suspects: deque[Group] = deque()  # photographs of lost actors
         self._alone: Any = None  # the actor that those go to
         self._failed_starts, self._last_look = 0, float("-inf")
 
@@ -226,13 +233,13 @@ class Pool:
     def find_free(self, group: Group) -> Any:
         """Return an actor that has less to do than it can take; None if there is none.
 
-        A film, which takes all cores, goes to one that has nothing to do. One that single
-        photographs of lost actors wait for gets nothing else.
+        A film or an album, which takes all cores, goes to one that has nothing to do. One that
+        suspects wait for gets nothing else.
         """
         others = (actor for actor in self._busy if not (self._suspects and actor == self._alone))
         actor = min(others, key=self._busy.__getitem__, default=None)
         # One group more than it works on: the next is there when one is done.
-        most = 0 if group.photos[0].is_film else self._threads
+        most = 0 if self._album or group.photos[0].is_film else self._threads
         return actor if actor and self._busy[actor] <= most else None
 
     def submit(self, actor: Any, group: Group) -> None:
@@ -241,7 +248,7 @@ class Pool:
         self._busy[actor] += 1
 
     def submit_suspect(self) -> None:
-        """Give the next single photograph to an actor that has nothing else to do."""
+        """Give the next suspect to an actor that has nothing else to do."""
         if self._suspects and self._busy:
             if self._alone not in self._busy:
                 self._alone = min(self._busy, key=self._busy.__getitem__)
@@ -289,13 +296,22 @@ class Pool:
             self._busy[actor] = 0
 
     def _take_lost(self, group: Group, reason: str) -> Iterator[Outcome]:
-        """Let photographs be tried again, each alone; or say that one has failed."""
-        losses = group.losses + 1
-        if len(group.photos) == 1 and losses >= MAX_LOSSES:
+        """Let photographs be tried again, each alone; or say that one has failed.
+
+        An album is tried whole once more, then in halves, so that most of it stays together.
+        """
+        losses, photos = group.losses + 1, group.photos
+        if len(photos) == 1 and losses >= MAX_LOSSES:
             what = f"what coloured it ended {losses} times ({reason})"
-            yield Outcome(group.photos[0].source, "failed", reason=what)
-        else:
-            self._suspects.extend(Group([photo], losses) for photo in group.photos)
+            yield Outcome(photos[0].source, "failed", reason=what)
+            return
+        size = 1
+        if self._album:
+            size = len(photos) if losses == 1 else (len(photos) + 1) // 2
+        for first in range(0, len(photos), size):
+            again = photos[first : first + size]
+            # A half has one, so that it is halved if it is lost, too.
+            self._suspects.append(Group(again, losses if len(again) == len(photos) else 1))
 
     def _drop(self, actor: Any) -> None:
         """Forget a lost actor; if it still lives somewhere, end it."""
@@ -340,9 +356,13 @@ def colourize_on_cluster(
     pool = Pool(task, threads_per_core)
     absolute = (photo._replace(source=_absolute(photo.source)) for photo in found)
     films: list[FoundPhoto] = []
-    photos = cut_stream(set_films_aside(absolute, films), GROUP_SIZE, pool.count_workers)
+    photos = set_films_aside(absolute, films)
+    if task.colours.album:
+        cut: Iterator[list[FoundPhoto]] = cut_albums(photos)
+    else:
+        cut = cut_stream(photos, GROUP_SIZE, pool.count_workers)
     each_film = ([film] for film in films)
-    groups: Iterator[Group] = map(Group, itertools.chain(photos, each_film))
+    groups: Iterator[Group] = map(Group, itertools.chain(cut, each_film))
     group, end = next(groups, None), float("inf")
     try:
         while (group or not pool.is_idle) and time.monotonic() < end:

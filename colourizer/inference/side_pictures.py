@@ -1,14 +1,15 @@
 """Pictures beside a coloured photograph: variants, confidence, comparison, contact sheet."""
 
-import os
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from colourizer.inference.lightness import STRIP_PIXELS, to_grey
+from colourizer.inference.output_plan import is_there
 from colourizer.inference.provenance import SHEET_COMMENT
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample_strips
@@ -18,6 +19,9 @@ from colourizer.photos.photo import Photo
 from colourizer.photos.pictures import tile_images, to_jpeg
 from colourizer.photos.pixels import to_8_bits
 from colourizer.runtime.atomic_file import write_bytes
+from colourizer.storage.address import Address, Location
+from colourizer.storage.connection import StorageError
+from colourizer.storage.files import open_file, write_whole
 
 # Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
@@ -61,23 +65,46 @@ def draw_confidence(confidence: Tensor, height: int, width: int) -> Image.Image:
     return Image.fromarray(grey)
 
 
-def write_contact_sheet(path: Path, compared: list[Path]) -> None:
+class SpacedSample:
+    """Items at equal distances of any number that are added: between `most` and twice as many."""
+
+    def __init__(self, most: int) -> None:
+        self.items: list[Any] = []
+        self._most, self._step, self._added = most, 1, 0
+
+    def add(self, item: object) -> None:
+        """Add an item, which may be left out."""
+        if self._added % self._step == 0:
+            self.items.append(item)
+        self._added += 1
+        if len(self.items) > 2 * self._most:
+            del self.items[1::2]
+            self._step *= 2
+
+
+def write_contact_sheet(path: Location, compared: Sequence[Location]) -> None:
     """Write a sheet of some of the pictures of --compare; only a sheet of ours is replaced.
 
     Raises:
         PhotoError: another file has that name.
+        OSError: it cannot be written.
+        StorageError: its storage does not take it.
     """
-    if path.exists():
-        with Image.open(path) as sheet:
+    if is_there(path):
+        with open_file(path) as file, Image.open(file) as sheet:
             if sheet.info.get("comment") != SHEET_COMMENT:
                 raise PhotoError("is not ours and was left alone; move it, or name another -o")
     tiles = []
-    there = [pair for pair in compared if os.path.exists(pair)]  # noqa: PTH110 - never raises
-    for pair in evenly_spaced(there, SHEET_PHOTOS):
+    for pair in evenly_spaced(compared, SHEET_PHOTOS):
         tile = Image.new("RGB", (2 * SHEET_TILE, SHEET_TILE))
-        with suppress(OSError), Image.open(pair) as picture:
+        with suppress(OSError, StorageError), open_file(pair) as file, Image.open(file) as picture:
             picture.thumbnail(tile.size)
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
             tiles.append(tile)
-    if tiles:
-        write_bytes(path, to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT))
+    if not tiles:
+        return
+    content = to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT)
+    if isinstance(path, Address):
+        write_whole(path, content)
+    else:
+        write_bytes(path, content)

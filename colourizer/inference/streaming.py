@@ -19,6 +19,7 @@ from colourizer.inference.batch import (
     group_size,
     recorded_in,
     start_run,
+    study_unfinished,
 )
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import (
@@ -44,6 +45,7 @@ from colourizer.photos.files import (
     written_name,
 )
 from colourizer.record.row_index import RowIndex
+from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import remove_leftovers
 from colourizer.runtime.cli import UsageError
 from colourizer.runtime.interrupt import Interrupt
@@ -56,6 +58,7 @@ from colourizer.storage.listing import iterate_files
 
 GROUP_BYTES = 64_000_000  # of files from a storage that a thread has in memory, at most, or one
 READING_THREADS = 3  # for each core: while one computes, others wait for a storage
+ALBUM_PHOTOS = 5000  # of an album: 1.5 GB of temporary files
 AHEAD = 4  # groups for each thread that are listed before they are needed
 FilmColourizer = Callable[[FoundPhoto, Run], Outcome]  # film.stored_films.colourize_found_film
 ODD_PARTS = {"": "%", ".": "%2E", "..": "%2E%2E"}  # of keys: no folder may have such a name
@@ -118,7 +121,7 @@ def stream_photos(
     for path in paths:
         try:
             kind = is_folder(path)
-            if _absolute(path) == _absolute(output) or (kind and _is_below(path, output)):
+            if _absolute(path) == _absolute(output) or (kind and is_below(path, output)):
                 what = f"{output}: is where the photographs are"
                 raise UsageError(what, "name another folder with -o")
         except StorageError as error:
@@ -160,7 +163,8 @@ def _absolute(path: Location) -> Location:
     return path.resolve() if isinstance(path, Path) else path
 
 
-def _is_below(path: Location, folder: Location) -> bool:
+def is_below(path: Location, folder: Location) -> bool:
+    """Return whether a path or an address lies below a folder."""
     if isinstance(path, Path) or isinstance(folder, Path):
         return _absolute(folder) in getattr(_absolute(path), "parents", ())
     with suppress(ValueError):
@@ -349,6 +353,38 @@ def colourize_found(group: Sequence[FoundPhoto], run: Run) -> list[Outcome]:
     return [*coloured, *outcomes]
 
 
+def colourize_groups(found: Iterable[FoundPhoto], run: Run, threads: int) -> Iterator[Outcome]:
+    """Colour photographs in groups, several at a time; yield the outcome of each."""
+    groups = cut_stream(found, group_size(run.colourizer), lambda: run.cores)
+    wanted = itertools.takewhile(lambda _: not run.ends, groups)
+    results = map_ordered(wanted, partial(colourize_found, run=run), threads, 2 * threads)
+    for _, outcomes in results:
+        yield from outcomes
+
+
+def cut_albums(found: Iterable[FoundPhoto]) -> Iterator[list[FoundPhoto]]:
+    """Yield photographs in albums, of ALBUM_PHOTOS that were listed one after the other."""
+    found = iter(found)
+    while album := list(itertools.islice(found, ALBUM_PHOTOS)):
+        yield album
+
+
+def colourize_album(found: Sequence[FoundPhoto], run: Run, threads: int) -> Iterator[Outcome]:
+    """Colour photographs as one album; yield the outcome of each. The run has one at a time.
+
+    Raises:
+        AlbumError: it cannot be studied.
+    """
+    jobs: list[Job] = []
+    for photo in found:
+        with suppress(StorageError):  # reported when it is coloured
+            jobs.append(plan_alone(photo, run.outputs))
+    with ArrayFile() as file:
+        run.album = study_unfinished(jobs, run, file, threads)
+        yield from colourize_groups(found, run, threads)
+        run.album = None
+
+
 def colourize_streamed(
     found: Iterable[FoundPhoto],
     colourizer: Colourizer,
@@ -371,15 +407,18 @@ def colourize_streamed(
 
     Yields:
         The outcome of each, in their order, films last, once its files are written.
+
+    Raises:
+        AlbumError: an album cannot be studied.
     """
     films: list[FoundPhoto] = []
     threads = READING_THREADS * count_cores()
     with start_run(colourizer, outputs, colours, stop, threads, recorded) as run:
         photos = set_films_aside(found, films)
-        groups = cut_stream(photos, group_size(colourizer), count_cores)
-        wanted = itertools.takewhile(lambda _: not run.ends, groups)
-        results = map_ordered(wanted, partial(colourize_found, run=run), threads, 2 * threads)
-        for _, outcomes in results:
-            yield from outcomes
+        if colours.album:
+            for album in itertools.takewhile(lambda _: not run.ends, cut_albums(photos)):
+                yield from colourize_album(album, run, threads)
+        else:
+            yield from colourize_groups(photos, run, threads)
         for film in itertools.takewhile(lambda _: not run.ends, films):
             yield colourize_film(film, run)

@@ -45,6 +45,15 @@ def read_bytes(address: Location, count: int | None = None) -> bytes:
         return storage.cat_file(path, **options)
 
 
+def read_content(place: Location) -> Path | io.BytesIO:
+    """Return what decoders read: a path, or the content of what lies in a storage.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    return io.BytesIO(read_bytes(place)) if isinstance(place, Address) else place
+
+
 @contextmanager
 def open_file(place: Location, size: int = 0) -> Iterator[io.BytesIO | io.BufferedReader]:
     """Yield a file that can be read from any place; of a storage a copy in memory.

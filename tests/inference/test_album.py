@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from support.scenes import ROOT, SAMPLES
 
 import colourize
 from colourizer.colour.space import rgb_to_lab
-from colourizer.inference import album_study
+from colourizer.inference import album_study, streaming
 from colourizer.inference.album_study import choose_strongest
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
@@ -143,6 +144,32 @@ def test_without_album_a_hint_is_for_the_photograph_that_it_names(photos, run, a
     assert code == 0
     changed = [n for n in "abcd" if ab_of(alone / f"{n}.png").ne(ab_of(hinted / f"{n}.png")).any()]
     assert changed == ["a"]
+
+
+@pytest.fixture
+def stored(photos) -> str:
+    """The address of the same photographs in a storage."""
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    for path in photos.iterdir():
+        storage.pipe_file(f"/photos/{path.name}", path.read_bytes())
+    return "memory://photos"
+
+
+def test_photographs_in_a_storage_are_coloured_as_those_of_a_folder(stored, run, photos):
+    code, out, _ = run(stored, "--album", "--hint", f"{stored}/{HINT[0]}")
+    _, wanted, _ = run(photos, "--album", "--hint", HINT[0])
+    assert code == 0
+    for path in wanted.iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+
+
+def test_of_a_storage_so_many_are_an_album_as_a_bound_says(stored, run, alone, monkeypatch):
+    monkeypatch.setattr(streaming, "ALBUM_PHOTOS", 2)
+    code, out, err = run(stored, "--album")
+    assert (code, "4 colourized" in err) == (0, True)
+    for path in alone.iterdir():  # those that share something, a.png and c.png, are parted
+        assert (out / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(
