@@ -151,9 +151,7 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
                 outcome.settings = settings
                 colourize_film(job, wanted, run, outcome)
             if run.outputs.hashed and outcome.files:
-                outcome.source_hash = hash_source(job.source)
-                paths = (path for path in outcome.files if isinstance(path, Path))
-                outcome.hashes = {path: hash_source(path) for path in paths}
+                hash_films(job, outcome)
         except Stopped:
             outcome.result = outcome.reason = "stopped"
             outcome.note = GOES_ON
@@ -170,6 +168,12 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
         yield outcome
         if outcome.disk_full:
             return
+
+
+def hash_films(job: Job[Path], outcome: Outcome) -> None:
+    """Add the hashes of a film and of its results to its outcome."""
+    outcome.source_hash = hash_source(job.source)
+    outcome.hashes = {path: hash_source(path) for path in outcome.files if isinstance(path, Path)}
 
 
 def find_full_disk(error: BaseException | None) -> BaseException | None:

@@ -12,13 +12,14 @@ from colourizer.inference.batch import Outcome, Run, hash_unrecorded, recorded_i
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
 from colourizer.inference.streaming import NUMBER, fit_distinct, next_name
-from colourizer.runtime.temporary_folder import temporary_folder
+from colourizer.runtime.temporary_folder import kept_folder, temporary_folder
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import fetch_copy, send_file, stat_file
 
 SUFFIXES = "|".join(suffix[1:] for suffix in MUXER_OF)
 COMPARED = re.compile(rf"(?P<stem>.*\.(?:{SUFFIXES})_compared){NUMBER}", re.I | re.S)
 ROOM = 4  # times a film's size: the copy, the segments, and the result of both
+MADE = "coloured"  # the folder of segments and results
 ROOM_HINT = "the environment variable TMPDIR names another folder for temporary files"
 
 
@@ -54,13 +55,29 @@ def colourize_found_film(
         wanted, outcome.reason = choose_files(job, run.outputs, lambda _: settings, run.recorded)
         hash_unrecorded(outcome, job, wanted, run.recorded)
         if wanted:
-            from colourizer.film.job import FilmRun, colourize_films, film_options  # takes PyAV
+            from colourizer.film.job import (  # takes PyAV
+                FilmRun,
+                colourize_films,
+                film_options,
+                hash_films,
+                hash_program,
+            )
 
             outcome.settings = settings
             options = film_options(run.colourizer, run.colours, settings, codec, hints)
-            local = copy_film(job, film.size, stack)
+            made_by = options.settings, options.codec, options.provenance, hash_program()
+            local = copy_film(job, repr(made_by), stack)
             run.check()
             how = FilmRun(run.colourizer, run.outputs, options, run.stop, run.cores)
+            results = local.targets() if isinstance(run.outputs.output, Address) else []
+            if results and all(path.exists() for path in results):  # made, but not all sent
+                made = Outcome(local.source, "colourized", [*results], job=local)
+                if run.outputs.hashed:
+                    hash_films(local, made)
+                send_films(made, job, wanted, outcome)
+                return outcome
+            for path in results:
+                path.unlink(missing_ok=True)
             for done in colourize_films([local], how):
                 send_films(done, job, wanted, outcome)
     if outcome.disk_full and isinstance(run.outputs.output, Address):  # with temporary files
@@ -69,13 +86,13 @@ def colourize_found_film(
     return outcome
 
 
-def copy_film(job: Job[Location], size: int, stack: ExitStack) -> Job[Path]:
-    """Copy a film that lies in a storage; the stack removes the copy, and what is made of it.
+def copy_film(job: Job[Location], made_by: str, stack: ExitStack) -> Job[Path]:
+    """Copy a film that lies in a storage, unless the last run has left its copy.
 
     Args:
         job: the film and its files.
-        size: of the film in bytes; 0 if it is not known.
-        stack: closed when the result is sent.
+        made_by: what its colours depend on.
+        stack: removes the copy and what is made of it, once nothing of that is of use.
 
     Returns:
         A job of local files only.
@@ -84,24 +101,37 @@ def copy_film(job: Job[Location], size: int, stack: ExitStack) -> Job[Path]:
         FilmError: there is too little room for temporary files.
         StorageError: it cannot be read.
     """
-    source = job.source
-    is_stored = any(isinstance(place, Address) for place in (source, *job.targets()))
-    folder = temporary_folder(stack) if is_stored else Path()
-    if is_stored:
-        needed = ROOM * (size or stat_file(source)[0])
-        if needed > shutil.disk_usage(folder).free:
-            error = FilmError(f"needs {needed / 1e6:.0f} MB for temporary files in {folder.parent}")
+    source, folder = job.source, Path()
+    if any(isinstance(place, Address) for place in (source, *job.targets())):
+        version = stat_file(source)
+        key = repr((str(source), [str(place) for place in job.targets()], version, made_by))
+        folder = kept_folder(key, stack) or temporary_folder(stack)
+        stack.callback(remove_done, folder)
+        there = sum(path.stat().st_size for path in folder.rglob("*"))
+        if ROOM * version[0] > shutil.disk_usage(folder).free + there:
+            needed = f"{ROOM * version[0] / 1e6:.0f} MB"
+            error = FilmError(f"needs {needed} for temporary files in {folder.parent}")
             error.add_note(f"hint: {ROOM_HINT}")
             raise error
     if isinstance(source, Address):
-        source = fetch_copy(source, folder)
+        copy = folder / "source" / source.name
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            fetch_copy(source, folder).replace(copy)
+        source = copy
 
     def local(place: Location) -> Path:
-        return place if isinstance(place, Path) else folder / "coloured" / place.name
+        return place if isinstance(place, Path) else folder / MADE / place.name
 
     compared = local(job.compared) if job.compared else None
     coloured = [local(place) for place in job.coloured]
     return Job(source, coloured, compared=compared, named=job.named, is_film=True)
+
+
+def remove_done(folder: Path) -> None:
+    """Remove temporary files of a film, unless there are segments or results that were not sent."""
+    if not any((folder / MADE).glob("*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome) -> None:
@@ -126,8 +156,9 @@ def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome
         outcome.files.append(place)
         if path in done.hashes:
             outcome.hashes[place] = done.hashes[path]
+    for path in done.files:
+        if isinstance(path, Path) and isinstance(there[path], Address):
+            path.unlink()
     outcome.result, outcome.reason = done.result, done.reason
     outcome.note, outcome.hints, outcome.disk_full = done.note, done.hints, done.disk_full
-    if done.result == "stopped" and done.job != job:
-        outcome.note = ""  # it does not go on there: the segments are temporary
     outcome.match, outcome.source_hash = done.match, done.source_hash

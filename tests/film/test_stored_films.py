@@ -1,8 +1,12 @@
 """Films of storages: copied, coloured and sent whole; nothing is left on the local disk."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path, PurePosixPath
 
@@ -13,10 +17,11 @@ import torch
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
 from support.films import Film, make_film, read_frames  # noqa: E402
-from support.scenes import scene  # noqa: E402
+from support.s3_server import s3_buckets  # noqa: E402
+from support.scenes import ROOT, scene  # noqa: E402
 
 import colourize  # noqa: E402
-from colourizer.film import stored_films  # noqa: E402
+from colourizer.film import job, pictures, stored_films  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.film.stored_films import colourize_found_film, plan_film  # noqa: E402
 from colourizer.inference.batch import ColourOptions, start_run  # noqa: E402
@@ -67,6 +72,91 @@ def test_films_come_after_the_photographs_whole_with_a_row_and_once(
     assert run("--verify", report)[2] == "4 outputs: 4 as recorded\n"
     monkeypatch.setattr(stored_films, "fetch_copy", None)
     assert "0 colourized, 2 skipped, 0 failed" in run(*options)[2]
+
+
+class PowerFailure(BaseException):
+    """What no code that could clean up notices in time."""
+
+
+def test_a_film_goes_on_from_its_last_whole_segment(memory, tmp_path, run, monkeypatch):
+    monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.08)
+    fetched, finished = [], []
+    fetch, finish = stored_films.fetch_copy, job.SegmentStore.finish
+    monkeypatch.setattr(
+        stored_films, "fetch_copy", lambda *args: (fetched.append(1), fetch(*args))[1]
+    )
+
+    def fail_after_one(store, *args):
+        finish(store, *args)
+        finished.append(len(store.segments))
+        if finished == [1]:
+            raise PowerFailure
+
+    monkeypatch.setattr(job.SegmentStore, "finish", fail_after_one)
+    options = ("memory://scans/1931/film.mp4", "-o", "memory://out")
+    with pytest.raises(PowerFailure):
+        run(*options)
+    assert len(list((tmp_path / "temp").iterdir())) == 1
+    assert run(*options)[1] == ["memory://out/film.mp4"]
+    assert finished == [1, 2, 3]  # the first one only once
+    assert len(fetched) == 1
+    assert list((tmp_path / "temp").iterdir()) == []
+    (tmp_path / "copy.mp4").write_bytes(memory.cat_file("/out/film.mp4"))
+    assert len(read_frames(tmp_path / "copy.mp4")) == 5
+
+
+def test_a_film_that_could_not_be_sent_is_sent_by_the_next_run(memory, tmp_path, run, monkeypatch):
+    report = tmp_path / "report.jsonl"
+    options = ("memory://scans/1931/film.mp4", "-o", "memory://out", "--report", report)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", lambda *_: 1 / 0)
+        assert run(*options)[0] == 1
+    monkeypatch.setattr(FilmColours, "colourize_batch", None)
+    assert run(*options)[1] == ["memory://out/film.mp4"]
+    assert run("--verify", report)[2] == "1 outputs: 1 as recorded\n"
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_film_of_other_settings_begins_anew(memory, tmp_path, run, monkeypatch):
+    options = ("memory://scans/1931/film.mp4", "-o", "memory://out")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", lambda *_: 1 / 0)
+        assert run(*options)[0] == 1
+    monkeypatch.setattr(FilmColours, "colourize_batch", None)
+    code, _, err = run(*options, "--vividness", "0.1")
+    assert code == 1
+    assert "film.mp4" in err
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_a_killed_film_goes_on_and_loses_and_doubles_no_frame(tmp_path, checkpoint_file):
+    source = make_film(tmp_path / "film.mp4", Film(frames=60))
+    (tmp_path / "temp").mkdir()
+    program = (
+        "import sys, colourize; from colourizer.film import pictures;"
+        "pictures.SEGMENT_SECONDS = 0.4; sys.exit(colourize.main())"
+    )
+    command = [sys.executable, "-c", program, "s3://scans", "-o", "s3://colour", "--checkpoint"]
+    environment = {"TMPDIR": str(tmp_path / "temp"), "PYTHONPATH": str(ROOT)}
+
+    def count() -> int:
+        return len(list((tmp_path / "temp").glob("*/coloured/.*/*.json")))
+
+    with s3_buckets() as (_, storage):
+        storage.put_file(str(source), "scans/film.mp4")
+        for _ in range(3):
+            there = count()
+            run = subprocess.Popen([*command, checkpoint_file], env=os.environ | environment)
+            while run.poll() is None and count() < there + 2:
+                time.sleep(0.01)
+            run.kill()
+            run.wait()
+            assert count() >= there + 2
+        subprocess.run([*command, checkpoint_file], env=os.environ | environment, check=True)
+        storage.get_file("colour/film.mp4", str(tmp_path / "copy.mp4"))
+    assert len(read_frames(tmp_path / "copy.mp4")) == 60
+    assert list((tmp_path / "temp").iterdir()) == []
 
 
 def test_without_room_for_a_film_only_the_film_fails_and_says_how_to_have_it(
