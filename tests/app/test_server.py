@@ -170,6 +170,41 @@ def test_a_reference_that_is_none_is_told_so(client):
         assert json.loads(content)["error"]
 
 
+def test_references_are_few(client, photo, colourizer, monkeypatch):
+    reference = colourizer.study_reference(scene(2))
+    monkeypatch.setattr(PhotoStore, "study_reference", lambda *_: reference)
+    keys = [
+        json.loads(client.request("POST", "/api/references", b"photograph")[2])["id"]
+        for _ in range(handlers.MAX_REFERENCES + 1)
+    ]
+    answers = [client.get(f"/api/photos/{photo}/match", reference=key) for key in keys]
+    assert [status for status, _, _ in answers] == [404] + [200] * handlers.MAX_REFERENCES
+    assert "choose it again" in json.loads(answers[0][2])["error"]
+
+
+def test_too_large_a_reference_is_refused(client, monkeypatch):
+    header = encoded(Image.new("RGB", (1, 1)), "BMP")
+    vast = header[:18] + (20_000).to_bytes(4, "little") * 2 + header[26:]
+    status, _, content = client.request("POST", "/api/references", vast)
+    assert status in (413, 422)
+    assert "pixels" in json.loads(content)["error"]
+    monkeypatch.setattr(handlers, "MAX_UPLOAD_BYTES", 1000)
+    status, _, content = client.request("POST", "/api/references", encoded(scene(1)))
+    assert (status, "too large a file" in json.loads(content)["error"]) == (413, True)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+def test_a_reference_of_any_shape_matches_a_share(client, size):
+    _, answer = client.upload(encoded(Image.new("L", size)))
+    _, _, content = client.request(
+        "POST", "/api/references", encoded(Image.new("RGB", size, "red"))
+    )
+    reference = json.loads(content)["id"]
+    status, _, content = client.get(f"/api/photos/{answer['id']}/match", reference=reference)
+    assert status == 200
+    assert 0 <= json.loads(content)["share"] <= 1
+
+
 def test_files_have_the_format_that_is_asked_for(client, photo):
     _, headers, content = client.get(f"/api/photos/{photo}/download", format="webp")
     assert headers["content-disposition"].endswith(".webp")

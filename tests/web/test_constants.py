@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from colourizer.app import shown_pictures
+from colourizer.app import handlers, shown_pictures
 from colourizer.inference import hints, looks, preprocess, readout
 from Model_CNN import STRIDE
 
 SOURCES = Path(__file__).parents[2] / "web" / "src"
 SHARED = [
     ("photographs.js", "DEFAULT_VIVIDNESS", readout.DEFAULT_VIVIDNESS),
+    ("photographs.js", "MAX_REFERENCES", handlers.MAX_REFERENCES),
     ("drawing.js", "CONFIDENCE_GAMMA", shown_pictures.CONFIDENCE_GAMMA),
     ("working_size.js", "WORKING_PIXELS", preprocess.WORKING_PIXELS),
     ("working_size.js", "MULTIPLE", STRIDE),

@@ -280,7 +280,7 @@ def test_a_reference_gives_its_colours_to_what_looks_like_it(page):
     add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
     edit(page, "coffee")
     before = pixels(page)
-    blue = np.asarray(Image.open(SAMPLES / "coffee.jpg").convert("RGB"))[..., ::-1]
+    blue = np.asarray(Image.open(ROOT / "data/samples_in_colour/coffee.jpg"))[..., ::-1]
     content = encoded(Image.fromarray(np.ascontiguousarray(blue)), "JPEG")
     page.locator("#reference-file").set_input_files(
         {"name": "blue.jpg", "mimeType": "image/jpeg", "buffer": content}
@@ -289,6 +289,65 @@ def test_a_reference_gives_its_colours_to_what_looks_like_it(page):
     settled(page)
     after = pixels(page)
     assert (after[..., 2] - after[..., 0]).mean() > (before[..., 2] - before[..., 0]).mean() + 5
+
+
+def add_references(page, photos: list[bytes]) -> list[str]:
+    """Give the page's worker references; return what it says: their ids, or why not."""
+    return page.evaluate(
+        """async photos => {
+            const {worker} = await import("./worker_back_end.js");
+            const said = [];
+            for (const text of photos) {
+                const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+                const added = worker.addReference(new File([bytes], "reference"));
+                said.push(await added.then(({id}) => id, error => error.message));
+            }
+            return said;
+        }""",
+        [base64.b64encode(photo).decode() for photo in photos],
+    )
+
+
+def test_a_reference_that_is_grey_or_too_large_or_none_is_refused_in_words(page):
+    huge = bytearray(encoded(Image.new("RGB", (8, 8)), "PNG"))
+    huge[16:24] = (12_000).to_bytes(4, "big") + (9_000).to_bytes(4, "big")
+    grey = encoded(scene(1).convert("L"), "JPEG")
+    said = add_references(page, [grey, bytes(huge), b"no photograph"])
+    assert said[0] == "has no colours to take"
+    assert "12000 \u00d7 9000 pixels" in said[1]
+    assert said[2] == "not an image that this browser reads"
+
+
+def test_references_are_few_and_each_matches_a_share(page):
+    add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
+    edit(page, "coffee")
+    shapes = [(1, 1), (1, 2000), (2000, 1)]
+    extreme = [encoded(Image.new("RGB", shape, "red"), "PNG") for shape in shapes]
+    ids = add_references(page, [*extreme, *[encoded(scene(1, 8, 8), "PNG")] * 14])
+    shares = page.evaluate(
+        """async ([ids, wish]) => {
+            const {worker} = await import("./worker_back_end.js");
+            return Promise.all(ids.map((id) => worker.match("1", {...wish, reference: {id}})
+                .then(({share}) => share, (error) => error.message)));
+        }""",
+        [ids, wish(page)],
+    )
+    assert shares[0] == "this reference is not here any more; choose it again"
+    assert all(0 <= share <= 1 for share in shares[1:])
+
+
+def test_what_this_page_cannot_do_is_not_offered(page):
+    add(page, SAMPLES / "coffee.jpg", SAMPLES / "cat_chelsea.jpg", seconds=PATIENCE)
+    assert page.locator("#same-colours").is_hidden()
+    edit(page, "coffee")
+    page.locator("#editor .file-options").click()
+    assert page.locator("#keep-luma").is_hidden()
+    formats = page.locator("#format option").all_inner_texts()
+    assert formats == ["each as it was", "JPEG", "PNG"]
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Add by keyboard").click()
+    settled(page)
+    assert page.locator("#carry-hint").is_hidden()
 
 
 def test_another_format_keeps_exif_and_profile(page, tmp_path):

@@ -40,6 +40,10 @@ export function toGrey(rgba) {
 export const chromaOf = (colour) =>
   toChroma(...[1, 3, 5].map((n) => LINEAR[parseInt(colour.slice(n, n + 2), 16)]));
 
+/* Return whether any of some pixels, of four bytes each, is not grey. */
+export const hasColours = (rgba) =>
+  rgba.some((value, n) => n % 4 > 0 && n % 4 < 3 && value !== rgba[n - 1]);
+
 /* Return the chroma {a, b} of pixels of four bytes. */
 export function chromaOfRgb(rgba) {
   const pixels = Array.from({ length: rgba.length / 4 }, (_, n) =>

@@ -1,6 +1,6 @@
 /* The photographs that the page holds: what is known of each; pictures and files of them. */
 
-import { chromaOf, chromaOfRgb, colourRow, toGrey } from "./colours.js";
+import { chromaOf, chromaOfRgb, colourRow, hasColours, toGrey } from "./colours.js";
 import { drawColoured, drawConfidence, enlargeChroma } from "./drawing.js";
 import { propagateHints, propagateReference } from "./known_colours.js";
 import { applyLook } from "./look.js";
@@ -14,10 +14,11 @@ const VIEW_SIDE = 2048; // pixels of the largest picture that the page shows
 const SMALL_SIDE = 640; // pictures up to this side are JPEGs
 const SMALL_QUALITY = 0.9;
 const KEPT = 6; // predictions in memory, 8 MB each; others are made again
+const MAX_REFERENCES = 16; // in memory, 8 MB each
 const DEFAULT_VIVIDNESS = 0.6;
 
 const photographs = new Map(); // {file, path, head, width, height} by id
-const references = new Map(); // {outputs, trueChroma} by id
+const references = new Map(); // {outputs, trueChroma} by id, those used last at the end
 const kept = new Map(); // {outputs, view} by id, those used last at the end
 let added = 0;
 
@@ -30,7 +31,7 @@ export async function add(file, path) {
   const { view, outputs, size } = await look(file, head);
   const photo = { file, path, head, ...size };
   photographs.set(id, photo);
-  keep(id, { view, outputs });
+  keep(kept, KEPT, id, { view, outputs });
   const scale = Math.min(1, VIEW_SIDE / Math.max(size.width, size.height));
   return {
     id,
@@ -60,10 +61,11 @@ async function look(file, head) {
   }
 }
 
-function keep(id, prediction) {
-  kept.delete(id);
-  kept.set(id, prediction);
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+/* Put an item into a map of so many, from which the one that was used least recently goes. */
+function keep(map, most, id, item) {
+  map.delete(id);
+  map.set(id, item);
+  if (map.size > most) map.delete(map.keys().next().value);
 }
 
 function find(id) {
@@ -75,7 +77,7 @@ function find(id) {
 async function predictionOf(id) {
   const photo = find(id);
   const prediction = kept.get(id) ?? (await look(photo.file, photo.head));
-  if (photographs.has(id)) keep(id, prediction);
+  if (photographs.has(id)) keep(kept, KEPT, id, prediction);
   return prediction;
 }
 
@@ -95,8 +97,10 @@ async function chromaFor(id, wish) {
 }
 
 async function applyReference(chroma, { features }, { reference, vividness, variant }) {
-  const known = reference && references.get(reference.id);
-  if (!known || !features) return { chroma, share: null, hardly: false };
+  if (!reference || !features) return { chroma, share: null, hardly: false };
+  const known = references.get(reference.id);
+  if (!known) throw new Error("this reference is not here any more; choose it again");
+  keep(references, MAX_REFERENCES, reference.id, known);
   const predicted = await readOut(known.outputs, vividness, variant);
   const { trueChroma } = known;
   return propagateReference(chroma, features,
@@ -121,8 +125,9 @@ export async function addReference(file) {
   const canvas = drawResized(bitmap, columns / 2, rows / 2);
   bitmap.close();
   const { data } = canvas.getContext("2d").getImageData(0, 0, columns / 2, rows / 2);
+  if (!hasColours(data)) throw new Error("has no colours to take");
   const id = String(++added);
-  references.set(id, { outputs, trueChroma: chromaOfRgb(data) });
+  keep(references, MAX_REFERENCES, id, { outputs, trueChroma: chromaOfRgb(data) });
   return { id };
 }
 
