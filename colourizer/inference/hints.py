@@ -79,8 +79,8 @@ def feature_vectors(features: Sequence[Tensor], size: tuple[int, int]) -> Tensor
 
 def rbf_kernel(one: Tensor, other: Tensor) -> Tensor:
     """Return exp(-|x - y|^2) for all pairs: (N, M) in [0, 1], of x (N, D) and y (M, D)."""
-    squares = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
-    return (2 * one @ other.T - squares).clamp_max(0).exp()
+    scores = torch.addmm(-other.square().sum(dim=1), one, other.T, alpha=2)
+    return scores.sub_(one.square().sum(dim=1, keepdim=True)).clamp_max_(0).exp_()
 
 
 def _kernel_inputs(features: Tensor, ab: Tensor) -> Tensor:
@@ -108,20 +108,16 @@ def _hint_inputs(features: Tensor, ab: Tensor) -> Tensor:
     return torch.cat((_kernel_inputs(features * OWN_WEIGHT**0.5, ab), place), dim=1)
 
 
-def gp_posterior(
-    inputs: Tensor, known: Tensor, targets: Tensor, noise: float, sampled: slice = slice(0)
-) -> tuple[Tensor, Tensor]:
-    """Return the posterior, given targets (M, 2) at known inputs (M, D).
+def gp_weights(known: Tensor, targets: Tensor, noise: float) -> Tensor:
+    """Return weights (M, K) by which `rbf_kernel(x, known)` gives the posterior mean at x.
 
-    Returns:
-        The mean (N, 2) at inputs (N, D); and of the sampled ones by how much the variance is below
-        that of the prior, which is 1: (S,) in [0, 1].
+    Args:
+        known: inputs, (M, D).
+        targets: what is known there, (M, K); of the identity the weights say how much the variance
+            is below that of the prior.
+        noise: its variance; that of the signal is 1.
     """
-    covariance = rbf_kernel(known, known) + noise * torch.eye(len(known))
-    alike = rbf_kernel(inputs, known)
-    some = alike[sampled]
-    solved = torch.linalg.solve(covariance, torch.cat((targets, some.T), dim=1))
-    return alike @ solved[:, :2], (some * solved[:, 2:].T).sum(dim=1)
+    return torch.linalg.solve(rbf_kernel(known, known) + noise * torch.eye(len(known)), targets)
 
 
 def _add_upsampled(ab: Tensor, change: Tensor, size: torch.Size) -> Tensor:
@@ -171,8 +167,8 @@ def propagate_samples(features: Tensor, ab: Tensor, samples: HintSamples) -> Ten
 
 def _propagate(places: Tensor, size: torch.Size, ab: Tensor, samples: HintSamples) -> Tensor:
     """Return chroma changed by hints, given the kernel's inputs at all places as for `_sample`."""
-    spread, _ = gp_posterior(places, samples.inputs, samples.change, HINT_NOISE)
-    return _add_upsampled(ab, spread, size)
+    weights = gp_weights(samples.inputs, samples.change, HINT_NOISE)
+    return _add_upsampled(ab, rbf_kernel(places, samples.inputs) @ weights, size)
 
 
 def propagate_hints(
@@ -192,8 +188,39 @@ def propagate_hints(
     return _propagate(places, size, ab, _sample(places, size, ab, points))
 
 
+class FittedReference(NamedTuple):
+    """What a reference photograph says about chroma, for any number of photographs.
+
+    inputs: (M, D), the kernel's at its places.
+    weights: (M, 2), of `gp_weights`, for the change of ab in Lab units.
+    inverse: (M, M), of the covariance, for the variance.
+    """
+
+    inputs: Tensor
+    weights: Tensor
+    inverse: Tensor
+
+
+def fit_reference(features: Tensor, predicted: Tensor, true: Tensor) -> FittedReference:
+    """Return what a reference photograph says about chroma.
+
+    Args:
+        features: (h, w, C) of `feature_vectors`, of any size.
+        predicted: chroma predicted for it, (1, 2, ...) in Lab units, of any size.
+        true: its chroma, (1, 2, ...) in Lab units, of any size.
+    """
+    # Averaged over 2x2 places, which leaves a system of about a thousand equations.
+    planes = F.avg_pool2d(features.float().movedim(-1, 0)[None], 2)
+    small = planes[0].movedim(0, -1)
+    size = (small.shape[0], small.shape[1])
+    inputs = _kernel_inputs(small, predicted)
+    error = F.adaptive_avg_pool2d(true, size) - F.adaptive_avg_pool2d(predicted, size)
+    inverse = gp_weights(inputs, torch.eye(len(inputs)), REFERENCE_NOISE)
+    return FittedReference(inputs, inverse @ error[0].flatten(1).T, inverse)
+
+
 def propagate_reference(
-    features: Tensor, ab: Tensor, reference: Tensor, predicted: Tensor, true: Tensor
+    features: Tensor, ab: Tensor, reference: FittedReference
 ) -> tuple[Tensor, float]:
     """Propagate a reference photograph's colours to similar places of this one.
 
@@ -202,23 +229,14 @@ def propagate_reference(
     Args:
         features: (h, w, C) of `feature_vectors`.
         ab: the prediction, (1, 2, h', w') in Lab units.
-        reference: feature vectors of the reference, of any size.
-        predicted: chroma predicted for the reference, (1, 2, ...) in Lab units, of any size.
-        true: the reference's chroma, (1, 2, ...) in Lab units, of any size.
+        reference: of `fit_reference`.
 
     Returns:
         ab as given, changed; and the share of the photograph that the reference matches, in [0, 1]:
         the mean over places of what it says of them, as 1 less the posterior's variance.
     """
-    # Averaged over 2x2 places, which leaves a system of about a thousand equations.
-    planes = F.avg_pool2d(reference.float().movedim(-1, 0)[None], 2)
-    small = planes[0].movedim(0, -1)
-    size = (small.shape[0], small.shape[1])
-    known = _kernel_inputs(small, predicted)
-    error = F.adaptive_avg_pool2d(true, size) - F.adaptive_avg_pool2d(predicted, size)
-    change = error[0].flatten(1).T
-    places, sampled = _kernel_inputs(features, ab), slice(None, None, SAMPLE_STEP)
-    spread, said = gp_posterior(places, known, change, REFERENCE_NOISE, sampled)
-    match = said.mean().item()
+    alike = rbf_kernel(_kernel_inputs(features, ab), reference.inputs)
+    some = alike[::SAMPLE_STEP]
+    match = (some @ reference.inverse * some).sum(dim=1).mean().item()
     influence = min(1.0, max(0.0, (match - UNRELATED) / (RELATED - UNRELATED)))
-    return _add_upsampled(ab, spread * influence, features.shape[:2]), match
+    return _add_upsampled(ab, alike @ reference.weights * influence, features.shape[:2]), match

@@ -1,8 +1,9 @@
 """The network's output for a photograph, from which colours are read out in many ways."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -16,7 +17,14 @@ from colourizer.inference.coherence import (
     average_over_alike,
     halve,
 )
-from colourizer.inference.hints import Hint, HintError, propagate_hints, propagate_reference
+from colourizer.inference.hints import (
+    FittedReference,
+    Hint,
+    HintError,
+    fit_reference,
+    propagate_hints,
+    propagate_reference,
+)
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.inference.things import thing_vectors
@@ -171,10 +179,9 @@ class Prediction:
         """
         ab, match = self._unsteered_ab(look.vividness, variant), None
         if reference:
-            predicted = reference.prediction._unsteered_ab(look.vividness, variant)
-            own, theirs = self.features, reference.prediction.features
-            assert own is not None and theirs is not None, NEEDS_FEATURES
-            ab, match = propagate_reference(own, ab, theirs, predicted, reference.true_ab)
+            assert self.features is not None, NEEDS_FEATURES
+            fitted = reference.fit(look.vividness, variant)
+            ab, match = propagate_reference(self.features, ab, fitted)
         if self.known:
             match = max(match or 0, self.known.weight.mean().item())
             ab = add_upsampled(ab, self.known.weight * (self.known.ab - halve(ab)))
@@ -216,9 +223,9 @@ class Prediction:
         return add_upsampled(ab, change + (1 - weight) * follows)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
-    """A colour photograph whose colours are propagated to others.
+    """A colour photograph whose colours are propagated to others; threads may share it.
 
     prediction: of the network for it, with features.
     true_ab: its own colours, (1, 2, h', w') in Lab units.
@@ -228,6 +235,20 @@ class Reference:
     prediction: Prediction
     true_ab: Tensor
     sha256: str = ""
+    _fitted: dict[tuple[float, int], FittedReference] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def fit(self, vividness: float, variant: int) -> FittedReference:
+        """Return what it says about chroma, once for all photographs of a look and a variant."""
+        key = vividness, variant
+        with self._lock:
+            if key not in self._fitted:
+                if len(self._fitted) >= MAX_VARIANTS:  # the page asks for any vividness
+                    self._fitted.clear()
+                features, ab = self.prediction.features, self.prediction._unsteered_ab(*key)
+                assert features is not None, NEEDS_FEATURES
+                self._fitted[key] = fit_reference(features, ab, self.true_ab)
+            return self._fitted[key]
 
 
 def locate(hint: Hint, size: tuple[int, int]) -> tuple[float, float, Tensor]:

@@ -3,20 +3,27 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from support.scenes import SAMPLES, scene
 
 from colourizer.colour.space import rgb_to_lab
+from colourizer.inference import prediction
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import (
+    AB_LENGTH,
     HARDLY,
+    REFERENCE_NOISE,
     RELATED,
+    SAMPLE_STEP,
     Hint,
     feature_vectors,
+    fit_reference,
     parse_hint,
     propagate_hints,
     propagate_reference,
 )
+from colourizer.inference.looks import Look
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.network.checkpoint import model_content, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
@@ -85,20 +92,55 @@ def test_a_reference_gives_its_colours_to_what_looks_alike(halves):
     true = torch.zeros(1, 2, 16, 16)
     true[:, 0, :, :8], true[:, 1, :, 8:] = 30, 30
     plain = torch.zeros(1, 2, 16, 16)
-    mirrored, match = propagate_reference(halves.flip(1), plain, halves, plain, true)
+    mirrored, match = propagate_reference(halves.flip(1), plain, fit_reference(halves, plain, true))
     assert match > 0.9
     assert (mirrored - true.flip(-1))[..., 4:12].abs().mean() < 6
     unlike = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1).expand(1, 4, 16, 16)] * 2, (16, 16))
-    left_alone, match = propagate_reference(unlike, plain, halves, plain, true)
+    left_alone, match = propagate_reference(unlike, plain, fit_reference(halves, plain, true))
     assert torch.equal(left_alone, plain)
     assert 0 <= match < 0.1
+
+
+def test_a_reference_gives_the_posterior_of_a_gaussian_process():
+    chance = torch.Generator().manual_seed(0)
+    maps = [torch.rand(2, 1, 4, 16, 16, generator=chance) for _ in range(2)]
+    own, other = (feature_vectors([each[n] for each in maps], (16, 16)) for n in range(2))
+    ab, predicted, true = torch.randn(3, 1, 2, 16, 16, generator=chance) * 20
+    found, match = propagate_reference(own, ab, fit_reference(other, predicted, true))
+    small = F.avg_pool2d(other.float().movedim(-1, 0)[None], 2)[0].movedim(0, -1)
+    change = F.avg_pool2d(true - predicted, 2)[0].flatten(1).T.double()
+    known, asked = (
+        torch.cat((each.float(), shown.movedim(0, -1) / AB_LENGTH), dim=-1).flatten(0, 1).double()
+        for each, shown in ((small, F.avg_pool2d(predicted, 2)[0]), (own, ab[0]))
+    )
+    alike = (-torch.cdist(asked, known).square()).exp()
+    covariance = (-torch.cdist(known, known).square()).exp() + REFERENCE_NOISE * torch.eye(64)
+    wanted = (alike @ covariance.inverse() @ change).T.view(1, 2, 16, 16)
+    less = (alike @ covariance.inverse() * alike).sum(dim=1)[::SAMPLE_STEP].mean()
+    assert match == pytest.approx(less.item(), abs=1e-4)
+    assert match > RELATED  # so that it counts as a whole
+    torch.testing.assert_close(found - ab, wanted.float(), atol=2e-3, rtol=0)
+
+
+def test_a_reference_is_fitted_once_for_all_photographs_of_a_look(colourizer, monkeypatch):
+    fitted = []
+    fit = prediction.fit_reference
+    monkeypatch.setattr(prediction, "fit_reference", lambda *args: fitted.append(1) or fit(*args))
+    reference = colourizer.study_reference(scene(0))
+    for n in (1, 2):
+        colourizer.colourize(scene(n).convert("L"), reference=reference)
+    assert len(fitted) == 1
+    (shown,) = colourizer.predict([torch.full((1, 64, 64), 50.0)], with_features=True)
+    shown.ab(variant=1, reference=reference)
+    shown.ab(Look(0.1), reference=reference)
+    assert len(fitted) == 3
 
 
 def test_half_of_a_photograph_that_looks_like_the_reference_is_half_a_match(halves):
     plain = torch.zeros(1, 2, 16, 16)
     other = halves.clone()
     other[:, 8:] = feature_vectors([torch.eye(4)[2].view(1, 4, 1, 1)] * 2, (1, 1))
-    _, match = propagate_reference(other, plain, halves, plain, plain)
+    _, match = propagate_reference(other, plain, fit_reference(halves, plain, plain))
     assert 0.4 < match < 0.6
 
 
