@@ -38,6 +38,7 @@ from colourizer.runtime.process import (
     is_started_by_torchrun,
     keep_freed_memory,
 )
+from colourizer.storage.address import Address, hide_credentials, parse_location
 from colourizer.training.batches import EpochConfig
 from colourizer.training.criterion import training_loss
 from colourizer.training.crops import CropBatch, CropConfig, network_input_and_target
@@ -69,6 +70,7 @@ from colourizer.training.schedule import (
 )
 from colourizer.training.shards import ShardsError
 from colourizer.training.state import TrainState, build_network, new_state, update_ema
+from colourizer.training.stored_shards import fetch_shards
 from colourizer.training.tensorboard import open_writer, why_unavailable
 from colourizer.training.validation import Validation, likelihoods_beat_shares, validate
 from Model_CNN import Model_CNN
@@ -389,8 +391,12 @@ def read_data(options: TrainOptions, group: ProcessGroup) -> TrainingSet:
     side = max(options.size, options.final_size or 0)
     side = max(VALIDATION_SIDE, round(CROP_MARGIN * side))
     cache = Path(options.cache) if options.cache else None
-    folders = [Path(folder) for folder in options.photos]
+    places = [(text, parse_location(text)) for text in options.photos]
     with group.local_main_process_first(), output_only_if(group.is_main):
+        folders = [
+            place if isinstance(place, Path) else fetch_shards(text, cache)
+            for text, place in places
+        ]
         return read_training_set(folders, validation, side, cache, options.drawn_by)
 
 
@@ -405,6 +411,11 @@ def print_data(options: TrainOptions, data: TrainingSet) -> None:
 def find_slip(options: TrainOptions) -> tuple[str, str] | None:
     """Return a slip in the options, in words, and a hint; None if there is none."""
     for folder in [*options.photos, *([options.validation] if options.validation else [])]:
+        if hide_credentials(folder) != folder:
+            what = f"{hide_credentials(folder)}: an address with a user name, password or query"
+            return what, "settings.json would keep it: let the storage's own library find it"
+        if isinstance(parse_location(folder), Address) and folder != options.validation:
+            continue
         if not Path(folder).is_dir():
             return f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS"
     if not options.resume and holds_run(options.run):

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "inference": {"network", "Model_CNN", "photos", "record", "storage", "colour", "runtime"},
     "curation": {"photos", "colour", "runtime"},
     "downloads": {"curation", "photos", "runtime"},
-    "training": {"network", "Model_CNN", "curation", "photos", "colour", "runtime"},
+    "training": {"network", "Model_CNN", "curation", "photos", "storage", "colour", "runtime"},
     "film": {
         *("inference", "network", "Model_CNN", "photos", "record", "storage", "colour", "runtime")
     },

@@ -6,6 +6,7 @@ data, split    photographs found, read, held out
 photo_cache    decoded photographs, memory-mapped
 file_versions  which files are unchanged
 shards         photographs in tar files (WebDataset)
+stored_shards  those in storages, fetched to the cache
 crops          random crops, the network's input and target
 batches        an epoch's batches of crops, prefetched
 ageing         augmentation: the input looks old

@@ -133,8 +133,9 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("photos", nargs="*", default=["data/transformed"], metavar="FOLDER",
-        help="folders of colour photographs of any size, subfolders too, or of tar shards "
-        "(default: data/transformed, which data_transformer.py makes)")  # fmt: skip
+        help="folders of colour photographs of any size, subfolders too, or of tar shards, which "
+        "may lie at an address: s3://bucket/folder (default: data/transformed, which "
+        "data_transformer.py makes)")  # fmt: skip
     add("-o", "--output", default="runs/latest", metavar="DIR", help=f"the run's folder {DEFAULT}")
     add("--minutes", type=at_least(0.01, float), metavar="M",
         help="stop after so many minutes of training, those before --resume included; the "

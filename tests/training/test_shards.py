@@ -1,9 +1,12 @@
 """Tar shards: photographs in them are trained on as those in folders are."""
 
+import shutil
 import sys
 import tarfile
+from collections import namedtuple
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 from support.scenes import scene, stops_after
@@ -13,10 +16,12 @@ from colourizer.curation.derived_copies import original_of
 from colourizer.network.checkpoint import load_checkpoint
 from colourizer.photos.files import find_photos
 from colourizer.training import batches as batches_module
+from colourizer.training import stored_shards
 from colourizer.training.batches import EpochConfig, ShardLoader
 from colourizer.training.crops import CropConfig
 from colourizer.training.data import bin_shares, read_training_set
 from colourizer.training.shards import ShardsError, find_shards, list_members, stream
+from colourizer.training.stored_shards import fetch_shards
 
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--epochs", "2"]
 SMALL += ["--model", "classic"]  # the smallest network: any will do
@@ -170,3 +175,83 @@ def test_a_shard_that_lost_photographs_ends_the_epoch_with_an_error(shards):
     (shards / "part-0.tar").write_bytes((shards / "part-1.tar").read_bytes())
     with pytest.raises(ShardsError, match="fewer photographs"):
         list(data.batches(CropConfig(32), EpochConfig(4, 0, 0), workers=0))
+
+
+@pytest.fixture
+def stored(shards):
+    """The shards in a storage: its file system, and their folder's address."""
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    for shard in find_shards(shards):
+        storage.pipe_file(f"/bucket/{shard.name}", shard.read_bytes())
+    storage.pipe_file("/bucket/below/part-9.tar", b"")
+    return storage, "memory://bucket"
+
+
+def test_shards_of_a_storage_are_fetched_once_and_anew_if_they_change(
+    stored, shards, tmp_path, monkeypatch
+):
+    storage, address = stored
+    folder = fetch_shards(address, tmp_path)
+    names = ["part-0.tar", "part-1.tar", "part-2.tar"]
+    assert [path.name for path in find_shards(folder)] == names
+    for path in find_shards(folder):
+        assert path.read_bytes() == (shards / path.name).read_bytes()
+    some = fetch_shards("memory://bucket/part-{0..1}.tar", tmp_path)
+    assert [path.name for path in find_shards(some)] == names[:2]
+
+    fetched, fetch = [], stored_shards._fetch
+
+    def count(shard, *args):
+        fetched.append(shard.name)
+        fetch(shard, *args)
+
+    monkeypatch.setattr(stored_shards, "_fetch", count)
+    storage.pipe_file("/bucket/part-1.tar", (shards / "part-0.tar").read_bytes() + bytes(512))
+    storage.rm("/bucket/part-2.tar")
+    assert fetch_shards(address, tmp_path) == folder
+    assert fetched == ["part-1.tar"]
+    assert [path.name for path in find_shards(folder)] == names[:2]
+
+
+def test_train_learns_from_shards_of_a_storage_as_from_those_of_a_folder(
+    stored, shards, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
+    monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
+    options = [*SMALL, "--cache", str(tmp_path / "cache"), "-o"]
+    assert train.main([stored[1], *options, str(tmp_path / "stored")]) == 0
+    assert "10 photographs to train on, 2 held out" in capsys.readouterr().out
+    assert train.main([str(shards), *options, str(tmp_path / "local")]) == 0
+    one, two = (
+        load_checkpoint(tmp_path / name / "last.pt")["training"] for name in ("stored", "local")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "said"),
+    [
+        ("memory://bucket", ["--no-cache"], "hint: leave out --no-cache"),
+        ("memory://bucket/below", [], "no shard that can be read"),
+        ("memory://none", [], "error: memory://none: no such file"),
+        ("memory://bucket/part-{3..4}.tar", [], ": no such file"),
+        ("memory://{bucket,bucket/below}/part-0.tar", [], "two shards are named part-0.tar"),
+        ("what://bucket", [], "no storage is known by what://"),
+        ("sftp://anna:secret@host/a", [], "error: sftp://host/a: an address with a user name"),
+    ],
+)
+def test_shards_that_cannot_be_fetched_are_bad_usage(
+    stored, address, options, said, tmp_path, capsys
+):
+    given = [*SMALL, "--cache", str(tmp_path / "cache"), *options, "-o", str(tmp_path / "run")]
+    assert train.main([address, *given]) == 2
+    err = capsys.readouterr().err
+    assert said in err and "secret" not in err
+
+
+def test_without_room_for_the_shards_it_is_said_how_much_they_need(stored, tmp_path, monkeypatch):
+    usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
+    with pytest.raises(ShardsError, match=r"the shards need \S+ GB, and 1e-09 are free"):
+        fetch_shards(stored[1], tmp_path)
