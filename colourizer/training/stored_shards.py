@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from colourizer.runtime.atomic_file import remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
@@ -65,9 +65,9 @@ def list_stored_shards(address: str) -> dict[str, Address]:
         load_reader()  # its package brings braceexpand
         from braceexpand import braceexpand
 
-        found = [parse_location(text) for text in braceexpand(address)]
+        found = [cast(Address, parse_location(text)) for text in braceexpand(address)]
     else:
-        listed = iterate_files(parse_location(address))
+        listed = iterate_files(cast(Address, parse_location(address)))
         found = [file.address for file in listed if "/" not in file.below]
     shards: dict[str, Address] = {}
     for shard in found:
