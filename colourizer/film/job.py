@@ -335,7 +335,9 @@ def describe_losses(
         frames = "frame is" if last.damaged == 1 else "frames are"
         notes.append(f"{last.damaged} {frames} damaged")
     with open_film(plan.source) as container:
-        begin = (container.start_time or 0) / av.time_base
+        # Matroska counts from 0 on.
+        is_from_start = not container.format.name.startswith("matroska")
+        begin = (container.start_time or 0) / av.time_base if is_from_start else 0.0
         promised = (container.duration or 0) / av.time_base
     end = float((last.pts[-1] + last.duration) * plan.info.time_base)
     there = max(end, sound_end) - begin

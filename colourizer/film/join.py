@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.error import PyAVCallbackError
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from colourizer.film.container import FilmError, muxer_options
@@ -23,7 +23,6 @@ from colourizer.film.segments import SegmentStore, read_packets
 # Metadata of a container that its muxer writes itself, or that is true of the source's video only.
 OWN_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 STATISTICS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "ENCODER")
-TIME_CODE = "tmcd"  # QuickTime's data stream, which its muxer makes of the metadata
 COPIED = ("audio", "subtitle", "attachment", "video")
 
 
@@ -150,14 +149,37 @@ def add_copied_streams(
             try:
                 stream = after.add_stream_from_template(source, opaque=True)
             except (av.FFmpegError, ValueError):
-                pass
+                if add_cover(before, after, source):
+                    continue
             else:
                 copy_metadata(source, stream)
                 copied[source.index] = stream
                 continue
-        if source.codec_tag != TIME_CODE:
+        if not is_remade(source, before):
             left_out.append(f"{source.type} ({name})" if name != source.type else source.type)
     return copied, left_out
+
+
+def add_cover(before: InputContainer, after: OutputContainer, source: Stream) -> bool:
+    """Attach a cover, as Matroska has it; return False if the stream is none.
+
+    FFmpeg reads that as a stream of video, but does not write it so.
+    """
+    name, kind = (source.metadata.get(key) for key in ("filename", "mimetype"))
+    if not (name and kind and source.disposition & Disposition.attached_pic):
+        return False
+    with open_film(Path(before.name.removeprefix("file:"))) as again:
+        after.add_attachment(name, kind, bytes(next(again.demux(again.streams[source.index]))))
+    return True
+
+
+def is_remade(source: Stream, before: InputContainer) -> bool:
+    """Return whether QuickTime's and MP4's muxer makes a stream itself, of the metadata.
+
+    These are the data streams of a time code and of the titles of chapters.
+    """
+    is_titles = source.type == "data" and source.name == "bin_data" and bool(before.chapters())
+    return is_titles or (source.type == "data" and "timecode" in source.metadata)
 
 
 def copy_container_metadata(
@@ -228,8 +250,10 @@ def copied_packets(
             continue
         if packet is None:
             return
-        if packet.dts is None and packet.pts is None:  # the end of a stream
-            continue
+        if packet.dts is None and packet.pts is None:
+            if not packet.size:  # the end of a stream
+                continue
+            packet.pts = packet.dts = 0  # a cover
         broken = False
         stamp = packet.dts if packet.dts is not None else packet.pts
         time = max(time, float((stamp or 0) * packet.time_base))  # merged by it: never less

@@ -23,6 +23,7 @@ from support.films import (  # noqa: E402
     Film,
     add_subtitles,
     chroma,
+    copy_film,
     frame_times,
     luma,
     make_film,
@@ -43,6 +44,7 @@ LOSSLESS = {
     "libx264": {"qp": "0", "preset": "ultrafast"},
     "libvpx-vp9": {"lossless": "1", "deadline": "realtime", "cpu-used": "8"},
 }
+IN_ORDER = {"max_b_frames": 0}
 VP9 = {"deadline": "realtime", "cpu-used": "8"}
 
 
@@ -195,6 +197,38 @@ def test_subtitles_languages_and_chapters_stay(tmp_path, run):
         assert [stream.type for stream in written.streams] == ["video", "audio", "subtitle"]
         assert written.streams[2].metadata["language"] == "eng"
         assert [chapter["metadata"] for chapter in written.chapters()] == [{"title": "One"}]
+
+
+@pytest.mark.parametrize("name", ["tape.mov", "tape.mp4", "tape.mkv"])
+def test_time_codes_chapters_and_covers_stay(name, tmp_path, run):
+    cover = io.BytesIO()
+    scene(0).resize((32, 32)).save(cover, "PNG")
+    plain = make_film(
+        tmp_path / f"plain{Path(name).suffix}", Film(15, sound="aac", attributes=IN_ORDER)
+    )
+    source = copy_film(plain, tmp_path / name, cover.getvalue(), timecode="01:00:00:00")
+    code, out, err = run(source)
+    assert code == 0, err
+    assert "note" not in err
+    with av.open(str(source)) as before, av.open(out[0]) as after:
+        assert len(after.chapters()) == 2
+        assert after.chapters() == before.chapters()
+        kinds = [[stream.type for stream in container.streams] for container in (before, after)]
+        assert kinds[0] == kinds[1]
+        codes = [
+            [stream.metadata.get("timecode") for stream in container.streams]
+            for container in (before, after)
+        ]
+        assert codes[0] == codes[1]
+    assert (name == "tape.mov") == (cover.getvalue() not in packets_of(Path(out[0]), "video"))
+
+
+def test_a_film_that_begins_late_is_not_cut_off(tmp_path, run):
+    plain = make_film(tmp_path / "plain.mkv", Film(10, attributes=IN_ORDER))
+    source = copy_film(plain, tmp_path / "late.mkv", later=5)
+    code, out, err = run(source)
+    assert (code, "note" in err) == (0, False), err
+    assert frame_times(Path(out[0])) == frame_times(source)
 
 
 def test_a_result_in_a_folder_is_not_coloured_again(tmp_path, run):

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.stream import Disposition
 
 SOUND_RATE = 48_000  # samples a second
 SAMPLES = {"flt": (np.float32, 1.0), "s16": (np.int16, 2.0**15), "s32": (np.int32, 2.0**31)}
@@ -173,6 +174,46 @@ def frame_times(path: Path) -> list[Fraction]:
     """Return when the frames are shown, in seconds."""
     frames: list[Any] = read_frames(path)
     return [frame.pts * frame.time_base for frame in frames]
+
+
+def copy_film(
+    source: Path, path: Path, cover: bytes = b"", later: float = 0, **metadata: str
+) -> Path:
+    """Write a film with two chapters, metadata and a cover, a PNG; return its path.
+
+    Args:
+        source: a film without B-frames.
+        path: of the copy.
+        cover: the file's content; QuickTime has none.
+        later: by how many seconds it begins later.
+        metadata: of the container.
+    """
+    unit = Fraction(1, 1000)
+    with av.open(str(source)) as before, av.open(str(path), "w") as after:
+        streams = [after.add_stream_from_template(each, opaque=True) for each in before.streams]
+        after.metadata.update(metadata)
+        titles = ({"id": n, "start": n * 300, "end": n * 300 + 300} for n in range(2))
+        after.set_chapters(
+            [{**each, "time_base": unit, "metadata": {"title": "Part"}} for each in titles]  # type: ignore[typeddict-item]
+        )
+        picture = None
+        if cover and path.suffix == ".mkv":
+            after.add_attachment("cover.png", "image/png", cover)
+        elif cover and path.suffix != ".mov":
+            picture = after.add_mux_stream("png", width=32, height=32)
+            picture.disposition = Disposition.attached_pic
+        for packet in before.demux():
+            if packet.pts is not None and packet.dts is not None:
+                ticks = round(later / packet.time_base)
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                packet.stream = streams[packet.stream_index]
+                after.mux(packet)
+        if picture:
+            packet = av.Packet(cover)
+            packet.pts = packet.dts = 0
+            packet.stream, packet.time_base = picture, unit
+            after.mux(packet)
+    return path
 
 
 def add_subtitles(source: Path, path: Path, texts: list[bytes]) -> Path:
