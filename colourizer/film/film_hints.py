@@ -27,11 +27,12 @@ def parse_film_hint(text: str) -> FilmHint:
     Raises:
         HintError: it is something else.
     """
-    source, _, rest = text.rpartition(":")
-    place, at, time = rest.partition("@")
+    front, comma, rest = text.rpartition(",")
+    source, _, position = front.rpartition(":")
+    colour, at, time = rest.partition("@")
     if at and not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", time, flags=re.ASCII):
         raise HintError(f"{text[:40]}: needs seconds after the @, as 12.5")
-    return FilmHint(parse_hint(place), float(time) if at else None, source)
+    return FilmHint(parse_hint(position + comma + colour), float(time) if at else None, source)
 
 
 def describe_film_hints(hints: Iterable[FilmHint]) -> str:

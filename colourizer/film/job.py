@@ -207,7 +207,7 @@ def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome)
         outcome.match = encode_segments(job, info, settings, videos, store, run)
         if not store.segments:
             raise FilmError("has no frames that can be decoded")
-        notes = join_videos(plans, store)
+        notes = join_videos(plans, store) + describe_late_hints(store, info, run.options.hints)
     store.remove()
     outcome.result, outcome.reason = "colourized", ""
     outcome.files = [video.path for video in videos]
@@ -323,6 +323,15 @@ def write_joined(plan: JoinPlan, store: SegmentStore, video: int) -> tuple[list[
 
     write_atomically(plan.path, write)
     return results[0]
+
+
+def describe_late_hints(
+    store: SegmentStore, info: FilmInfo, hints: Sequence[FilmHint]
+) -> list[str]:
+    """Return in words which hints are for a time after a film's last frame."""
+    end = float((store.segments[-1].pts[-1] - store.segments[0].pts[0]) * info.time_base)
+    late = [hint.seconds for hint in hints if hint.seconds is not None and hint.seconds > end]
+    return [f"ends before its hint at {seconds:g} s" for seconds in late]
 
 
 def describe_losses(

@@ -19,6 +19,11 @@ def test_what_is_no_hint_is_refused(text):
         parse_film_hint(text)
 
 
+def test_minutes_are_said_to_be_none():
+    with pytest.raises(HintError, match="needs seconds after the @"):
+        parse_film_hint("film.mp4:3,4,#ff0010@1:30")
+
+
 def test_a_hint_may_name_its_photograph():
     hint = Hint(3, 4, (255, 0, 16))
     assert parse_film_hint("1934/aunt.jpg:3,4,#ff0010") == FilmHint(hint, None, "1934/aunt.jpg")

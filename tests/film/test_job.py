@@ -387,6 +387,14 @@ def test_a_hint_reaches_the_colours_with_the_first_frame_of_its_time(tmp_path, r
     assert places == {(5, 6): 0, (3, 4): 5}  # 0.2 s at 25 frames a second
 
 
+def test_a_hint_for_a_time_after_the_end_is_said(tmp_path, run):
+    source = make_film(tmp_path / "film.mp4", Film(frames=12))
+    hints = ("--hint", "3,4,#ff0000@0.4", "--hint", "3,4,#00ff00@99.5")
+    code, _, err = run(source, *hints, network=True)
+    assert code == 0
+    assert f"note: {source}: ends before its hint at 99.5 s\n" in err
+
+
 def test_a_hint_outside_the_frame_is_said(tmp_path, run):
     source = make_film(tmp_path / "film.mov", Film(frames=2, rotation=90))
     code, _, err = run(source, "--hint", "50,10,#ff0000", network=True)  # upright 48 wide
