@@ -3,6 +3,9 @@
 import io
 import json
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import fsspec
 import pytest
@@ -180,6 +183,57 @@ def test_no_message_and_no_file_has_the_password_of_an_address(run, tmp_path, mo
     assert code == 2
     assert "error: ftp://host/scans: cannot reach ftp://host/scans" in err
     assert "secret" not in err
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a web server, with two photographs in a folder and a link to elsewhere."""
+    (tmp_path / "web" / "scans" / "sub").mkdir(parents=True)
+    for n, name in enumerate(("a.png", "sub/b.png")):
+        (tmp_path / "web" / "scans" / name).write_bytes(encoded(n))
+    (tmp_path / "web" / "index.html").write_text("<a href='/scans/'>all</a>")
+    handler = partial(QuietHandler, directory=str(tmp_path / "web"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Files of a folder; those named so may not be read."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def send_head(self):
+        """Refuse what is secret."""
+        if "forbidden" in self.path:
+            self.send_error(403)
+            return None
+        return super().send_head()
+
+
+def test_photographs_of_a_web_server_are_read_and_none_is_written(web, run, tmp_path):
+    code, out, err = run(f"{web}/scans/", "-o", tmp_path / "out")
+    assert (code, len(out)) == (0, 2), err
+    assert (tmp_path / "out" / "sub" / "b.png").exists()
+    report = tmp_path / "report.jsonl"
+    signed = f"{web}/scans/a.png?signature=sec/ret"
+    code, out, err = run(signed, "-o", tmp_path / "signed", "--report", report)
+    assert (code, out) == (0, [str(tmp_path / "signed" / "a.png")]), err
+    assert "sec/ret" not in report.read_text() + err
+    for address, said in (
+        (f"{web}/scans/forbidden.png", "403"),
+        (f"{web}/scans/none.png", "no such file or folder"),
+        ("http://127.0.0.1:1/a.png", "annot connect"),
+    ):
+        code, _, err = run(address, "-o", tmp_path / "out")
+        assert (code, said in err) == (2, True), err
+    code, _, err = run(tmp_path / "web", "-o", f"{web}/out")
+    assert (code, "files there can only be read" in err) == (2, True)
 
 
 def test_s3_that_fails_throttles_and_breaks_off_gets_every_scan_once_and_whole(s3, run):

@@ -51,7 +51,7 @@ from colourizer.runtime.cli import UsageError
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
-from colourizer.storage.address import Address, Location
+from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import StorageError
 from colourizer.storage.files import find_kind, read_bytes
 from colourizer.storage.listing import iterate_files
@@ -141,8 +141,7 @@ def stream_photos(
         raise UsageError(f"{twice}: is the name of two paths; colour one after the other")
     found: Iterator[FoundPhoto]
     if photos:
-        each_name = ((path, PurePath(path.name)) for path in photos)
-        found = (FoundPhoto(path, name, True, is_film(name)) for path, name in each_name)
+        found = (_name_photo(path, is_film) for path in photos)
     else:
         roots = names if keep_names else [""] * len(folders)
         each = (
@@ -157,6 +156,12 @@ def stream_photos(
         hint = "looked for " + " ".join(sorted(SUFFIXES))
         raise UsageError("" if listing.wrong else f"{paths[0]}: no photographs there", hint)
     return itertools.chain([first], found)
+
+
+def _name_photo(path: Location, is_film: Callable[[PurePath], bool]) -> FoundPhoto:
+    name = PurePath(path.name)
+    is_web = isinstance(path, Address) and path.scheme in WEB  # which may refuse what is not there
+    return FoundPhoto(path, name, True, is_film(name), sidecars=() if is_web else None)
 
 
 def _absolute(path: Location) -> Location:

@@ -12,6 +12,7 @@ ALIASES = {"s3a://": "s3://", "gcs://": "gs://", "ssh://": "sftp://"}
 WITHOUT_ARCHIVES = ("s3://", "gs://", "sftp://", "memory://")  # there :: may stand in a name
 AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*://)([^/\s]*@)", re.IGNORECASE)
 QUERY = re.compile(r"(https?://[^\s?]*)\?[^\s'\")]*", re.IGNORECASE)
+WEB = ("http://", "https://")
 # Where an @ stands in a name; in abfs it stands between container and account.
 NAMES_WITH_AT = ("memory://", "zip://", "tar://")
 CONTAINER_AT = ("abfs://", "abfss://", "wasb://", "wasbs://")
@@ -45,8 +46,9 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
-        return self.path.rpartition("/")[2]
+        """The last part of its path; on the web without the query, which may be secret."""
+        path = self.path.partition("?")[0] if self.scheme in WEB else self.path
+        return path.rpartition("/")[2]
 
     @property
     def stem(self) -> str:
@@ -61,7 +63,8 @@ class Address:
     @property
     def parent(self) -> "Address":
         """The folder that it lies in."""
-        return replace(self, path=self.path.rpartition("/")[0])
+        path = self.path.partition("?")[0] if self.scheme in WEB else self.path
+        return replace(self, path=path.rpartition("/")[0])
 
     def with_name(self, name: str) -> "Address":
         """Return an address in the same folder."""

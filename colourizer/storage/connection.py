@@ -1,13 +1,20 @@
 """fsspec's file systems, each opened once in a process; their errors in words."""
 
+import logging
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from colourizer.storage.address import Address, hide_credentials
+from colourizer.storage.address import (
+    CONTAINER_AT,
+    NAMES_WITH_AT,
+    Address,
+    hide_credentials,
+)
 
 INSTALL = "pip install 'image-colourizer[cluster]'"
 S3 = "s3://"
@@ -16,6 +23,7 @@ S3_RETRIES = {"mode": "standard", "max_attempts": 10}
 S3_CONNECTIONS = 64  # of a process, at most
 CREDENTIALS = {  # how a storage's library finds them
     "s3://": "aws configure, or AWS_PROFILE, or the role of the machine",
+    "sftp://": "a key of ssh, or SFTP's USER:PASSWORD@ before the host",
     "gs://": "gcloud auth application-default login",
     **dict.fromkeys(
         ("az://", "abfs://", "abfss://"), "AZURE_STORAGE_ACCOUNT_NAME and a key, a token or a login"
@@ -24,6 +32,11 @@ CREDENTIALS = {  # how a storage's library finds them
 
 
 ARCHIVES = ("zip://", "tar://")
+THREAD_SAFE = ("memory://", "zip://")  # besides all that work by asyncio
+for _library in ("gcsfs", "paramiko", "azure"):  # which would print tracebacks
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+_logins: dict[tuple[str, str], str] = {}  # hosts as they were given with a login
+_connecting = threading.RLock()
 ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
 
 
@@ -43,8 +56,8 @@ class NoSuchFileError(StorageError):
 class NoSuchBucketError(NoSuchFileError):
     """Not even the bucket is there."""
 
-    def __init__(self) -> None:
-        super().__init__("no such bucket", ADDRESS_HINT)
+    def __init__(self, scheme: str = S3) -> None:
+        super().__init__("no such bucket", *([ADDRESS_HINT] if scheme == S3 else []))
 
 
 def open_storage(address: Address) -> tuple[Any, str]:
@@ -58,18 +71,23 @@ def open_storage(address: Address) -> tuple[Any, str]:
         raise StorageError("names no bucket", ADDRESS_HINT)
     if address.scheme in ARCHIVES and not address.archive:
         raise StorageError("names no archive", f"an address is {address.scheme}FOLDER::ARCHIVE")
-    storage = _open(address.scheme, host, address.archive)
+    if "@" in host and address.scheme not in (*NAMES_WITH_AT, *CONTAINER_AT):
+        _logins[address.scheme, host.rpartition("@")[2]] = host
+    host = _logins.get((address.scheme, host), host)  # a report's addresses have no passwords
+    is_shared = address.scheme in THREAD_SAFE or _is_async(address.scheme)
+    with _connecting:  # servers drop those who connect too many at a time
+        thread = 0 if is_shared else threading.get_ident()
+        storage = _open(address.scheme, host, address.archive, thread)
     return storage, storage._strip_protocol(address.scheme + address.path)
 
 
-@lru_cache(maxsize=64)
-def _open(scheme: str, host: str, archive: str) -> Any:
-    protocol = scheme.removesuffix("://")
+def _is_async(scheme: str) -> bool:
+    """Return whether threads may share a storage's connection, as those of asyncio may be."""
     try:
         import fsspec
         from fsspec.asyn import AsyncFileSystem
 
-        kind = fsspec.get_filesystem_class(protocol)
+        return issubclass(fsspec.get_filesystem_class(scheme.removesuffix("://")), AsyncFileSystem)
     except ImportError as error:
         # fsspec's: Please install gcsfs to ..., or: SFTPFileSystem requires "paramiko" to be ...
         said = re.search(r'(?:nstall |requires ")(\w+)', str(error))
@@ -78,14 +96,20 @@ def _open(scheme: str, host: str, archive: str) -> Any:
         raise StorageError(f"{scheme} needs the package {package}", hint) from error
     except ValueError as error:
         raise StorageError(f"no storage is known by {scheme}") from error
+
+
+@lru_cache(maxsize=256)
+def _open(scheme: str, host: str, archive: str, _thread: int) -> Any:
     # Listings are not kept: they would grow with the archive, and grow old.
-    options: dict[str, Any] = {}
-    if issubclass(kind, AsyncFileSystem):
-        options["use_listings_cache"] = False
+    options: dict[str, Any] = {"use_listings_cache": False} if _is_async(scheme) else {}
     if scheme == S3:
         options["config_kwargs"] = {"max_pool_connections": S3_CONNECTIONS}
         if not {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"} & os.environ.keys():
             options["config_kwargs"]["retries"] = S3_RETRIES
+    if not _is_async(scheme):
+        options["skip_instance_cache"] = True  # of fsspec, which would keep lost connections
+    import fsspec
+
     with storage_errors(scheme):
         return fsspec.url_to_fs(Address(scheme, host, archive).url, **options)[0]
 
@@ -106,6 +130,7 @@ def storage_errors(scheme: str) -> Iterator[None]:
     except StorageError:
         raise
     except FileNotFoundError as error:
+        check_answered(error)
         if "bucket does not exist" in str(error):  # S3's words
             raise NoSuchBucketError from error
         raise NoSuchFileError("no such file") from error
@@ -115,8 +140,22 @@ def storage_errors(scheme: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "DefaultCredentialsError"):
             raise StorageError("no credentials were found", *hints) from error
+        _open.cache_clear()  # the connection may be lost
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if re.search("authenti|credential", said, re.IGNORECASE):
+            raise StorageError(f"access denied ({_first_line(said)})", *hints) from error
         raise StorageError(_first_line(said)) from error
+
+
+def check_answered(error: FileNotFoundError) -> None:
+    """Raise what has led to an error of fsspec's web files, if it is not that there is no file.
+
+    Raises:
+        StorageError: the server does not answer, or refuses.
+    """
+    cause = error.__cause__
+    if type(cause).__module__.startswith("aiohttp") and getattr(cause, "status", 0) != 404:
+        raise StorageError(_first_line(str(cause))) from error
 
 
 def _first_line(text: str) -> str:

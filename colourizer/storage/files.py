@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colourizer.storage.address import Address, Location
+from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import (
     S3,
     NoSuchBucketError,
     NoSuchFileError,
     StorageError,
+    check_answered,
     is_object_store,
     open_storage,
     storage_errors,
@@ -110,7 +111,8 @@ def exists(address: Address) -> bool:
                 storage.call_s3("head_object", Bucket=bucket, Key=key)
             else:
                 storage.info(path)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            check_answered(error)
             return False
         return True
 
@@ -124,8 +126,11 @@ def find_kind(address: Address) -> str:
     with storage_errors(address.scheme):
         storage, path = open_storage(address)
         try:
-            return str(storage.info(path)["type"])
-        except FileNotFoundError:
+            info = storage.info(path)
+            is_page = address.scheme in WEB and info.get("mimetype") == "text/html"
+            return "directory" if is_page else str(info["type"])
+        except FileNotFoundError as error:
+            check_answered(error)
             if address.scheme == S3:
                 _check_bucket(storage, path.partition("/")[0])
             return ""
@@ -157,12 +162,12 @@ def _put(address: Address, put: Callable[[Any, str], object]) -> None:
     """Call a function that writes to a path of a storage, so that a file is never incomplete."""
     with storage_errors(address.scheme):
         storage, path = open_storage(address)
+        _check_writes(storage, address.scheme)
         if is_object_store(storage):
             put(storage, path)
             return
         folder = path.rpartition("/")[0]
         part = f"{folder}/{PART}{secrets.token_hex(8)}"
-        _check_renames(storage)
         try:
             storage.makedirs(folder, exist_ok=True)
             put(storage, part)
@@ -224,28 +229,39 @@ def remove_files(folder: Address, files: Sequence[Address]) -> None:
 def check_writable(folder: Address) -> None:
     """Try whether files can be written to a folder; nothing is left of it.
 
-    Of S3 an upload is begun and given up; of other object stores nothing is known beforehand.
+    Of S3 an upload is begun and given up; of other object stores the bucket is looked for.
 
     Raises:
         StorageError: they cannot.
     """
     with storage_errors(folder.scheme):
         storage, path = open_storage(folder)
+        _check_writes(storage, folder.scheme)
         if folder.scheme == S3:
             bucket, _, key = path.partition("/")
             to = {"Bucket": bucket, "Key": f"{key}/.writable".lstrip("/")}
             upload = storage.call_s3("create_multipart_upload", **to)
             storage.call_s3("abort_multipart_upload", **to, UploadId=upload["UploadId"])
         elif not is_object_store(storage):
-            _check_renames(storage)
             storage.makedirs(path, exist_ok=True)
+        elif folder.scheme != "memory://":
+            with suppress(PermissionError):  # it may be written to all the same
+                _find_bucket(storage, path.partition("/")[0], folder.scheme)
 
 
-def _check_renames(storage: Any) -> None:
+def _check_writes(storage: Any, scheme: str) -> None:
     from fsspec.spec import AbstractFileSystem
 
-    if type(storage).mv is AbstractFileSystem.mv:
+    can_rename = is_object_store(storage) or type(storage).mv is not AbstractFileSystem.mv
+    if scheme in WEB or not can_rename:
         raise StorageError("files there can only be read")
+
+
+def _find_bucket(storage: Any, bucket: str, scheme: str) -> None:
+    try:
+        storage.info(bucket)
+    except FileNotFoundError as error:
+        raise NoSuchBucketError(scheme) from error
 
 
 class StoredFile:
