@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,17 @@ def open_page(page: Page, address: str) -> None:
             time.sleep(0.02)
 
 
+NO_GPU = ("--disable-gpu",)
+# A GPU in software, with Chromium's own Vulkan.
+SOFTWARE_GPU = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+)
+
+
 @contextmanager
-def open_chromium() -> Iterator[tuple[Page, str]]:
+def open_chromium(arguments: Sequence[str] = NO_GPU) -> Iterator[tuple[Page, str]]:
     """Yield an empty page of the system's Chromium, and the address of web/dist, which is served.
 
     It ends the program if there is no web/dist.
@@ -40,7 +49,7 @@ def open_chromium() -> Iterator[tuple[Page, str]]:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", *arguments]
             )
             yield browser.new_page(), f"http://127.0.0.1:{port}/"
             browser.close()

@@ -3,7 +3,8 @@
 `python benchmarks/onnx_colours.py FOLDER` predicts photographs at their working size with
 checkpoints/colourizer.onnx, as Python and the page without a server run it (WebAssembly), and with
 the plain network in full precision. It prints the mean difference of ab in Lab units for some
-vividnesses and variants, and the largest mean of one photograph.
+vividnesses and variants, and the largest mean of one photograph. With --software-gpu the page uses
+WebGPU, which Chromium computes on the processor: a minute or more for each photograph.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import onnxruntime  # noqa: E402
 import torch  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
-from benchmarks.chromium import open_chromium, open_page  # noqa: E402
+from benchmarks.chromium import NO_GPU, SOFTWARE_GPU, open_chromium, open_page  # noqa: E402
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
 from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
 from colourizer.inference.looks import Look  # noqa: E402
@@ -43,6 +44,11 @@ READ_OUT = """async ([text, height, width, readouts]) => {
     }
     return found;
 }"""
+# Of a page that takes a software adapter for a GPU, and waits for it as long as it takes.
+ANY_GPU = """
+Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", {get: () => false});
+globalThis.setTimeout = () => {};
+"""
 
 
 def small_grey(path: Path) -> np.ndarray:
@@ -83,12 +89,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs")
     parser.add_argument("--count", type=int, default=50, metavar="N", help="default: %(default)s")
+    parser.add_argument("--software-gpu", action="store_true", help="WebGPU instead of WebAssembly")
     args = parser.parse_args()
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     assert isinstance(model, Model_CNN)
     session = onnxruntime.InferenceSession(BUNDLED.with_suffix(".onnx"))
     differences = []  # (photographs, 2 engines, 6 readouts)
-    with open_chromium() as (page, address):
+    with open_chromium(SOFTWARE_GPU if args.software_gpu else NO_GPU) as (page, address):
+        page.set_default_timeout(0)
+        if args.software_gpu:
+            page.add_init_script(ANY_GPU)
         open_page(page, address)
         for path in evenly_spaced(find_photos(args.folder), args.count):
             grey = small_grey(path)

@@ -173,6 +173,18 @@ def test_downloads_have_the_names_and_are_what_the_page_shows(page, tmp_path):
         assert np.abs(np.asarray(file).astype(int).mean() - pixels(page).mean()) < 1
 
 
+def test_on_a_phone_a_print_can_be_photographed(page):
+    button = page.get_by_role("button", name="Photograph a print")
+    if not page.evaluate("matchMedia('(pointer: coarse)').matches"):
+        assert button.is_hidden()
+        return
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+    chooser.value.set_files(SAMPLES / "coffee.jpg")
+    page.get_by_text("1 of 1 coloured").wait_for()
+
+
 def test_a_bad_file_says_so_on_its_own_card(page):
     drop(page, {"good.jpg": (SAMPLES / "coffee.jpg").read_bytes(), "<b>bad.jpg": b"no photograph"})
     page.get_by_text("1 of 2 coloured, 1 failed").wait_for()

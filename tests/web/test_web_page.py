@@ -228,6 +228,16 @@ def test_what_cannot_be_read_says_why_on_its_own_card(page):
     assert "12000 \u00d7 9000 pixels" in said["huge.png"]
 
 
+def test_a_photograph_of_50_megapixels_is_coloured_in_its_own_size(page, tmp_path):
+    size = (8660, 5774)
+    drop(page, {"large.jpg": encoded(scene(1, 300, 450).convert("L").resize(size), "JPEG")})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    with Image.open(save_download(page, "Download", tmp_path)) as image:
+        assert (image.size, image.mode) == (size, "RGB")
+        image.draft("RGB", (1082, 721))
+        assert chroma(np.asarray(image).astype(int)) > 3
+
+
 def test_thirty_photographs_are_coloured_in_bounded_memory_and_zipped(page, browser, tmp_path):
     photos = {}
     for n in range(30):

@@ -4,9 +4,13 @@ import { decompress } from "./bytes.js";
 
 const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity", "things"];
 const MAX_THREADS = 4; // more of them wait for each other
+const TRIAL_SIDE = 256; // pixels of a picture on which a GPU is tried
+const FIRST_SECONDS = 10; // that a GPU has for its first run, which compiles programs
+const GPU_SECONDS = 0.4; // ... and for another one: WebAssembly takes as long on two cores
 
 let ort = null;
 let sessions = null;
+let mayUseGpu = true; // until it fails: then another run may never end
 
 async function fetchBytes(name) {
   const response = await fetch(new URL(`${name}.gz`, import.meta.url));
@@ -33,8 +37,9 @@ async function createSessions(onGpu) {
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   ort.env.wasm.numThreads = Math.min(MAX_THREADS, threads);
   const create = (bytes, provider) =>
-    ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+    ort.InferenceSession.create(bytes, { executionProviders: [provider], logSeverityLevel: 3 });
   return {
+    onGpu,
     network: await create(network, onGpu ? "webgpu" : "wasm"),
     readout: await create(readout, "wasm"),
   };
@@ -42,21 +47,27 @@ async function createSessions(onGpu) {
 
 /* Load the network, once. */
 export function load() {
-  sessions ??= (async () => {
-    const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
-    if (gpu && !(gpu.info?.isFallbackAdapter ?? gpu.isFallbackAdapter)) { // else it is no GPU
-      try {
-        const made = await createSessions(true);
-        await run(made, new Uint8Array(64 * 64), 64, 64); // some drivers fail only now
-        return made;
-      } catch {
-        // WebAssembly runs everywhere
-      }
-    }
-    return createSessions(false);
-  })();
+  sessions ??= (async () => (await createGpuSessions()) ?? createSessions(false))();
   sessions.catch(() => { sessions = null; }); // the network may be back next time
   return sessions;
+}
+
+/* Return sessions on the GPU; null if there is none, or if it fails or is slower than WebAssembly. */
+async function createGpuSessions() {
+  const gpu = mayUseGpu && await navigator.gpu?.requestAdapter().catch(() => null);
+  if (!gpu || (gpu.info?.isFallbackAdapter ?? gpu.isFallbackAdapter)) return null;
+  try {
+    const made = await createSessions(true);
+    for (const seconds of [FIRST_SECONDS, GPU_SECONDS]) {
+      const trial = run(made, new Uint8Array(TRIAL_SIDE ** 2), TRIAL_SIDE, TRIAL_SIDE);
+      const late = new Promise((_, fail) => setTimeout(fail, 1000 * seconds));
+      await Promise.race([trial, late]);
+    }
+    return made;
+  } catch {
+    mayUseGpu = false;
+    return null;
+  }
 }
 
 const settings = (vividness, variant) => ({
@@ -76,7 +87,15 @@ const onlyAb = (network) => network.outputNames.length === 1;
    Return its outputs, as docs/onnx.md lists them, without ab; with ab alone of networks that have
    no likelihoods. */
 export async function predict(grey, height, width) {
-  return run(await load(), grey, height, width);
+  const made = await load();
+  try {
+    return await run(made, grey, height, width);
+  } catch (error) {
+    if (!made.onGpu) throw error;
+    mayUseGpu = false;
+    sessions = null;
+    return run(await load(), grey, height, width);
+  }
 }
 
 export const hasLikelihoods = (outputs) => "sqrt_probability" in outputs;

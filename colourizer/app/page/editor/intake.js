@@ -1,4 +1,4 @@
-/* Where photographs come from: files that are chosen, dropped or pasted, folders, a sample. */
+/* Where photographs come from: files that are chosen, dropped or pasted, folders, the camera. */
 
 import { addCard } from "./cards.js";
 import { colourWaiting } from "./colouring.js";
@@ -76,10 +76,13 @@ export function startIntake() {
     $(id).addEventListener("click", () => $("files").click());
   }
   $("choose-folder").addEventListener("click", () => $("folder").click());
-  $("files").addEventListener("change", ({ target }) => {
-    take([...target.files].map((file) => [file, file.name]));
-    target.value = "";
-  });
+  $("photograph").addEventListener("click", () => $("camera").click());
+  for (const id of ["files", "camera"]) {
+    $(id).addEventListener("change", ({ target }) => {
+      take([...target.files].map((file) => [file, file.name]));
+      target.value = "";
+    });
+  }
   $("folder").addEventListener("change", ({ target }) => {
     const photos = [...target.files].filter((file) => isPhoto(file.name));
     take(photos.map((file) => [file, file.webkitRelativePath || file.name]));
