@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,28 @@ def test_what_is_dragged_is_one_step(page):
     page.keyboard.press("Control+z")
     settled(page)
     assert wish(page) == first
+
+
+def test_small_pictures_of_settings_that_are_past_are_not_drawn(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.wait_for_timeout(1000)
+    small: list[str] = []  # the hints in them
+    page.on(
+        "request", lambda request: small.append(request.url) if "side=160" in request.url else 0
+    )
+    page.locator("#add-hint").click()
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    settled(page)
+    hint = wish(page)["hints"][0]
+    last = f"hints={hint['x']}%2C{hint['y']}%2C"
+    wait(page, "document.querySelectorAll(':is(#looks, #variants) img').length === 12")
+    until = time.monotonic() + 20
+    while sum(last in address for address in small) < 11:  # one of the 12 is in both rows
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
+    assert len(small) < 31 * 12 / 2
 
 
 def test_zoom_keeps_the_spot_below_the_pointer_and_a_drag_moves_the_photograph(page):

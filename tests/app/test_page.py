@@ -214,9 +214,11 @@ def test_a_removed_photograph_is_removed_from_the_server(page):
 
 
 def test_nothing_sticks_out_sideways(page):
-    add(page, SAMPLES / "coffee.jpg")
+    name = "photographs_of_a_summer_by_the_lake/migrant_mother_and_her_children_1936.jpg"
+    drop(page, {name: (SAMPLES / "coffee.jpg").read_bytes()})
+    page.get_by_text("1 of 1 coloured").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    edit(page, "coffee")
+    edit(page, "migrant")
     assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth")
     frame = page.locator("#frame").bounding_box()
     assert frame["width"] > 150

@@ -1,12 +1,10 @@
 /* The row of looks, each with a small picture; and one look for all photographs. */
 
-import { backEnd } from "./back_end.js";
 import { $, element } from "./dom.js";
 import { useForAll } from "./for_all.js";
 import { LOOKS, lookOf } from "./looks.js";
+import { drawPreviews } from "./previews.js";
 import { change, on, state } from "./state.js";
-
-const PREVIEW_SIDE = 160; // pixels
 
 const buttons = () => [...$("looks").children];
 let drawn = ""; // what the pictures show besides the looks
@@ -26,18 +24,16 @@ function showWish() {
   }
 }
 
-function drawPreviews() {
+function drawLooks() {
   const { photo, wish } = state.shown;
   const { variant, hints, reference } = wish;
   const shows = JSON.stringify([photo.id, state.album, variant, hints, reference]);
   if (shows === drawn) return;
   drawn = shows;
-  for (const button of buttons()) {
+  drawPreviews("looks", photo.id, buttons().map((button) => {
     const look = lookOf(button.dataset.look, photo);
-    backEnd.picture(photo.id, "coloured", { ...wish, ...look }, PREVIEW_SIDE).then((picture) => {
-      if (shows === drawn) button.firstChild.replaceChildren(picture);
-    }, () => { drawn = ""; }); // or the old one stays
-  }
+    return [{ ...wish, ...look }, (picture) => button.firstChild.replaceChildren(picture)];
+  }), () => { drawn = ""; }); // or the old one stays
 }
 
 export function startLookRow() {
@@ -46,10 +42,10 @@ export function startLookRow() {
     buttons().forEach((button) => button.firstChild.replaceChildren());
     drawn = "";
     showWish();
-    drawPreviews();
+    drawLooks();
   });
   on("wish", showWish);
-  on("settled", drawPreviews);
+  on("settled", drawLooks);
   $("look-for-all").addEventListener("click", () => {
     const { vividness, warmth, saturation } = state.shown.wish;
     useForAll({ vividness, warmth, saturation });

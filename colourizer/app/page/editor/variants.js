@@ -1,11 +1,10 @@
 /* The variants: plausible colourings to choose from. */
 
-import { backEnd } from "./back_end.js";
 import { $, element } from "./dom.js";
+import { drawPreviews } from "./previews.js";
 import { change, on, state } from "./state.js";
 
 const SHOWN_VARIANTS = 6;
-const VARIANT_SIDE = 160; // pixels
 
 function showPhoto() {
   const { photo } = state.shown;
@@ -33,10 +32,9 @@ function showWish() {
 /* Draw the variants as they are with what else is wished. */
 function drawVariants() {
   const { photo, wish } = state.shown;
-  [...$("variants").children].forEach((button, n) => {
-    backEnd.picture(photo.id, "coloured", { ...wish, variant: n }, VARIANT_SIDE)
-      .then((picture) => button.replaceChildren(picture), () => {}); // or the old one stays
-  });
+  const place = (button) => (picture) => button.replaceChildren(picture);
+  drawPreviews("variants", photo.id, [...$("variants").children].map((button, n) =>
+    [{ ...wish, variant: n }, place(button)]));
 }
 
 function chooseByKey(event) {
