@@ -9,7 +9,7 @@ from torch import Tensor
 
 from colourizer.colour.space import round_to_greys
 from colourizer.film.motion import match_cells, take_displaced, to_cells
-from colourizer.film.propagation import SceneFeatures, add_frame, begin_scene
+from colourizer.film.propagation import SceneFeatures, add_frame, begin_scene, forget_changed
 from colourizer.film.scenes import content, is_cut, thumbnail
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintSamples, propagate_samples, sample_hints
@@ -170,7 +170,8 @@ class FilmColours:
             if self._scene is None:
                 self._scene = begin_scene(small, features)
             else:
-                self._scene = add_frame(self._scene, small, features)
+                scene = add_frame(self._scene, small, features)
+                self._scene = forget_changed(scene, features[-1], self._colourizer.ab_of_features)
             means = [self._scene.coarse, self._scene.fine]
             yield self._colourizer.predict_from_features(means, with_features)
 

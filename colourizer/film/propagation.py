@@ -4,10 +4,12 @@ Each place keeps a recursive mean of its features. What it has of earlier frames
 ways: where lightness has not changed, at the same place; elsewhere at places at stride 16 whose
 features are alike, as in non-local means over time (Buades, Coll, Morel: IJCV 2008) and in memory
 networks for video (Oh et al., ICCV 2019). Logits are linear in the features at stride 4, so that
-the mean of features is that of the log-likelihoods of colours.
+the mean of features is that of the log-likelihoods of colours. Where the newest frames' own colours
+have been others than the mean's for some time, as of a bud that opens, the mean counts less.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,8 @@ MAX_MATCHED_FRAMES = 30.0  # that a mean taken from places that are alike counts
 STILL = 2.5  # Lab units of changed lightness at which 1/e of a mean's frames still count
 SHARPNESS = 24.0  # of the softmax over negative squared distances of features
 ALIKE = 0.5  # squared distance of features at which 1/e of a mean's frames still count
+NEWEST = 0.15  # weight of the newest frame in the mean difference of its colours
+OTHER = 1.5  # Lab units of that difference at which a mean counts half of MAX_FRAMES
 MOVED = 0.3  # share of its mean's frames that a place must drop for others to be searched
 
 
@@ -33,6 +37,8 @@ class SceneFeatures:
     fine: (1, C', H/4, W/4), those at stride 4.
     frames: (1, 1, H/4, W/4), of how many frames each place's features are the mean; 1 or more.
     keys: (1, C + C', H/16, W/16), means of the `stride_8_vectors` of the last frame alone.
+    difference: (1, 2, H/16, W/16) in Lab units, the mean over the newest frames of their own ab
+        less that of the means.
     """
 
     lightness: Tensor
@@ -40,13 +46,15 @@ class SceneFeatures:
     fine: Tensor
     frames: Tensor
     keys: Tensor
+    difference: Tensor
 
 
 def begin_scene(lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
     """Return the means over a single frame; arguments as for `add_frame`."""
     coarse, fine = features
     frames = torch.ones_like(fine[:, :1])
-    return SceneFeatures(lightness, coarse, fine, frames, halve(stride_8_vectors(features)))
+    keys = halve(stride_8_vectors(features))
+    return SceneFeatures(lightness, coarse, fine, frames, keys, torch.zeros_like(keys[:, :2]))
 
 
 def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
@@ -76,7 +84,26 @@ def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -
         new + (scene.fine - new) * (kept / frames),
         frames.clamp_max(MAX_FRAMES),
         halve(vectors),
+        scene.difference,
     )
+
+
+def forget_changed(
+    scene: SceneFeatures, fine: Tensor, ab_of: Callable[[Tensor], Tensor]
+) -> SceneFeatures:
+    """Let means count fewer frames where colours have changed for longer than by chance.
+
+    Args:
+        scene: from `add_frame`.
+        fine: (1, C', H/4, W/4), the features of the newest frame alone.
+        ab_of: returns the ab (B, 2, h, w) in Lab units of features (B, C', h, w).
+    """
+    pooled = [F.avg_pool2d(planes, 4) for planes in (fine, scene.fine)]
+    alone, mean = ab_of(torch.cat(pooled)).split(1)
+    difference = scene.difference + (alone - mean - scene.difference) * NEWEST
+    most = MAX_FRAMES / (1 + (difference.norm(dim=1, keepdim=True) / OTHER) ** 4)
+    most = F.interpolate(most.clamp_min(1), fine.shape[2:], mode="nearest")
+    return replace(scene, frames=torch.minimum(scene.frames, most), difference=difference)
 
 
 def change_of_lightness(before: Tensor, after: Tensor, columns: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from colourizer.colour.bins import mean_of_bins
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.batching import Batching
 from colourizer.inference.coherence import stride_8_vectors
@@ -355,12 +356,23 @@ class Colourizer:
             features: (1, C, h/8, w/8) and (1, C', h/4, w/4) in [0, 6].
             with_features: as for `predict`.
         """
-        assert isinstance(self.model, Model_CNN)
         fine = features[-1]
+        output = self._head(fine)
+        return self._prediction(output, features, (fine.shape[2], fine.shape[3]), with_features)
+
+    @torch.inference_mode()
+    def ab_of_features(self, fine: Tensor) -> Tensor:
+        """Return the mean colours, ab (B, 2, h, w), of features (B, C', h, w) at any stride."""
+        assert isinstance(self.model, Model_CNN)
+        output = self._head(fine).float()
+        return mean_of_bins(output, self.model.bin_centres.to(output.device))
+
+    def _head(self, fine: Tensor) -> Tensor:
+        """Return the output of the network's head for fine features, on their device."""
+        assert isinstance(self.model, Model_CNN)
         with self._turn, self._precision():
             own = fine.to(self.device, memory_format=torch.channels_last)
-            output = self.model.head(own).to(fine.device)
-        return self._prediction(output, features, (fine.shape[2], fine.shape[3]), with_features)
+            return self.model.head(own).to(fine.device)
 
     def _run(self, lightness: Tensor) -> tuple[Tensor, ...]:
         """Return the network's output and the decoder's features for lightness (B, 1, h, w)."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from colourizer.film.propagation import add_frame, begin_scene
+from colourizer.film.propagation import add_frame, begin_scene, forget_changed
 
 SIZE = 64  # pixels; features have 8x8 and 16x16 places
 
@@ -51,6 +51,29 @@ def test_grain_and_exposure_do_not_hide_that_a_thing_is_still():
         grained = lightness + exposure + torch.randn_like(lightness)
         scene = add_frame(scene, grained, features)
     assert scene.frames.mean() > 2
+
+
+def ab_of(fine: torch.Tensor) -> torch.Tensor:
+    """The colours of features: an opinion of 1 is 50 Lab units of both a and b."""
+    return 50 * fine[:, 2:].expand(-1, 2, -1, -1)
+
+
+def show(opinions: list[float]) -> float:
+    """Return what a scene makes of the still thing's opinion after frames with these."""
+    scene = begin_scene(*frame(4, opinions[0]))
+    for opinion in opinions[1:]:
+        lightness, features = frame(4, opinion)
+        scene = forget_changed(add_frame(scene, lightness, features), features[-1], ab_of)
+    return scene.fine[0, 2, 4:8, 4:8].mean().item()
+
+
+def test_a_change_that_lasts_is_followed_sooner_than_the_mean_would():
+    assert show([0.0] * 40 + [0.5] * 20) > 0.45  # the mean is 0.17
+
+
+def test_what_changes_to_and_fro_keeps_the_mean_of_all_frames():
+    assert abs(show([0.0, 0.1] * 30) - 0.05) < 0.005
+    assert show([0.0] * 40 + [0.5]) < 0.03
 
 
 def test_a_mean_never_counts_so_many_frames_that_nothing_could_change_it():
