@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -368,6 +368,8 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
             hash_unrecorded(outcome, job, wanted, run.recorded)
             if wanted:
                 content = read_content(job.source)
+                if run.outputs.hashed and not isinstance(content, Path):  # others: `flush_files`
+                    outcome.source_hash = hash_source(content)
                 image = open_image(content)
                 outcome.settings = settings()
                 if isinstance(job.source, Path):
@@ -411,8 +413,6 @@ def colourize_unfinished(unfinished: Sequence[Unfinished], run: Run) -> None:
             image, item.opened = item.opened, None
             content, item.content = item.content or read_content(item.job.source), None
             target, keep_luma = run.outputs.target, run.colours.keep_luma
-            if run.outputs.hashed:  # before it is decoded, which then finds it in memory
-                item.outcome.source_hash = hash_source(content)
             prepared = read_prepared(content, target, keep_luma, image)
             if is_colourized(prepared.photo.metadata) and not item.job.named:
                 item.outcome.reason = COLOURIZED_BEFORE
@@ -536,8 +536,14 @@ def write_files(
 
 
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
-    """Flush the files of a few photographs to disk and rename them into place, with sidecars."""
+    """Flush the files of a few photographs to disk and rename them into place, with sidecars.
+
+    Hashes are computed here: while one thread computes them, others wait for the disk.
+    """
     for outcome in outcomes:
+        if run.outputs.hashed and isinstance(outcome.source, Path):
+            with suppress(OSError):  # of one that cannot be read it is known by now
+                outcome.source_hash = hash_source(outcome.source)
         with recorded_in(outcome, run):
             for path, file in outcome.parts:
                 with wrap_write_errors():
