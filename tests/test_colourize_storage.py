@@ -85,6 +85,15 @@ def test_a_dry_run_names_the_files_that_are_written_then(memory, run):
     assert "memory://out/a.gif.png_compared.jpg" in planned
 
 
+def test_a_run_with_other_settings_says_so_if_there_is_a_report(memory, run, tmp_path):
+    fill(memory, "/scans", 2)
+    options = ("memory://scans", "-o", "memory://out", "--report", tmp_path / "report.jsonl")
+    run(*options)
+    said = "hint: skipped: 2 there already in memory://out, made with vividness 0.6, not 0.3;"
+    assert said in run(*options, "--vividness", 0.3)[2]
+    assert "2 there already in memory://out; --overwrite does them again" in run(*options)[2]
+
+
 def test_a_contact_sheet_that_is_not_ours_is_left_alone_and_the_run_says_so(memory, run):
     fill(memory, "/scans", 1)
     memory.pipe_file("/out/contact_sheet.jpg", encoded(1, "JPEG"))

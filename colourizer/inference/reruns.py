@@ -28,7 +28,7 @@ def choose_files(
     Written is what is missing, with `overwrite` all; with `update` all, if a coloured file is older
     than its source, or was made with other settings. The settings are those that a report has for
     it, so that no file is opened; without, those in its tag. Of a file that has neither, nothing is
-    known. Files in a storage, where each look costs, are only looked into with `update`.
+    known. Files in a storage, where each look costs, are only looked at with `update`.
 
     Args:
         job: the photograph.
@@ -44,12 +44,12 @@ def choose_files(
     there = [(n, path) for n, path in enumerate(job.coloured) if path not in wanted]
     if not there or (wanted and not outputs.update):
         return wanted, ""
-    if not outputs.update and any(isinstance(path, Address) for path in (job.source, there[0][1])):
-        return wanted, EXISTS_ALREADY
+    is_dear = any(isinstance(path, Address) for path in (job.source, there[0][1]))
+    looks = outputs.update or not is_dear
     for variant, path in there:
         why = ""
         with suppress(OSError, StorageError):  # what cannot be read stays as it is
-            why = find_difference(job.source, path, settings(variant), recorded)
+            why = find_difference(job.source, path, settings(variant), recorded, looks)
         if why and outputs.update:
             return job.targets(), ""
         if why:
@@ -58,24 +58,38 @@ def choose_files(
 
 
 def find_difference(
-    source: Location, output: Location, settings: Settings, recorded: RowIndex | None
+    source: Location,
+    output: Location,
+    settings: Settings,
+    recorded: RowIndex | None,
+    looks: bool = True,
 ) -> str:
     """Return in words why a coloured file is not what would be made now; "" if it may be.
+
+    Args:
+        source: the photograph.
+        output: the coloured file.
+        settings: that would be used now.
+        recorded: what a report says.
+        looks: whether the files are looked at, or the report alone.
 
     Raises:
         OSError: one of them cannot be read.
         StorageError: one of them cannot be read.
     """
-    (size, modified), (output_size, written) = stat_file(source), stat_file(output)
-    if modified and written and modified > written + CLOCK_STEP:
-        return "older than its source"
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
-    if row and row.has_hashes:
-        if row.source_bytes != size:
+    if looks:
+        (size, modified), (output_size, written) = stat_file(source), stat_file(output)
+        if modified and written and modified > written + CLOCK_STEP:
+            return "older than its source"
+        if row and row.has_hashes and row.source_bytes != size:
             return "made of another file of that name"
+    if row and row.has_hashes:
         if row.settings == DEFAULT:  # it had no tag when the report was begun
             return ""
         made_with = row.settings
+    elif not looks:
+        return ""
     else:
         with open_file(output, output_size) as file:
             tag = read_tag(file)

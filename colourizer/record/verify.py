@@ -57,6 +57,8 @@ def verify_report(path: Path, as_json: bool = False, place: Location | None = No
             if as_json:
                 finding = {"source": row.source, "output": row.output, "found": what}
                 print_result(json.dumps(finding | ({"detail": detail} if detail else {})))
+    if any(found[what] for what in (MISSING, CHANGED, OTHER_SETTINGS)):
+        print_note("hint: move away what is changed; the run's command makes again what is missing")
     kinds = (AS_RECORDED, *WRONG, UNHASHED)
     said = [f"{found[what]} {what}" for what in kinds if found[what] or what == AS_RECORDED]
     said += [f"{rows[result]} {result}, not checked" for result in sorted(rows)]
