@@ -166,6 +166,12 @@ def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
     [
         ("s3://scans", "Install s3fs to access S3", "s3fs"),
         ("sftp://scans", 'SFTPFileSystem requires "paramiko" to be installed', "paramiko"),
+        ("gs://scans", "Please install gcsfs to access Google Storage", "gcsfs"),
+        (
+            "web://scans",
+            'requires "requests" and "aiohttp" to be installed',
+            "requests and the package aiohttp",
+        ),
     ],
 )
 def test_a_storage_without_its_package_says_what_to_install(

@@ -90,10 +90,11 @@ def _is_async(scheme: str) -> bool:
         return issubclass(fsspec.get_filesystem_class(scheme.removesuffix("://")), AsyncFileSystem)
     except ImportError as error:
         # fsspec's: Please install gcsfs to ..., or: SFTPFileSystem requires "paramiko" to be ...
-        said = re.search(r'(?:nstall |requires ")(\w+)', str(error))
-        package = said[1] if said else "fsspec"
-        hint = INSTALL if package in ("fsspec", "s3fs") else f"pip install {package}"
-        raise StorageError(f"{scheme} needs the package {package}", hint) from error
+        found = re.findall(r'"(\w+)"', str(error)) or re.findall(r"nstall (\w+)", str(error))
+        packages = found or ["fsspec"]
+        hint = INSTALL if packages[0] in ("fsspec", "s3fs") else f"pip install {' '.join(packages)}"
+        needed = " and ".join(f"the package {package}" for package in packages)
+        raise StorageError(f"{scheme} needs {needed}", hint) from error
     except ValueError as error:
         raise StorageError(f"no storage is known by {scheme}") from error
 
