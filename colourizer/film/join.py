@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import PyAVCallbackError
 from av.packet import Packet
@@ -23,6 +24,7 @@ from colourizer.film.segments import SegmentStore, read_packets
 # Metadata of a container that its muxer writes itself, or that is true of the source's video only.
 OWN_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 STATISTICS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "ENCODER")
+EMPTY = b"\0\0"  # a subtitle of MP4 that is shown between others; the muxer writes its own
 COPIED = ("audio", "subtitle", "attachment", "video")
 
 
@@ -145,7 +147,8 @@ def add_copied_streams(
         if source.index == pictures.index:
             continue
         name = source.codec_context.name if source.codec_context else source.type
-        if source.type in kinds and (source.codec_context or source.type == "attachment"):
+        is_known = source.codec_context or source.type == "attachment"
+        if source.type in kinds and is_known and not is_refused(source, after):
             try:
                 stream = after.add_stream_from_template(source, opaque=True)
             except (av.FFmpegError, ValueError):
@@ -158,6 +161,14 @@ def add_copied_streams(
         if not is_remade(source, before):
             left_out.append(f"{source.type} ({name})" if name != source.type else source.type)
     return copied, left_out
+
+
+def is_refused(source: Stream, after: OutputContainer) -> bool:
+    """Return whether MP4's muxer would fail at the end: PCM without a layout of its channels."""
+    if after.format.name != "mp4" or not isinstance(source, AudioStream):
+        return False
+    context = source.codec_context
+    return context.name.startswith("pcm_") and context.layout.name.endswith(" channels")
 
 
 def add_cover(before: InputContainer, after: OutputContainer, source: Stream) -> bool:
@@ -254,6 +265,8 @@ def copied_packets(
             if not packet.size:  # the end of a stream
                 continue
             packet.pts = packet.dts = 0  # a cover
+        if packet.stream.type == "subtitle" and bytes(packet) == EMPTY:
+            continue
         broken = False
         stamp = packet.dts if packet.dts is not None else packet.pts
         time = max(time, float((stamp or 0) * packet.time_base))  # merged by it: never less

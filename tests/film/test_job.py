@@ -199,6 +199,19 @@ def test_subtitles_languages_and_chapters_stay(tmp_path, run):
         assert [chapter["metadata"] for chapter in written.chapters()] == [{"title": "One"}]
 
 
+@pytest.mark.parametrize("name", ["film.mov", "film.mp4"])
+def test_subtitles_of_mp4_and_the_pauses_between_them_stay(name, tmp_path, run):
+    suffix = Path(name).suffix
+    plain = make_film(tmp_path / f"plain{suffix}", Film(30, sound="aac", attributes=IN_ORDER))
+    texts = [b"\0\x0dGood morning.", b"\0\x0bGood night."]
+    source = add_subtitles(plain, tmp_path / name, texts)
+    code, out, err = run(source)
+    assert code == 0, err
+    before, after = (packets_of(path, "subtitle") for path in (source, Path(out[0])))
+    assert before == after
+    assert len(before) > len(texts)  # with pauses
+
+
 @pytest.mark.parametrize("name", ["tape.mov", "tape.mp4", "tape.mkv"])
 def test_time_codes_chapters_and_covers_stay(name, tmp_path, run):
     cover = io.BytesIO()
@@ -258,6 +271,14 @@ def test_films_and_photographs_of_a_folder_both_come_out(tmp_path, run):
     files = [path for row in rows for path in row["files"]]
     assert sorted(row["output"] for row in written) == sorted(files)
     assert "2 colourized, 0 skipped, 0 failed" in err
+
+
+def test_sound_of_avi_that_mp4_does_not_take_is_left_out_of_the_compared_film(tmp_path, run):
+    source = make_film(tmp_path / "film.avi", Film(4, sound="pcm_s16le", attributes=IN_ORDER))
+    code, out, err = run(source, "--compare")
+    assert (code, len(out)) == (0, 2), err
+    assert packets_of(Path(out[0]), "audio") == packets_of(source, "audio")
+    assert len(read_frames(Path(out[1]))) == 4
 
 
 def test_compared_films_are_upright_grey_and_coloured_side_by_side(tmp_path, run):

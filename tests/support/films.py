@@ -221,7 +221,7 @@ def add_subtitles(source: Path, path: Path, texts: list[bytes]) -> Path:
     unit = Fraction(1, 1000)
     with av.open(str(source)) as before, av.open(str(path), "w") as after:
         streams = [after.add_stream_from_template(each, opaque=True) for each in before.streams]
-        subtitles = after.add_mux_stream("subrip")
+        subtitles = after.add_mux_stream("subrip" if path.suffix == ".mkv" else "mov_text")
         subtitles.time_base = unit
         subtitles.metadata["language"] = "eng"
         chapter = {"id": 1, "start": 0, "end": 500, "time_base": unit}
