@@ -32,7 +32,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "freeze_encoder": 3,
         "loss": "bins",
         "size": 128,
-        "final_size": 256,
+        "final_size": 192,
         "min_area": 0.6,
         "learning_rate": 1e-3,
         "aged": 0.3,
