@@ -44,7 +44,7 @@ class Look:
 # strong colour, so no look goes there.
 LOOKS = {
     "natural": Look(),
-    "vivid": Look(vividness=0.7, saturation=1.3),
+    "vivid": Look(saturation=1.3),
     "warm": Look(warmth=0.6, saturation=1.05),
     "cool": Look(warmth=-0.6),
     "faded-print": Look(vividness=0.4, warmth=0.6, saturation=0.5),

@@ -3,7 +3,7 @@
 /* A vividness of null is the photograph's default. */
 export const LOOKS = {
   "natural": { "vividness": null, "warmth": 0, "saturation": 1 },
-  "vivid": { "vividness": 0.7, "warmth": 0, "saturation": 1.3 },
+  "vivid": { "vividness": null, "warmth": 0, "saturation": 1.3 },
   "warm": { "vividness": null, "warmth": 0.6, "saturation": 1.05 },
   "cool": { "vividness": null, "warmth": -0.6, "saturation": 1 },
   "faded-print": { "vividness": 0.4, "warmth": 0.6, "saturation": 0.5 },
