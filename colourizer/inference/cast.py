@@ -5,7 +5,7 @@ from torch import Tensor
 
 # Chosen on validation photographs (docs/experiments.md). Lab units: the mean chroma up to which
 # nothing is taken back, and the share of what is more.
-USUAL_MEAN, TAKEN_BACK = 20.0, 0.5
+USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
 
 
 def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
