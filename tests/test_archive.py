@@ -14,6 +14,7 @@ from support.tiff_kinds import Samples, Storage, write
 import colourize
 from colourizer import __version__
 from colourizer.inference import batch, reruns
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.network.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from colourizer.record.report import read_rows
 from colourizer.record.tag import read_tag
@@ -146,7 +147,8 @@ def test_other_settings_are_said_of_what_is_there_and_update_does_it_again(
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     code, printed, err = run(scans, "-o", out, "--vividness", 0.3)
     assert (code, printed) == (0, [])
-    said = f"there already in {out}, made with vividness 0.6, not 0.3; --update does them again"
+    made = f"made with vividness {DEFAULT_VIVIDNESS}, not 0.3"
+    said = f"there already in {out}, {made}; --update does them again"
     assert f"hint: skipped: 4 {said}" in err
     assert "0 colourized, 4 skipped, 0 failed" in err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -189,7 +191,7 @@ def test_without_tags_the_report_tells_the_settings_and_no_file_is_opened(
     monkeypatch.setattr(reruns, "read_tag", None)
     options = ("-o", out, "--no-tag", "--vividness", 0.3, "--report", report)
     assert "4 there already in" in run(scans, *options)[2]
-    assert "made with vividness 0.6, not 0.3" in run(scans, *options)[2]
+    assert f"made with vividness {DEFAULT_VIVIDNESS}, not 0.3" in run(scans, *options)[2]
     assert len(run(scans, *options, "--update")[1]) == 4
     assert {row.settings.vividness for row in read_rows(report)} == {0.3}
 
@@ -223,7 +225,7 @@ def test_verify_finds_every_changed_missing_and_otherwise_made_output(tmp_path, 
     }
     assert f"error: {files[0]}: changed\n" in err
     assert f"error: {files[10]}: missing\n" in err
-    assert f"error: {files[13]}: made with vividness 0.2, not 0.6\n" in err
+    assert f"error: {files[13]}: made with vividness 0.2, not {DEFAULT_VIVIDNESS}\n" in err
     summary = "5 as recorded, 3 missing, 10 changed, 2 made with other settings"
     assert err.splitlines()[-1] == f"20 outputs: {summary}"
 
@@ -264,7 +266,7 @@ def test_what_was_there_has_a_row_at_once_if_only_a_picture_beside_it_is_missing
         is_new = "_compared" in name
         assert row.result == ("colourized" if is_new else "skipped")
         assert (row.source_sha256, row.output_sha256) == (sha256(row.source), sha256(row.output))
-        assert row.settings.vividness == (0.6 if is_new else 0.3)
+        assert row.settings.vividness == (DEFAULT_VIVIDNESS if is_new else 0.3)
     assert run("--verify", report) == (0, [], "8 outputs: 8 as recorded\n")
 
 

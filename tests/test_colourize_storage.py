@@ -14,6 +14,7 @@ from support.s3_server import s3_buckets
 from support.scenes import scene
 from support.sidecar import XMP
 
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.storage import connection, files
 
 
@@ -89,7 +90,8 @@ def test_a_run_with_other_settings_says_so_if_there_is_a_report(memory, run, tmp
     fill(memory, "/scans", 2)
     options = ("memory://scans", "-o", "memory://out", "--report", tmp_path / "report.jsonl")
     run(*options)
-    said = "hint: skipped: 2 there already in memory://out, made with vividness 0.6, not 0.3;"
+    made = f"made with vividness {DEFAULT_VIVIDNESS}, not 0.3"
+    said = f"hint: skipped: 2 there already in memory://out, {made};"
     assert said in run(*options, "--vividness", 0.3)[2]
     assert "2 there already in memory://out; --overwrite does them again" in run(*options)[2]
 

@@ -29,14 +29,14 @@ def test_the_bundled_checkpoint_says_what_it_is(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["sha256"] == hashlib.sha256(BUNDLED.read_bytes()).hexdigest()
     assert found["config"]["encoder"] == "lite1"
-    assert found["parameters"] == 6_251_173
+    assert found["parameters"] == 7_310_501
     assert (found["precision"], found["goes on"]) == ("half", False)
     assert sum(found["photographs"].values()) > 12_000
     assert found["scores"]["ab_error"] < found["scores"]["grey_ab_error"]
     assert run(BUNDLED) == 0
     printed = capsys.readouterr().out
     assert found["sha256"] in printed
-    assert "6,251,173 parameters, weights in half precision" in printed
+    assert "7,310,501 parameters, weights in half precision" in printed
     assert max(map(len, printed.splitlines())) <= 100
 
 

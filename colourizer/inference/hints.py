@@ -237,6 +237,7 @@ def propagate_reference(
     """
     alike = rbf_kernel(_kernel_inputs(features, ab), reference.inputs)
     some = alike[::SAMPLE_STEP]
-    match = (some @ reference.inverse * some).sum(dim=1).mean().item()
+    # Rounding may bring it out of [0, 1].
+    match = (some @ reference.inverse * some).sum(dim=1).mean().clamp(0, 1).item()
     influence = min(1.0, max(0.0, (match - UNRELATED) / (RELATED - UNRELATED)))
     return _add_upsampled(ab, alike @ reference.weights * influence, features.shape[:2]), match

@@ -44,11 +44,11 @@ class Look:
 # strong colour, so no look goes there.
 LOOKS = {
     "natural": Look(),
-    "vivid": Look(saturation=1.3),
+    "vivid": Look(vividness=0.85, saturation=1.2),
     "warm": Look(warmth=0.6, saturation=1.05),
     "cool": Look(warmth=-0.6),
     "faded-print": Look(vividness=0.4, warmth=0.6, saturation=0.5),
-    "hand-tinted": Look(vividness=0.8, warmth=0.3, saturation=0.65),
+    "hand-tinted": Look(vividness=0.7, warmth=0.3, saturation=0.65),
 }
 NATURAL = LOOKS["natural"]
 

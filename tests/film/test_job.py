@@ -38,6 +38,7 @@ from colourizer.colour.space import rgb_to_lab  # noqa: E402
 from colourizer.film import container, job, pictures, recode  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
+from colourizer.inference.readout import DEFAULT_VIVIDNESS  # noqa: E402
 
 # Encoders' settings with which luma comes back as it was: what they lose is not ours to test.
 LOSSLESS = {
@@ -619,7 +620,7 @@ def test_update_does_films_again_that_are_older_than_their_source_or_made_otherw
     assert len(run(folder)[1]) == 2
     err = run(folder, "--vividness", "0.3")[2]
     assert "2 there already in" in err
-    assert "made with vividness 0.6, not 0.3; --update does them again" in err
+    assert f"made with vividness {DEFAULT_VIVIDNESS}, not 0.3; --update does them again" in err
     again = (folder, "--vividness", "0.3", "--update")
     assert len(run(*again, "--dry-run")[1]) == 2
     assert len(run(*again)[1]) == 2

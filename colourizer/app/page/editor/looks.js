@@ -3,11 +3,11 @@
 /* A vividness of null is the photograph's default. */
 export const LOOKS = {
   "natural": { "vividness": null, "warmth": 0, "saturation": 1 },
-  "vivid": { "vividness": null, "warmth": 0, "saturation": 1.3 },
+  "vivid": { "vividness": 0.85, "warmth": 0, "saturation": 1.2 },
   "warm": { "vividness": null, "warmth": 0.6, "saturation": 1.05 },
   "cool": { "vividness": null, "warmth": -0.6, "saturation": 1 },
   "faded-print": { "vividness": 0.4, "warmth": 0.6, "saturation": 0.5 },
-  "hand-tinted": { "vividness": 0.8, "warmth": 0.3, "saturation": 0.65 },
+  "hand-tinted": { "vividness": 0.7, "warmth": 0.3, "saturation": 0.65 },
 };
 
 /* The settings of a look, for a photograph. */
