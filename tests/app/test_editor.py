@@ -13,6 +13,8 @@ from PIL import Image
 from support.browser_page import add, chroma, edit, pixels, settled, wait, wish
 from support.scenes import ROOT, SAMPLES, scene
 
+from colourizer.inference.readout import DEFAULT_VIVIDNESS
+
 pytestmark = pytest.mark.browser
 IN_COLOUR = ROOT / "data" / "samples_in_colour"
 
@@ -98,7 +100,9 @@ def test_undo_and_redo_go_one_step_at_a_time(page):
         steps.append(wish(page))
     assert steps[-1] == first
     assert [step["variant"] for step in steps] == [1, 1, 0, 0, 0]
-    assert [round(step["vividness"], 2) for step in steps] == [0.6, 0.6, 0.6, 0.9, 0.6]
+    default = DEFAULT_VIVIDNESS
+    vividness = [round(step["vividness"], 2) for step in steps]
+    assert vividness == [default, default, default, 0.9, default]
     assert page.locator("#undo").get_attribute("aria-disabled") == "true"
     page.keyboard.press("Control+z")  # there is no further step
     for _ in range(4):
