@@ -16,8 +16,9 @@ from colourizer.photos.files import (
     why_left_out,
     written_name,
 )
+from colourizer.runtime.atomic_file import write_bytes
 from colourizer.storage.address import Address, Location
-from colourizer.storage.files import exists
+from colourizer.storage.files import exists, write_whole
 
 Place = TypeVar("Place", bound=Location)
 DEFAULT_OUTPUT = "colourized"
@@ -255,6 +256,19 @@ def is_there(place: Location) -> bool:
         StorageError: its storage does not say.
     """
     return exists(place) if isinstance(place, Address) else place.exists()
+
+
+def write_content(place: Location, content: bytes, modified: int | None = None) -> None:
+    """Write a file whole or not at all; a local one is modified at a time, its folder is made.
+
+    Raises:
+        OSError: it cannot be written.
+        StorageError: its storage does not take it.
+    """
+    if isinstance(place, Address):
+        write_whole(place, content)
+    else:
+        write_bytes(place, content, modified)
 
 
 def is_same(one: Location, other: Location) -> bool:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from colourizer.inference.lightness import STRIP_PIXELS, to_grey
-from colourizer.inference.output_plan import is_there
+from colourizer.inference.output_plan import is_there, write_content
 from colourizer.inference.provenance import SHEET_COMMENT
 from colourizer.inference.recombine import rgb_strips
 from colourizer.inference.upsample import upsample_strips
@@ -18,10 +18,9 @@ from colourizer.photos.files import evenly_spaced
 from colourizer.photos.photo import Photo
 from colourizer.photos.pictures import tile_images, to_jpeg
 from colourizer.photos.pixels import to_8_bits
-from colourizer.runtime.atomic_file import write_bytes
-from colourizer.storage.address import Address, Location
+from colourizer.storage.address import Location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import open_file, write_whole
+from colourizer.storage.files import open_file
 
 # Longest sides in pixels: of each picture on the sheet of variants, of either one of --compare.
 VARIANT_SIDE, COMPARED_SIDE = 512, 1024
@@ -101,10 +100,5 @@ def write_contact_sheet(path: Location, compared: Sequence[Location]) -> None:
             picture.thumbnail(tile.size)
             tile.paste(picture, ((tile.width - picture.width) // 2, 0))
             tiles.append(tile)
-    if not tiles:
-        return
-    content = to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT)
-    if isinstance(path, Address):
-        write_whole(path, content)
-    else:
-        write_bytes(path, content)
+    if tiles:
+        write_content(path, to_jpeg(tile_images(tiles), SIDE_JPEG_QUALITY, SHEET_COMMENT))

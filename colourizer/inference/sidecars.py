@@ -5,15 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
-from colourizer.inference.output_plan import Place
+from colourizer.inference.output_plan import Place, write_content
 from colourizer.photos.decode import open_image
 from colourizer.photos.files import is_photo_name
 from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.upright_xmp import upright_xmp
 from colourizer.photos.xmp import convert_to_utf8, update_xmp
-from colourizer.runtime.atomic_file import write_bytes
 from colourizer.storage.address import Address, Location
-from colourizer.storage.files import exists, open_file, read_bytes, write_whole
+from colourizer.storage.files import exists, open_file, read_bytes
 from colourizer.storage.listing import Listed
 
 SUFFIX = ".xmp"
@@ -89,11 +88,8 @@ def copy_sidecars(
         content = read_bytes(theirs)
         if not is_upright:
             content = _turn_upright(content, source)
-        if isinstance(ours, Address):
-            write_whole(ours, content)
-        else:
-            modified = theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None
-            write_bytes(ours, content, modified)
+        modified = theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None
+        write_content(ours, content, modified)
         copied.append(ours)
     return copied
 

@@ -47,8 +47,7 @@ class Address:
     @property
     def name(self) -> str:
         """The last part of its path; on the web without the query, which may be secret."""
-        path = self.path.partition("?")[0] if self.scheme in WEB else self.path
-        return path.rpartition("/")[2]
+        return self._path_of_file().rpartition("/")[2]
 
     @property
     def stem(self) -> str:
@@ -63,8 +62,10 @@ class Address:
     @property
     def parent(self) -> "Address":
         """The folder that it lies in."""
-        path = self.path.partition("?")[0] if self.scheme in WEB else self.path
-        return replace(self, path=path.rpartition("/")[0])
+        return replace(self, path=self._path_of_file().rpartition("/")[0])
+
+    def _path_of_file(self) -> str:
+        return self.path.partition("?")[0] if self.scheme in WEB else self.path
 
     def with_name(self, name: str) -> "Address":
         """Return an address in the same folder."""

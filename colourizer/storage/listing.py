@@ -48,9 +48,8 @@ def _iterate_s3(storage: Any, root: str) -> Iterator[tuple[str, int]]:
 
 def _iterate_folders(storage: Any, folder: str) -> Iterator[tuple[str, int]]:
     entries = sorted(storage.ls(folder, detail=True), key=lambda entry: entry["name"])
-    inside = (
-        f"{folder.rstrip('/')}/" if folder else ""
-    )  # pages of the web link to other places, too
+    inside = f"{folder.rstrip('/')}/" if folder else ""
+    # Pages of the web link to other places, too.
     entries = [entry for entry in entries if entry["name"].startswith(inside)]
     for entry in entries:
         if entry["type"] != "directory":

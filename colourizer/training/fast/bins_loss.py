@@ -30,6 +30,7 @@ class _BinsLoss(torch.autograd.Function):
         rows = logits.movedim(1, -1).flatten(0, 2)  # (N, K); of channels_last memory a view
         true = ab.movedim(1, -1).flatten(0, 2)  # (N, 2)
         gradient = torch.empty_like(rows)
+        columns = centres.T.contiguous()
         loss = torch.zeros((), device=logits.device)
         parts = zip(rows.split(PART), true.split(PART), gradient.split(PART), strict=True)
         for row, colour, out in parts:
@@ -37,12 +38,12 @@ class _BinsLoss(torch.autograd.Function):
             target = soft_bins(colour, centres)
             loss -= (target * log_probability).sum()
             probability = log_probability.exp_()
-            off = F.linear(probability, centres.T.contiguous()) - colour  # (n, 2)
+            off = F.linear(probability, columns) - colour  # (n, 2)
             loss += off.abs().sum() / (2 * AB_SCALE)
             # d|off|/d logit_k = p_k sign(off) (c_k - mean), d cross-entropy/d logit_k = p_k - t_k.
             sign = off.sign() / (2 * AB_SCALE)
             constant = 1 - (sign * (off + colour)).sum(dim=-1, keepdim=True)
-            factor = torch.addmm(constant, sign, centres.T)
+            factor = torch.addmm(constant, sign, columns)
             out.copy_(factor.mul_(probability).sub_(target).div_(len(rows)))
         ctx.save_for_backward(gradient)
         ctx.shape = logits.movedim(1, -1).shape
