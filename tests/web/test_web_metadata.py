@@ -65,6 +65,32 @@ def test_exif_is_turned_as_by_the_program(orientation):
         assert found[1] == camera
 
 
+def test_the_orientation_of_xmp_counts_where_exif_has_none():
+    xmp = b'<rdf:Description tiff:Orientation="8"/>'
+    as_element = xmp.replace(b'="8"', b">6</tiff:Orientation>")
+    made = run_javascript(
+        """const { readOrientation } = await modules("exif");
+        return given.map(([exif, xmp]) => readOrientation(exif ?? undefined, xmp ?? undefined));""",
+        [(exif("<", 3), xmp), (exif(">", 1), xmp), (None, xmp), (None, as_element),
+         (exif("<", 6)[:9], xmp), (None, b"<x/>"), (None, None)],
+    )  # fmt: skip
+    assert made == [3, 1, 8, 6, 8, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": exif("<", 6)}])
+def test_a_webp_s_size_and_metadata_are_read(options):
+    content = encoded(scene(1, *STORED), "WEBP", **options)
+    size, metadata, torn = run_javascript(
+        """const { readWebpSize, readWebpMetadata } = await modules("webp");
+        const torn = given.subarray(0, 21);
+        return [readWebpSize(given), readWebpMetadata(given), readWebpSize(torn)];""",
+        content,
+    )
+    assert (size["width"], size["height"]) == STORED[::-1]
+    assert metadata.get("exif") == options.get("exif")
+    assert torn == {}
+
+
 def test_exif_whose_inner_directory_is_cut_off_keeps_the_rest():
     broken = exif("<", 6)[:120]
     made = run_javascript(

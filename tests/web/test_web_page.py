@@ -196,6 +196,50 @@ def test_a_png_keeps_its_transparency_texts_exif_and_profile(page, tmp_path):
         assert "Image Colourizer" in found.getexif()[0x131]
 
 
+def lying(file_format: str, by: str) -> bytes:
+    """Return a photograph that EXIF or XMP says must be turned by a quarter, as it is stored."""
+    options: dict[str, Any] = {"lossless": True} if file_format == "WEBP" else {"quality": 95}
+    if by == "EXIF":
+        options["exif"] = Image.Exif()
+        options["exif"][0x112] = 6
+    elif file_format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    else:
+        options["xmp"] = XMP
+    return encoded(scene(1, 200, 301).convert("L").convert("RGB"), file_format, **options)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_a_lying_photograph_stands_upright_and_its_metadata_say_so(page, tmp_path, file_format):
+    photos = {f"by{by}.{file_format.lower()}": lying(file_format, by) for by in ("EXIF", "XMP")}
+    drop(page, photos)
+    page.get_by_text("2 of 2 coloured").wait_for()
+    with zipfile.ZipFile(save_download(page, "Download all 2", tmp_path)) as archive:
+        made = [Image.open(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    upright = to_grey(np.rot90(np.asarray(scene(1, 200, 301).convert("L")), -1)).astype(int)
+    for image in made:
+        assert image.format == ("JPEG" if file_format == "JPEG" else "PNG")
+        assert np.abs(to_grey(np.asarray(image)).astype(int) - upright).mean() < 1.5
+        assert image.getexif().get(0x112, 1) == 1
+    xmp = made[1].info.get("xmp") or made[1].text["XML:com.adobe.xmp"].encode()
+    assert b'tiff:Orientation="1" tiff:Artist="Ann"' in xmp
+
+
+def test_a_webp_becomes_a_png_with_its_metadata(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x10F] = "Camera"
+    content = encoded(scene(1, 120, 160), "WEBP", exif=exif, xmp=XMP, icc_profile=ICC)
+    drop(page, {"aunt.webp": content})
+    page.get_by_text("1 of 1 coloured").wait_for()
+    with Image.open(save_download(page, "Download", tmp_path)) as image:
+        image.load()
+        assert (image.filename[-8:], image.format) == ("aunt.png", "PNG")
+        assert image.info["icc_profile"] == ICC
+        assert image.getexif()[0x10F] == "Camera"
+        assert 'tiff:Artist="Ann"' in image.text["XML:com.adobe.xmp"]
+
+
 def test_it_works_offline_after_the_first_visit(page, context, site):
     add(page, SAMPLES / "coffee.jpg", seconds=PATIENCE)
     context.set_offline(True)

@@ -12,18 +12,25 @@ const SUBJECT = [0x9214, 0xa214]; // a centre in pixels; of an area, its size to
 
 const EMPTY = Uint8Array.of(0x49, 0x49, 42, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0); // no tags
 
-/* Return the orientation, 1 to 8, that EXIF gives. */
-export function readOrientation(exif) {
+/* Return the orientation, 1 to 8, that EXIF gives; XMP, if that is given, where EXIF has none. */
+export function readOrientation(exif, xmp) {
+  const orientation = orientationInExif(exif) ?? orientationInXmp(xmp);
+  return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
+function orientationInExif(exif) {
   try {
     const view = new DataView(exif.buffer, exif.byteOffset, exif.length);
     const little = exif[0] === 0x49;
     const at = readDirectory(view, view.getUint32(4, little), little).get(ORIENTATION);
-    const orientation = at === undefined ? 1 : view.getUint16(at + 8, little);
-    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+    return at && view.getUint16(at + 8, little);
   } catch {
-    return 1; // none, or damaged
+    return undefined; // no EXIF, or a damaged one
   }
 }
+
+const orientationInXmp = (xmp) =>
+  Number(/tiff:Orientation(?:="|>)(\d)/.exec(new TextDecoder().decode(xmp))?.[1]);
 
 /* Return EXIF, as a TIFF, with an upright orientation and a program appended to Software.
 

@@ -1,4 +1,4 @@
-/* JPEG: its size and profile read; its metadata put into another JPEG. */
+/* JPEG: its size and metadata read; its metadata put into another JPEG. */
 
 import { ascii, join, startsWith } from "./bytes.js";
 import { swapsSides } from "./orientation.js";
@@ -33,16 +33,14 @@ function readSegments(bytes) {
 
 export const isJpeg = (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8;
 
-/* Return what the first bytes of a JPEG say: {width, height, profile}; a profile's first bytes. */
-export function readJpegHead(bytes) {
+/* Return what the first bytes of a JPEG say: {width, height}. */
+export function readJpegSize(bytes) {
   const { segments } = readSegments(bytes);
   const frame = segments.find(({ marker }) =>
     marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker))?.body;
-  const profile = segments.find(({ marker, body }) => marker === APP2 && startsWith(body, PROFILE));
   return {
     width: frame && ((frame[3] << 8) | frame[4]),
     height: frame && ((frame[1] << 8) | frame[2]),
-    profile: profile?.body.subarray(PROFILE.length + 2),
   };
 }
 

@@ -16,3 +16,17 @@ export const swapsSides = (orientation) => orientation > 4;
 export const turnPoint = (orientation, x, y) => TURNS[orientation](x, y);
 export const turnExtent = (orientation, width, height) =>
   (swapsSides(orientation) ? [height, width] : [width, height]);
+
+/* Return a bitmap, which is then closed, turned upright. */
+export function turnUpright(bitmap, orientation) {
+  const { width, height } = bitmap;
+  const canvas = new OffscreenCanvas(...turnExtent(orientation, width, height));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const [origin, across, down] = [[0, 0], [1, 0], [0, 1]].map((corner) =>
+    turnPoint(orientation, ...corner));
+  const axes = [across, down].flatMap(([x, y]) => [x - origin[0], y - origin[1]]); // 0, 1 or -1
+  context.setTransform(...axes, origin[0] * canvas.width, origin[1] * canvas.height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.transferToImageBitmap();
+}

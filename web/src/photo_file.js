@@ -3,48 +3,82 @@
 import { uprightXmp } from "./ask_page.js";
 import { readOrientation, updateExif } from "./exif.js";
 import {
-  MAX_EXIF, isJpeg, jpegOfProfile, readJpegHead, readJpegMetadata, withMetadataOfJpeg,
+  MAX_EXIF, isJpeg, jpegOfProfile, readJpegMetadata, readJpegSize, withMetadataOfJpeg,
 } from "./jpeg.js";
-import { isPng, pngOfProfile, readPngHead, readPngMetadata, withMetadataOfPng } from "./png.js";
+import { turnUpright } from "./orientation.js";
+import { isPng, pngOfProfile, readPngMetadata, readPngSize, withMetadataOfPng } from "./png.js";
+import { isWebp, readWebpMetadata, readWebpSize } from "./webp.js";
 
-const HEAD_BYTES = 1 << 20; // that are searched for size and profile
+const HEAD_BYTES = 1 << 20; // in which a file's size stands, and all metadata of a JPEG
 const MAX_MEGAPIXELS = 64;
 const MAX_SIDE = 16384; // of a canvas, in all browsers
 const STRIP_PIXELS = 1 << 20; // that are read at a time
 const SOFTWARE = "colourized with Image Colourizer";
 const FORMATS = {
   jpeg: {
+    isIt: isJpeg,
+    readSize: readJpegSize,
+    readMetadata: readJpegMetadata,
     type: "image/jpeg",
     quality: 0.96,
     suffixes: /\.(jpe?g|jpe|jfif)$/i,
     maxExif: MAX_EXIF,
-    readMetadata: readJpegMetadata,
     ofProfile: jpegOfProfile,
     withMetadataOf: withMetadataOfJpeg,
   },
   png: {
+    isIt: isPng,
+    readSize: readPngSize,
+    readMetadata: readPngMetadata,
     type: "image/png",
     suffixes: /\.png$/i,
     maxExif: Infinity,
-    readMetadata: readPngMetadata,
     ofProfile: pngOfProfile,
     withMetadataOf: withMetadataOfPng,
   },
+  webp: { isIt: isWebp, readSize: readWebpSize, readMetadata: readWebpMetadata }, // only read
 };
-// The format that is asked for, else the photograph's own, else PNG.
-const writtenFormat = (head, format) => format ?? head.format ?? "png";
+// The format that is asked for, else the photograph's own if it can be written, else PNG.
+const writtenFormat = (head, format) =>
+  format ?? (FORMATS[head.format]?.type ? head.format : "png");
 const TIFF = /^(II\*\0|MM\0\*)/;
 
-/* Return what the first bytes of a file say: {format, width, height, keepsProfile}. */
+/* Return what a file says of itself.
+
+   {format: of FORMATS, or null; keepsProfile: whether its values are taken as they are; orientation
+   of the stored picture; turn: the orientation that it has when the browser has decoded it; hidden:
+   the place of EXIF that the browser must not see, or null} */
 export async function inspect(file) {
-  const bytes = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
-  const format = isJpeg(bytes) ? "jpeg" : isPng(bytes) ? "png" : null;
-  const head = format === "jpeg" ? readJpegHead(bytes) : format ? await readPngHead(bytes) : {};
-  refuseIfTooLarge(head.width, head.height);
-  const space = head.profile && String.fromCharCode(...head.profile.subarray(16, 20));
-  // Values with a profile of red, green and blue stay as they are, and keep it. Others are
-  // converted to sRGB: a profile of greys does not describe a coloured photograph.
-  return { format, keepsProfile: !space || space === "RGB " };
+  let bytes = await read(file.slice(0, HEAD_BYTES));
+  const format = Object.keys(FORMATS).find((name) => FORMATS[name].isIt(bytes)) ?? null;
+  if (!format) return { format, keepsProfile: false, orientation: 1, turn: 1, hidden: null };
+  const { readSize, readMetadata } = FORMATS[format];
+  const { width, height } = readSize(bytes);
+  refuseIfTooLarge(width, height);
+  if (format !== "jpeg") bytes = await read(file); // metadata may follow the pixels
+  const { exif, xmp, profile } = await readMetadata(bytes);
+  const space = profile && String.fromCharCode(...profile.subarray(16, 20));
+  const orientation = readOrientation(exif, xmp);
+  const isInExif = readOrientation(exif) > 1;
+  // All browsers turn JPEGs by their EXIF; some turn PNG and WebP, too.
+  const byBrowser = format === "jpeg" && isInExif;
+  return {
+    format,
+    // Values with a profile of red, green and blue stay as they are, and keep it. Others are
+    // converted to sRGB: a profile of greys does not describe a coloured photograph.
+    keepsProfile: !space || space === "RGB ",
+    orientation,
+    turn: byBrowser ? 1 : orientation,
+    hidden: isInExif && !byBrowser ? exif.byteOffset : null,
+  };
+}
+
+async function read(blob) {
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch {
+    throw new Error("cannot be read any more; add it again");
+  }
 }
 
 function refuseIfTooLarge(width, height) {
@@ -59,16 +93,17 @@ function refuseIfTooLarge(width, height) {
 /* Return a file's pixels as an ImageBitmap, upright.
 
    Throws an Error in words, if it is no picture that this browser reads. */
-export async function decode(file, { keepsProfile }) {
+export async function decode(file, { keepsProfile, turn, hidden }) {
+  const shown = hidden === null ? file
+    : new Blob([file.slice(0, hidden), new Uint8Array(4), file.slice(hidden + 4)]);
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, {
+    bitmap = await createImageBitmap(shown, {
       imageOrientation: "from-image",
       colorSpaceConversion: keepsProfile ? "none" : "default",
     });
   } catch {
-    const start = await file.slice(0, 4).text().catch(() => null);
-    if (start === null) throw new Error("cannot be read any more; add it again");
+    const start = new TextDecoder().decode(await read(file.slice(0, 4)));
     if (TIFF.test(start)) throw new Error("browsers read no TIFF; save it as PNG, or use app.py");
     throw new Error("not an image that this browser reads");
   }
@@ -78,7 +113,7 @@ export async function decode(file, { keepsProfile }) {
     bitmap.close();
     throw error;
   }
-  return bitmap;
+  return turn === 1 ? bitmap : turnUpright(bitmap, turn);
 }
 
 /* Yield a bitmap's pixels, {y, rows, data}, strip by strip; rows are multiples of `multiple`. */
@@ -123,7 +158,7 @@ export async function makeColoured(file, head, format, colour) {
   const coloured = new Uint8Array(await encoded.arrayBuffer());
   let original = new Uint8Array(await file.arrayBuffer());
   const metadata = await FORMATS[head.format].readMetadata(original);
-  const orientation = readOrientation(metadata.exif);
+  const { orientation } = head;
   const exifOf = (old) => updateExif(old, orientation, [height, width], SOFTWARE);
   let exif = exifOf(metadata.exif);
   if (exif.length > maxExif) exif = exifOf(undefined);

@@ -1,4 +1,4 @@
-/* PNG: its size and profile read; its metadata put into another PNG. */
+/* PNG: its size and metadata read; its metadata put into another PNG. */
 
 import { ascii, compress, decompress, join } from "./bytes.js";
 import { crc32 } from "./crc32.js";
@@ -25,32 +25,23 @@ function readChunks(bytes) {
 
 export const isPng = (bytes) => SIGNATURE.every((value, n) => bytes[n] === value);
 
-/* Return what the first bytes of a PNG say: {width, height, profile}. */
-export async function readPngHead(bytes) {
-  const chunks = readChunks(bytes);
-  const header = chunks.find(({ kind }) => kind === "IHDR")?.body;
+/* Return what the first bytes of a PNG say: {width, height}. */
+export function readPngSize(bytes) {
+  const header = readChunks(bytes).find(({ kind }) => kind === "IHDR")?.body;
   const view = header && new DataView(header.buffer, header.byteOffset);
-  const iccp = chunks.find(({ kind }) => kind === "iCCP")?.body;
-  let profile;
-  if (iccp) {
-    try {
-      profile = await decompress(iccp.subarray(iccp.indexOf(0) + 2), "deflate");
-    } catch {
-      // a damaged profile, which the browser does not use either
-    }
-  }
-  return { width: view?.getUint32(0), height: view?.getUint32(4), profile };
+  return { width: view?.getUint32(0), height: view?.getUint32(4) };
 }
 
-/* Return a PNG's metadata: {exif, xmp, profile}, bytes or undefined. */
+/* Return a PNG's metadata: {exif, xmp, profile}, bytes or undefined; none of those damaged. */
 export async function readPngMetadata(bytes) {
   const chunks = readChunks(bytes);
-  const { profile } = await readPngHead(bytes);
+  const iccp = chunks.find(({ kind }) => kind === "iCCP")?.body;
   const xmp = chunks.find(isXmp)?.body;
+  const intact = (promise) => promise?.catch(() => undefined);
   return {
     exif: chunks.find(({ kind }) => kind === "eXIf")?.body,
-    xmp: xmp && await readText(xmp).catch(() => undefined), // damaged
-    profile,
+    xmp: await intact(xmp && readText(xmp)),
+    profile: await intact(iccp && decompress(iccp.subarray(iccp.indexOf(0) + 2), "deflate")),
   };
 }
 
