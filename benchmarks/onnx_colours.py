@@ -3,13 +3,16 @@
 `python benchmarks/onnx_colours.py FOLDER` predicts photographs at their working size with
 checkpoints/colourizer.onnx, as Python and the page without a server run it (WebAssembly), and with
 the plain network in full precision. It prints the mean difference of ab in Lab units for some
-vividnesses and variants, and the largest mean of one photograph. With --software-gpu the page uses
-WebGPU, which Chromium computes on the processor: a minute or more for each photograph.
+vividnesses and variants, and the largest mean of one photograph. Where openvino is installed, it
+prints how far that is from ONNX Runtime. With --software-gpu the page uses WebGPU, which Chromium
+computes on the processor: a minute or more for each photograph.
 """
 
 import argparse
 import base64
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +79,24 @@ def onnx_ab(session: onnxruntime.InferenceSession, grey: np.ndarray) -> np.ndarr
     return np.concatenate(found)
 
 
+def load_openvino() -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return a function from a grey to all readouts of OpenVINO; None where it is not installed."""
+    if not find_spec("openvino"):
+        return None
+    import openvino
+
+    options = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where the processor has it
+    compiled = openvino.Core().compile_model(BUNDLED.with_suffix(".onnx"), "CPU", options)
+
+    def predict(grey: np.ndarray) -> np.ndarray:
+        settings = [(np.float32(value), np.int32(variant)) for value, variant in READOUTS]
+        return np.concatenate(
+            [compiled((grey[None], *map(np.array, each)))["ab"] for each in settings]
+        )
+
+    return predict
+
+
 def browser_ab(page: Page, grey: np.ndarray) -> np.ndarray:
     """Return all readouts (6, 2, h, w) of the page in the browser."""
     height, width = grey.shape
@@ -94,7 +115,9 @@ def main() -> None:
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     assert isinstance(model, Model_CNN)
     session = onnxruntime.InferenceSession(BUNDLED.with_suffix(".onnx"))
+    openvino_ab = load_openvino()
     differences = []  # (photographs, 2 engines, 6 readouts)
+    by_openvino = []  # (photographs, 6 readouts)
     with open_chromium(SOFTWARE_GPU if args.software_gpu else NO_GPU) as (page, address):
         page.set_default_timeout(0)
         if args.software_gpu:
@@ -105,12 +128,17 @@ def main() -> None:
             exact = torch_ab(model, grey)
             engines = np.stack((onnx_ab(session, grey), browser_ab(page, grey)))
             differences.append(np.abs(engines - exact).mean(axis=(2, 3, 4)))
+            if openvino_ab:
+                apart = np.abs(openvino_ab(grey) - engines[0])
+                by_openvino.append(apart.mean(axis=(1, 2, 3)))
     means, largest = np.mean(differences, axis=0), np.max(differences, axis=0)
     print(f"ab differences from PyTorch in Lab units, {len(differences)} photographs")
     print("vividness  variant  ONNX Runtime: mean  largest  browser: mean  largest")
     for n, (vividness, variant) in enumerate(READOUTS):
         onnx, browser = (f"{means[engine, n]:.4f}   {largest[engine, n]:.3f}" for engine in (0, 1))
         print(f"{vividness:9.1f}  {variant:7}  {onnx:>27}  {browser:>22}")
+    if by_openvino:
+        print(f"OpenVINO, from ONNX Runtime: at most {np.max(by_openvino):.4f}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 `python benchmarks/web.py` serves the page, which `npm run build` has made, and opens it in the
 system's Chromium with two processors. It colours photographs of 2 megapixels, of which the first
-one waits for the network to be loaded, and moves the vividness; medians are printed.
+one waits for the network to be loaded, moves the vividness and chooses variants; it prints medians.
 """
 
 import argparse
@@ -37,13 +37,16 @@ COLOUR = """text => new Promise(done => {
         new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
     watch();
 })"""
-# Milliseconds from a movement of the slider until the picture is there.
-MOVE = """value => new Promise(done => {
+# Milliseconds from a movement of the slider, or a variant's choice, until the picture is there.
+CHANGE = """([what, value]) => new Promise(done => {
     const slider = document.getElementById("vividness");
     const frame = document.getElementById("frame");
-    slider.value = value;
     const began = performance.now();
-    slider.dispatchEvent(new Event("input", {bubbles: true}));
+    if (what === "variant") document.querySelector("#variants").children[value].click();
+    else {
+        slider.value = value;
+        slider.dispatchEvent(new Event("input", {bubbles: true}));
+    }
     const watch = () => {
         if (frame.ariaBusy === "false") done(performance.now() - began);
         else setTimeout(watch, 1);
@@ -79,8 +82,13 @@ def measure(page: Page, address: str, photo: str, rounds: int) -> None:
     print(f"a photograph of 2 megapixels, from the drop: {statistics.median(colour):.2f} s")
     page.locator(".card:last-child .open").click()
     page.wait_for_timeout(1000)
-    moves = [page.evaluate(MOVE, 30 + 5 * (n % 10)) for n in range(2 * rounds)]
+    moves = [page.evaluate(CHANGE, ["vividness", 30 + 5 * (n % 10)]) for n in range(2 * rounds)]
     print(f"a new vividness: {statistics.median(moves):.0f} ms")
+    chosen = []
+    for n in range(2 * rounds):
+        chosen.append(page.evaluate(CHANGE, ["variant", 1 + n % 5]))
+        page.wait_for_timeout(1000)  # until the small pictures of the looks show the variant, too
+    print(f"a new variant: {statistics.median(chosen):.0f} ms")
 
 
 def main() -> None:

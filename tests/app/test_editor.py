@@ -189,6 +189,17 @@ def test_an_enlarged_photograph_is_fetched_in_more_detail(page, tmp_path):
     assert pixels(page, "#before img").shape[1] == 2000
 
 
+def test_escape_leaves_the_hints_first_and_the_editor_then(page):
+    add(page, SAMPLES / "coffee.jpg")
+    edit(page, "coffee")
+    page.locator("#hint-mode").click()
+    page.keyboard.press("Escape")
+    assert page.locator("#hint-mode").get_attribute("aria-pressed") == "false"
+    assert page.locator("#editor").is_visible()
+    page.keyboard.press("Escape")
+    page.locator("#editor").wait_for(state="hidden")
+
+
 def test_full_screen_shows_the_photograph_alone(page):
     add(page, SAMPLES / "coffee.jpg")
     edit(page, "coffee")

@@ -13,7 +13,7 @@ import { Zip, uniqueNames } from "./zip.js";
 const VIEW_SIDE = 2048; // pixels of the largest picture that the page shows
 const SMALL_SIDE = 640; // pictures up to this side are JPEGs
 const SMALL_QUALITY = 0.9;
-const KEPT = 6; // predictions in memory, 8 MB each; others are made again
+const KEPT = 6; // predictions in memory, 10 MB each; others are made again
 const MAX_REFERENCES = 16; // in memory, 8 MB each
 const DEFAULT_VIVIDNESS = 0.8;
 

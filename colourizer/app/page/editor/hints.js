@@ -154,6 +154,12 @@ export function startHints() {
     addHint(...placeOf(event));
     colourInputs().at(-1).focus();
   });
+  // Escape leaves the mode first, and the editor only then.
+  $("editor").addEventListener("cancel", (event) => {
+    if (!state.hinting || event.target !== $("editor")) return;
+    event.preventDefault();
+    setHinting(false);
+  });
   $("add-hint").addEventListener("click", () => {
     const { width, height } = state.shown.photo;
     addHint(width / 2, height / 2);
