@@ -91,6 +91,25 @@ def test_a_webp_s_size_and_metadata_are_read(options):
     assert torn == {}
 
 
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_exif_in_a_text_of_a_png_is_read_and_not_kept_as_it_was(is_compressed):
+    digits = (b"Exif\0\0" + exif("<", 6)).hex()
+    lines = [digits[n : n + 72] for n in range(0, len(digits), 72)]
+    raw = "\n".join(["", "exif", f"{len(digits) // 2:8}", *lines, ""])
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Raw profile type exif", raw, zip=is_compressed)
+    texts.add_text("Title", "Ann")
+    given = {
+        "coloured": encoded(scene(1, *STORED[::-1]), "PNG"),
+        "original": encoded(scene(1, *STORED), "PNG", pnginfo=texts),
+        "metadata": {"exif": exif("<", 1), "orientation": 6},
+    }
+    names = {"read": "readPngMetadata", "put": "withMetadataOfPng", "module": "png"}
+    read, made = run_javascript(MERGE % names, given)
+    assert read["exif"] == exif("<", 6)
+    assert Image.open(io.BytesIO(made)).text == {"Title": "Ann"}
+
+
 def test_exif_whose_inner_directory_is_cut_off_keeps_the_rest():
     broken = exif("<", 6)[:120]
     made = run_javascript(

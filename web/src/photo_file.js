@@ -69,7 +69,7 @@ export async function inspect(file) {
     keepsProfile: !space || space === "RGB ",
     orientation,
     turn: byBrowser ? 1 : orientation,
-    hidden: isInExif && !byBrowser ? exif.byteOffset : null,
+    hidden: isInExif && !byBrowser && exif.buffer === bytes.buffer ? exif.byteOffset : null,
   };
 }
 

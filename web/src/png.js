@@ -1,6 +1,6 @@
 /* PNG: its size and metadata read; its metadata put into another PNG. */
 
-import { ascii, compress, decompress, join } from "./bytes.js";
+import { ascii, compress, decompress, join, startsWith } from "./bytes.js";
 import { crc32 } from "./crc32.js";
 import { swapsSides } from "./orientation.js";
 
@@ -8,6 +8,8 @@ const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
 const TONE = ["iCCP", "sRGB", "gAMA", "cHRM", "cICP"]; // what its values mean
 const XMP = "XML:com.adobe.xmp\0";
 const KEPT = ["pHYs", "tEXt", "zTXt", "iTXt"];
+const RAW = "Raw profile type "; // ImageMagick's texts that hold metadata
+const RAW_EXIF = `${RAW}exif\0`;
 
 const textOf = (bytes) => String.fromCharCode(...bytes);
 
@@ -37,9 +39,12 @@ export async function readPngMetadata(bytes) {
   const chunks = readChunks(bytes);
   const iccp = chunks.find(({ kind }) => kind === "iCCP")?.body;
   const xmp = chunks.find(isXmp)?.body;
+  const exif = chunks.find(({ kind }) => kind === "eXIf");
+  const rawExif = chunks.find(({ kind, body }) =>
+    ["tEXt", "zTXt"].includes(kind) && startsWith(body, RAW_EXIF));
   const intact = (promise) => promise?.catch(() => undefined);
   return {
-    exif: chunks.find(({ kind }) => kind === "eXIf")?.body,
+    exif: exif?.body ?? await intact(rawExif && readRaw(rawExif)),
     xmp: await intact(xmp && readText(xmp)),
     profile: await intact(iccp && decompress(iccp.subarray(iccp.indexOf(0) + 2), "deflate")),
   };
@@ -51,6 +56,14 @@ async function readText(body) {
   const language = body.indexOf(0, compressed + 2);
   const text = body.subarray(body.indexOf(0, language + 1) + 1);
   return body[compressed] ? decompress(text, "deflate") : text;
+}
+
+/* Return EXIF of a text: after three lines hexadecimal digits, which begin with "Exif\0\0". */
+async function readRaw({ kind, body }) {
+  const content = body.subarray(RAW_EXIF.length);
+  const bytes = kind === "zTXt" ? await decompress(content.subarray(1), "deflate") : content;
+  const digits = new TextDecoder("latin1").decode(bytes).split("\n").slice(3).join("");
+  return Uint8Array.from(digits.match(/../g).slice(6), (pair) => parseInt(pair, 16));
 }
 
 /* Return the bytes of a PNG that has a profile only. */
@@ -85,7 +98,7 @@ export function withMetadataOfPng(coloured, original, keepProfile, { exif, xmp, 
     if (kind !== "IHDR") continue;
     for (const part of old) {
       const kept = KEPT.includes(part.kind) || (keepProfile && TONE.includes(part.kind));
-      if (!kept || isXmp(part)) continue;
+      if (!kept || isXmp(part) || startsWith(part.body, RAW)) continue;
       const turns = part.kind === "pHYs" && swapsSides(orientation);
       parts.push(chunk(part.kind, turns ? exchangeSides(part.body) : part.body));
     }
