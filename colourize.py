@@ -581,6 +581,40 @@ def colour_all(
     return colourize_on_cluster(plan.stream, task, threads, stop)
 
 
+@dataclass
+class Pace:
+    """How fast a run is; its films come after its photographs.
+
+    begun, photos_ended: in seconds of `time.monotonic`.
+    photos, frames: how many were coloured.
+    """
+
+    begun: float = field(default_factory=time.monotonic)
+    photos_ended: float = 0.0
+    photos: int = 0
+    films: int = 0
+    frames: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of a photograph or film."""
+        if outcome.job and outcome.job.is_film:
+            self.films += 1
+            self.frames += outcome.frames
+        else:
+            self.photos += outcome.result == "colourized"
+            self.photos_ended = time.monotonic()
+
+    def describe(self) -> str:
+        """Return it in words."""
+        films_begun = max(self.begun, self.photos_ended)
+        rates = []
+        if self.photos or not self.films:
+            rates.append(f"{self.photos / max(films_begun - self.begun, 1e-9):.3g} photos/s")
+        if self.films:
+            rates.append(f"{self.frames / max(time.monotonic() - films_begun, 1e-9):.3g} frames/s")
+        return ", ".join(rates)
+
+
 def colourize_folder(
     plan: Plan, colourizer: Colourizer, options: Options, colours: ColourOptions
 ) -> int:
@@ -614,23 +648,24 @@ def colourize_folder(
         try:
             if options.ray:
                 stack.enter_context(join_cluster(options.ray))
-            begun = time.monotonic()
+            pace = Pace()
             stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
             recorded = report.before if report else None
             outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
             shown = progress(outcomes, "colourizing", total)
-            disk_full = report_outcomes(shown, counts, options.json, report, matches, compared)
+            described = options.json, report, matches, compared, pace
+            disk_full = report_outcomes(shown, counts, *described)
         except (UsageError, AlbumError) as error:
             print_error(error)
             return 2 if isinstance(error, UsageError) else 1
-        seconds = max(time.monotonic() - begun, 1e-9)
+        speed = pace.describe()
         if outputs.compare and not stop.exit_code:
             counts["failed"] += not make_contact_sheet(plan.jobs, outputs.output, compared.items)
     for message in listing.wrong:
         print_error(message)
     counts["failed"] += len(listing.wrong)
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
-    print_note(f"{done} ({counts['colourized'] / seconds:.3g} photos/s)")
+    print_note(f"{done} ({speed})")
     print_note(*matches.describe())
     print_left_out(listing.left_out)
     if disk_full:
@@ -715,6 +750,7 @@ def report_outcomes(
     report: Report | None,
     matches: ReferenceMatches,
     compared: SpacedSample,
+    pace: Pace,
 ) -> bool:
     """Print and count the outcome of each photograph; return whether the disk is full.
 
@@ -725,9 +761,11 @@ def report_outcomes(
         report: gets rows.
         matches: gets how much of each is like the reference.
         compared: gets the pictures of --compare.
+        pace: gets each outcome.
     """
     disk_full = False
     for outcome in outcomes:
+        pace.add(outcome)
         counts[outcome.result] += 1
         counted = outcome.reason.startswith((EXISTS_ALREADY, COLOURIZED_BEFORE))
         if counted:  # one line for all of them

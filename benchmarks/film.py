@@ -87,7 +87,7 @@ def recode(path: Path) -> float:
 
 
 def colourize(path: Path, out: Path) -> tuple[float, int]:
-    """Run colourize.py on a film; return its seconds without start-up, and peak bytes."""
+    """Run colourize.py on a film; return frames a second without start-up, and peak bytes."""
     command = [sys.executable, str(ROOT / "colourize.py"), str(path), "-o", str(out), "--overwrite"]
     done = subprocess.run(
         [sys.executable, "-c", PEAK_OF_CHILD, *command],
@@ -96,7 +96,7 @@ def colourize(path: Path, out: Path) -> tuple[float, int]:
     if done.returncode:
         raise SystemExit(f"colourize.py failed: {done.stderr}")
     rate = float(done.stderr.splitlines()[-1].split("(")[1].split()[0])
-    return 1 / rate, int(done.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024)
+    return rate, int(done.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024)
 
 
 def parse_args() -> argparse.Namespace:
@@ -116,11 +116,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         film = make_film(folder / "film.mp4", 720, 1280, args.seconds)
-        frames, rows = args.seconds * int(RATE), []
+        rows = []
         for _ in range(args.rounds):
             alone = recode(film)
-            seconds, _ = colourize(film, folder / "out")
-            rows.append((frames / seconds, alone, frames / seconds / alone))
+            rate, _ = colourize(film, folder / "out")
+            rows.append((rate, alone, rate / alone))
         ours, alone, ratio = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"720p: {ours:.1f} frames/s; decoding and encoding alone {alone:.1f}: {ratio:.2f}")
         if args.minutes:

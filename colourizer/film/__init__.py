@@ -6,6 +6,7 @@ film_hints     hints with a time; imported without PyAV
 film_settings  what moves the colours of films; imported without PyAV
 job            films one after the other, and their outcomes
 probe          what a film is: size, rate, tags, fields, rotation
+file_end       where a file ends by what its container says, without PyAV
 read           decoded frames, in order, past what is damaged
 pictures       frames with their colours, in batches, cut into segments
 coherence      colours of a film's frames, in order, without flicker

@@ -8,12 +8,16 @@ from pathlib import Path, PurePath
 MUXER_OF = {
     **dict.fromkeys((".mp4", ".m4v"), "mp4"),
     **dict.fromkeys((".mpg", ".mpeg", ".vob"), "vob"),
-    **dict.fromkeys((".mts", ".m2ts"), "mpegts"),
+    **dict.fromkeys((".ts", ".mts", ".m2ts", ".m2t"), "mpegts"),
     ".mov": "mov",
     ".mkv": "matroska",
     ".avi": "avi",
     ".webm": "webm",
+    ".flv": "flv",
+    ".3gp": "3gp",
+    ".3g2": "3g2",
 }
+QUICKTIME = ("mp4", "mov", "3gp", "3g2")  # muxers of QuickTime and what came of it
 # H.264 nearly everywhere. WebM has no room for it, and in MPEG programs few players expect it.
 DEFAULT_CODEC, CODEC_OF_MUXER = "libx264", {"webm": "libvpx-vp9", "vob": "mpeg2video"}
 # Encoders' settings: nearly lossless to the eye.
@@ -63,6 +67,6 @@ def film_target(path: Path, codec: str | None = None) -> FilmTarget:
 def muxer_options(path: Path, ticks: int) -> dict[str, str]:
     """Return the options of the muxer for a file's name; ticks are its video's, per second."""
     suffix = path.suffix.lower()
-    if suffix in (".mp4", ".m4v", ".mov"):
+    if MUXER_OF[suffix] in QUICKTIME:
         return {"video_track_timescale": str(ticks)}
     return {"mpegts_m2ts_mode": "1"} if suffix == ".m2ts" else {}

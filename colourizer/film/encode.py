@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from colourizer.film.container import OPTIONS_OF_CODEC, FilmError, FilmTarget
+from colourizer.film.container import OPTIONS_OF_CODEC, QUICKTIME, FilmError, FilmTarget
 from colourizer.film.planes import MAX_BITS
 from colourizer.film.probe import FIELD_ORDERS, ColourTags, FilmInfo, say
 
@@ -109,7 +109,7 @@ def configure(context: VideoCodecContext, settings: VideoSettings) -> None:
     context.colorspace = settings.tags.matrix
     if settings.target.muxer in MUXERS_WITHOUT_ORDER:
         context.max_b_frames = 0
-    if settings.target.muxer in ("mp4", "mov", "matroska", "webm"):
+    if settings.target.muxer in (*QUICKTIME, "matroska", "webm", "flv"):
         context.flags |= Flags.global_header
     if settings.fields:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
@@ -153,7 +153,7 @@ def add_video_stream(container: OutputContainer, settings: VideoSettings) -> Vid
     video = cast(VideoStream, stream)
     configure(video.codec_context, settings)
     is_hevc = video.codec_context.codec.canonical_name == "hevc"
-    if is_hevc and settings.target.muxer in ("mp4", "mov"):
+    if is_hevc and settings.target.muxer in QUICKTIME:
         video.codec_context.codec_tag = "hvc1"  # without it some players show nothing
     return video
 

@@ -23,6 +23,7 @@ from colourizer.film.encode import (
     choose_settings,
     find_encoder,
 )
+from colourizer.film.file_end import is_cut_off
 from colourizer.film.film_hints import FilmHint
 from colourizer.film.join import JoinPlan, check_join, join_film
 from colourizer.film.pictures import FilmPainter
@@ -163,6 +164,8 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
             outcome.reason = str(error) if is_ours else say(error)
             if full:
                 outcome.reason = f"cannot be written ({say(full)})"
+            elif isinstance(error, FilmError) and is_cut_off(job.source):
+                outcome.reason += "; it is cut off"
             outcome.hints = list_hints(error)
         outcome.seconds = time.monotonic() - begun
         yield outcome
@@ -204,7 +207,9 @@ def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome)
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     folder = segments_folder(job.coloured[0])
     with SegmentStore(folder, segments_key(job, videos, run), len(videos)) as store:
+        there = store.count_frames()
         outcome.match = encode_segments(job, info, settings, videos, store, run)
+        outcome.frames = store.count_frames() - there
         if not store.segments:
             raise FilmError("has no frames that can be decoded")
         notes = join_videos(plans, store) + describe_late_hints(store, info, run.options.hints)
@@ -350,8 +355,10 @@ def describe_losses(
         promised = (container.duration or 0) / av.time_base
     end = float((last.pts[-1] + last.duration) * plan.info.time_base)
     there = max(end, sound_end) - begin
-    if there < promised - CUT_OFF_SECONDS:
-        notes.append(f"is cut off: ends after {there:.1f} s of {promised:.1f} s")
+    lacks = there < promised - CUT_OFF_SECONDS
+    if lacks or is_cut_off(plan.source):
+        of_all = f" of {promised:.1f} s" if lacks else ""
+        notes.append(f"is cut off: ends after {there:.1f} s{of_all}")
     if left_out:
         notes.append(f"without its {', '.join(sorted(set(left_out)))}")
     return notes

@@ -19,7 +19,7 @@ MAX_ERRORS = 100  # of reading; then the film is given up
 # A film is one file: playlists, which name others, are not followed.
 SAFE_INPUT = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo",
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv",
 }
 HD_ROWS = 720  # of so many rows and more, a film without a tag is coded as BT.709 says
 UNKNOWN_RATE = Fraction(25)  # frames a second, where the film does not tell

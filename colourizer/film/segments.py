@@ -164,8 +164,11 @@ class SegmentStore:
         if not self.segments:
             return None
         last = self.segments[-1]
-        count = sum(len(segment.pts) for segment in self.segments)
-        return Position(count, last.pts[0], last.pts[-1], last.checksum)
+        return Position(self.count_frames(), last.pts[0], last.pts[-1], last.checksum)
+
+    def count_frames(self) -> int:
+        """Return how many frames are in whole segments."""
+        return sum(len(segment.pts) for segment in self.segments)
 
     @property
     def is_complete(self) -> bool:

@@ -162,3 +162,4 @@ def send_films(done: Outcome, job: Job, wanted: list[Location], outcome: Outcome
     outcome.result, outcome.reason = done.result, done.reason
     outcome.note, outcome.hints, outcome.disk_full = done.note, done.hints, done.disk_full
     outcome.match, outcome.source_hash = done.match, done.source_hash
+    outcome.frames = done.frames

@@ -42,7 +42,7 @@ DIMENSIONS = 16  # of the features, reduced by principal components
 WORDS = 256  # visual words
 SAMPLE = 64  # photographs from which components and words are learnt
 SAMPLE_STEP = 4  # of their places every fourth
-PARTNERS = 6  # photographs that each is compared with at full resolution
+PARTNERS = 12  # photographs that each is compared with at full resolution
 PAIRS_AT_A_TIME = 32  # for a thread
 
 T = TypeVar("T")

@@ -112,6 +112,7 @@ class Outcome:
     job: Job | None = None
     settings: Settings | None = None  # of the first variant
     match: float | None = None  # the share that the reference matches, if there is one
+    frames: int = 0  # of a film, that were coloured
     converted: list[str] = field(default_factory=list)  # what is not as it was in the file
     # SHA-256 and bytes of the photograph, and of the files; if they are computed. Of files that
     # were there, and of which a report has no hashes, they are in `found`.

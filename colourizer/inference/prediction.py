@@ -216,11 +216,14 @@ class Prediction:
         if variant:
             odd = halve(self.shared.directions[(variant - 1) // 2][None])
             probability = lean(probability, centres, odd if variant % 2 else -odd)
-        weight = self.shared.weight
+        weight, own = self.shared.weight, halve(ab)
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
-        change = weight * (agreed - halve(ab))
+        change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
-        return add_upsampled(ab, change + (1 - weight) * follows)
+        # Detail finer than stride 8 is each photograph's own: what is shared keeps none of it.
+        kept = add_upsampled(torch.ones_like(ab[:, :1]), -weight)
+        detail = add_upsampled(ab, -own) * kept
+        return add_upsampled(detail, own + change + (1 - weight) * follows)
 
 
 @dataclass(frozen=True, eq=False)

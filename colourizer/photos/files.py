@@ -20,13 +20,15 @@ FORMAT_OF = {
     ".mpo": "MPO",
 }
 SUFFIXES = frozenset(FORMAT_OF)
-# Suffixes of pictures that are not read: raw photographs, layers, formats that few programs know.
+# Suffixes of pictures that are not read: raw photographs, layers, formats that few programs know;
+# and of such films.
 OTHER_SUFFIXES = frozenset(
     (
         *(".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".jxr", ".tga", ".pgm", ".ppm", ".pbm", ".pnm"),
         *(".pam", ".pcx", ".psd", ".psb", ".xcf", ".exr", ".hdr", ".fits", ".dng", ".cr2", ".cr3"),
         *(".crw", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq"),
         *(".rwl", ".x3f", ".djvu"),
+        *(".wmv", ".asf", ".ogv", ".ogm", ".rm", ".rmvb", ".divx", ".f4v", ".dv", ".mxf"),
     )
 )
 JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names

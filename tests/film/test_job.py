@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,9 @@ KINDS = {
     "plain.avi": Film(frames=8, sound="mp3", attributes={"max_b_frames": 0}),
     "web.webm": Film(frames=6, codec="libvpx-vp9", sound="libopus", options=VP9),
     "stream.m2ts": Film(frames=8, sound="ac3"),
+    "stream.ts": Film(frames=8, sound="ac3"),
+    "flash.flv": Film(frames=8, sound="mp3"),
+    "phone.3gp": Film(frames=8, sound="aac", rotation=90),
     "deep.mkv": Film(frames=6, pixel_format="yuv420p10le"),
     "odd.webm": Film(frames=6, codec="libvpx-vp9", size=(47, 63), options=VP9),
     "odd.mkv": Film(frames=6, codec="ffv1", size=(47, 63), options={}),
@@ -271,7 +275,19 @@ def test_films_and_photographs_of_a_folder_both_come_out(tmp_path, run):
     written = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
     files = [path for row in rows for path in row["files"]]
     assert sorted(row["output"] for row in written) == sorted(files)
-    assert "2 colourized, 0 skipped, 0 failed" in err
+    assert re.search(r"2 colourized, 0 skipped, 0 failed \(\S+ photos/s, \S+ frames/s\)", err)
+
+
+def test_the_pace_of_films_is_said_in_frames_and_other_films_are_left_out_by_name(tmp_path, run):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    make_film(folder / "film.mp4", Film(frames=2))
+    (folder / "film.wmv").write_bytes(b"any")
+    for said in ("1 colourized, 0 skipped", "0 colourized, 1 skipped"):
+        code, _, err = run(folder)
+        assert code == 0
+        assert re.search(rf"{said}, 0 failed \([\d.]+ frames/s\)", err)
+        assert "left out: 1 file of a format that is not read (.wmv)" in err
 
 
 def test_sound_of_avi_that_mp4_does_not_take_is_left_out_of_the_compared_film(tmp_path, run):
@@ -319,15 +335,19 @@ def test_damaged_films_never_stop_a_folder(tmp_path, run):
     hurt[middle : middle + 400] = bytes(400)
     (folder / "hurt.mkv").write_bytes(hurt)
     make_film(folder / "whole.mp4", Film(frames=3))
+    for name in ("cut.avi", "cut.mp4", "cut.ts"):  # of MP4 the end is needed to read it
+        cut = make_film(folder / name, Film(frames=25, attributes=IN_ORDER))
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 4 // 5 | 1])
     code, out, err = run(folder)
     assert code == 1
     for name in ("letter.mp4", "empty.avi", "none.mkv"):
         assert f"error: {folder / name}: " in err
     assert "cannot be read as a film" in err
-    assert sorted(Path(path).name for path in out) == ["cut.mkv", "hurt.mkv", "whole.mp4"]
+    assert re.search(r"error: .*cut.mp4: .*; it is cut off\n", err)
+    films = ["cut.avi", "cut.mkv", "cut.ts", "hurt.mkv", "whole.mp4"]
+    assert sorted(Path(path).name for path in out) == films
     assert "Traceback" not in err
-    assert f"note: {folder / 'cut.mkv'}: " in err
-    assert "is cut off: ends after" in err
+    assert re.findall(r"(\w+\.\w+): is cut off: ends after", err) == films[:3]
     found = numbers(tmp_path / "out" / "cut.mkv")
     assert found == list(range(len(found)))
     assert 5 < len(found) < 40

@@ -12,7 +12,12 @@ from av.stream import Disposition
 
 SOUND_RATE = 48_000  # samples a second
 SAMPLES = {"flt": (np.float32, 1.0), "s16": (np.int16, 2.0**15), "s32": (np.int32, 2.0**31)}
-MUXERS = {".mkv": "matroska", ".mpg": "vob", ".m2ts": "mpegts"}  # others are named as the suffix
+MUXERS = {
+    ".mkv": "matroska",
+    ".mpg": "vob",
+    ".m2ts": "mpegts",
+    ".ts": "mpegts",
+}  # others are named as the suffix
 
 
 @dataclass
