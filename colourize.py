@@ -652,7 +652,8 @@ def colourize_folder(
             stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
             recorded = report.before if report else None
             outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
-            shown = progress(outcomes, "colourizing", total)
+            unit = "film" if plan.jobs and all(job.is_film for job in plan.jobs) else "photo"
+            shown = progress(outcomes, "colourizing", total, unit=unit)
             described = options.json, report, matches, compared, pace
             disk_full = report_outcomes(shown, counts, *described)
         except (UsageError, AlbumError) as error:

@@ -167,13 +167,14 @@ def main() -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="photographs in colour")
     add("--checkpoint", type=Path, default=BUNDLED, metavar="FILE")
-    add("--limit", type=int, default=200, metavar="N", help="only N photographs (%(default)s)")
+    add("--limit", type=int, default=200, metavar="N", help="parts of N photographs (%(default)s)")
+    add("--unrelated", type=int, default=300, metavar="N", help="N whole ones (%(default)s)")
     add("--clip", type=Path, action="append", default=[], metavar="FILM", help="in colour")
     args = parser.parse_args()
     colourizer = Colourizer.load(args.checkpoint)
-    paths = evenly_spaced(find_photos(args.folder), args.limit)
+    found = find_photos(args.folder)
     print(f"{'':16} {'difference':24}   {'ab error':24}")
-    parts = [cut_parts(path) for path in paths]
+    parts = [cut_parts(path) for path in evenly_spaced(found, args.limit)]
     for name, cut in (("crops", overlap), ("zoomed", zoomed_overlap)):
         shown = show([image for part in parts for image in part[name]], colourizer)
         distances = [
@@ -184,7 +185,8 @@ def main() -> None:
             for one, other in zip(shown[::2], shown[1::2], strict=True)
         ]
         report(name, distances, shown)
-    whole = [read_rgb(path, shortest_side=SIDE) for path in paths]
+    unrelated = evenly_spaced(found, args.unrelated)
+    whole = [read_rgb(path, shortest_side=SIDE) for path in unrelated]
     report("unrelated", [], show([(image, image.convert("L")) for image in whole], colourizer))
     for clip in args.clip:
         shown = show(read_frames(clip), colourizer)
