@@ -32,6 +32,7 @@ from colourizer.inference.variants import MAX_VARIANTS, lean, thing_directions
 from colourizer.network.checkpoint import Network
 from Model_CNN import Model_CNN
 
+EDGE = 3.0  # Lab units of detail of which half stays where colours are shared
 NEEDS_FEATURES = "needs Colourizer.predict(..., with_features=True)"
 
 
@@ -220,9 +221,10 @@ class Prediction:
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
-        # Detail finer than stride 8 is each photograph's own: what is shared keeps none of it.
-        kept = add_upsampled(torch.ones_like(ab[:, :1]), -weight)
-        detail = add_upsampled(ab, -own) * kept
+        # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.
+        detail = add_upsampled(ab, -own)
+        edge = detail.norm(dim=1, keepdim=True) / EDGE
+        detail -= detail * add_upsampled(torch.zeros_like(edge), weight) / (1 + edge.square())
         return add_upsampled(detail, own + change + (1 - weight) * follows)
 
 

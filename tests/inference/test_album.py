@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from support.scenes import ROOT, SAMPLES
 
@@ -21,8 +23,11 @@ import colourize
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference import album_study, streaming
 from colourizer.inference.album_study import choose_strongest
+from colourizer.inference.coherence import halve
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint
+from colourizer.inference.prediction import SharedLikelihoods
+from colourizer.inference.preprocess import reduced_lightness
 from colourizer.inference.provenance import describe_album_hints
 from colourizer.network.checkpoint import BUNDLED
 from colourizer.record.tag import find_tag
@@ -111,6 +116,22 @@ def test_what_recurs_gets_the_same_colours_and_the_rest_its_own_bit_for_bit(alon
     assert difference(together) < 0.5 * difference(alone)
     for name in ("b.png", "d.png"):
         assert (together / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_of_what_is_shared_only_edges_keep_detail_of_their_own():
+    grey = np.array(part("coffee.jpg", 0, 0))
+    noisy = grey + np.random.default_rng(0).normal(0, 4, grey.shape)
+    both = [grey, noisy.clip(0, 255).astype(np.uint8)]
+    colourizer = Colourizer.load(BUNDLED, "cpu")
+    predictions = colourizer.predict([reduced_lightness(p) for p in both])
+    says = predictions[0].log_likelihoods(), predictions[0].directions()
+    shared = SharedLikelihoods(*says, torch.ones(1, 1, *says[0].shape[2:]))
+    alone = [prediction.ab() for prediction in predictions]
+    together = [replace(prediction, shared=shared).ab() for prediction in predictions]
+    before, after = ((one - other).norm(dim=1).mean() for one, other in (alone, together))
+    assert after < 0.15 * before
+    smooth = F.interpolate(halve(together[0]), scale_factor=2, mode="bilinear")
+    assert (together[0] - smooth).norm(dim=1).max() > 3
 
 
 def test_a_rerun_sees_the_photographs_that_are_done(photos, run, together, tmp_path):
