@@ -75,7 +75,7 @@ def encode(
         strips = _append_alpha(strips, like.alpha, bits)
         shape = (*size, 3 if like.alpha is None else 4)
         write = write_png if file_format == "PNG" else write_tiff
-        write(file, strips, shape, bits, _update_metadata(like.metadata, provenance))
+        write(file, strips, shape, bits, _update_metadata(like.metadata, provenance, file_format))
         return
     image = _paste_strips(_convert_strips(strips, size, 8), size)
     if file_format == "JPEG":
@@ -88,9 +88,10 @@ def encode(
     save_image(image, file, file_format, **_save_options(like, file_format, provenance))
 
 
-def _update_metadata(metadata: Metadata, provenance: str | None) -> Metadata:
+def _update_metadata(metadata: Metadata, provenance: str | None, file_format: str) -> Metadata:
     """Return the metadata of an upright photograph that `provenance` made."""
-    exif, xmp = update_exif(metadata.exif, provenance), update_xmp(metadata.xmp, provenance)
+    exif = update_exif(metadata.exif, provenance)
+    xmp = update_xmp(metadata.xmp, provenance, Image.MIME[file_format])
     return replace(metadata, exif=exif, xmp=xmp)
 
 
@@ -113,7 +114,7 @@ def _save_options(like: Photo, file_format: str, provenance: str | None) -> dict
         "dpi": metadata.dpi,
         "icc_profile": metadata.icc_profile,
         "exif": exif and b"Exif\0\0" + exif,
-        "xmp": update_xmp(metadata.xmp, provenance),
+        "xmp": update_xmp(metadata.xmp, provenance, Image.MIME[file_format]),
     }
     return options | {name: value for name, value in described.items() if value}
 
@@ -205,7 +206,7 @@ def _write_jpeg(
 @lru_cache(maxsize=2)  # most scans of a folder have the same
 def _app_segments(metadata: Metadata, provenance: str | None) -> bytes:
     """Return the app segments of an upright photograph, less EXIF and XMP that do not fit."""
-    updated = _update_metadata(metadata, provenance)
+    updated = _update_metadata(metadata, provenance, "JPEG")
     exif, xmp = updated.exif, updated.xmp
     if len(exif) > MAX_EXIF:
         exif = update_exif(metadata.exif, None)  # the provenance may be what is too much

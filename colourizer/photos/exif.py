@@ -5,7 +5,7 @@ from fractions import Fraction
 from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
-from colourizer.photos.photoshop import remove_thumbnails
+from colourizer.photos.photoshop import keep_true_resources
 
 # A tag's value as the file holds it: type, count, bytes in the file's byte order. Types and tags
 # have the numbers of TIFF 6.0.
@@ -220,8 +220,12 @@ def read_tags(file: BinaryIO) -> Directory:
     return first
 
 
-def extract_exif(file: BinaryIO) -> bytes:
+def extract_exif(file: BinaryIO, turned: bool = False) -> bytes:
     """Return a TIFF file's tags as EXIF, less those that describe how its pixels are stored.
+
+    Args:
+        file: a TIFF.
+        turned: whether its picture is turned upright: Photoshop's positions are left out then.
 
     Raises:
         ValueError: it has none; struct.error and OSError mean the same.
@@ -235,7 +239,7 @@ def extract_exif(file: BinaryIO) -> bytes:
     }
     kind, _, resources = directory.tags.get(PHOTOSHOP, (0, 0, b""))
     if kind in (BYTE, UNDEFINED):
-        resources = remove_thumbnails(resources)
+        resources = keep_true_resources(resources, turned)
         directory.tags[PHOTOSHOP] = (kind, len(resources), resources)
     if not directory.tags and not directory.children:
         return b""

@@ -11,7 +11,7 @@ from colourizer.photos.exif import extract_exif, read_header
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
 from colourizer.photos.orientation import turn_extent
-from colourizer.photos.photoshop import remove_thumbnails
+from colourizer.photos.photoshop import keep_true_resources
 from colourizer.photos.source import open_source
 from colourizer.photos.upright_exif import upright_exif
 from colourizer.photos.upright_xmp import upright_xmp
@@ -89,18 +89,21 @@ def read_metadata(
         size: (H, W) of the upright one, pixels.
     """
     dpi = _read_dpi(image)
+    turned = orientation > 1
     is_jpeg = image.format in JPEG_FORMATS
     comment = image.info.get("comment")
     app_segments = getattr(image, "applist", ())
     return Metadata(
-        exif=upright_exif(_read_exif(source, image), orientation, size),
+        exif=upright_exif(_read_exif(source, image, turned), orientation, size),
         xmp=upright_xmp(_read_xmp(image), orientation, size),
         icc_profile=_read_rgb_profile(image),
         dpi=dpi and turn_extent(orientation, *dpi),
         per_cm=dpi is not None and image.info.get("jfif_unit") == 2,
-        texts=_read_texts(image),
+        texts=_read_texts(image, turned),
         comment=comment if is_jpeg and isinstance(comment, bytes) else b"",
-        photoshop=tuple(remove_thumbnails(body) for name, body in app_segments if name == "APP13"),
+        photoshop=tuple(
+            keep_true_resources(body, turned) for name, body in app_segments if name == "APP13"
+        ),
         lossless=image.format == "WEBP" and _is_lossless_webp(source),
         tiff=_read_tiff_storage(source, image) if image.format == "TIFF" else None,
     )
@@ -113,12 +116,12 @@ def _read_tiff_storage(source: Path | BinaryIO, image: Image.Image) -> TiffStora
     return TiffStorage(tags.get(COMPRESSION, NONE), is_big)
 
 
-def _read_exif(source: Path | BinaryIO, image: Image.Image) -> bytes:
+def _read_exif(source: Path | BinaryIO, image: Image.Image, turned: bool) -> bytes:
     exif = image.info.get("exif") or b""
     if image.format == "TIFF":
         try:
             with open_source(source) as file:
-                exif = extract_exif(file)
+                exif = extract_exif(file, turned)
         except Exception:  # tags that Pillow can read, but exif.py cannot
             exif = b""
     elif not exif and "Raw profile type exif" in image.info:  # as ImageMagick writes it into PNG
@@ -171,13 +174,17 @@ def _has_own_resolution(image: Image.Image) -> bool:
         return False
 
 
-def _read_texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
-    """Return a PNG's texts, less those that hold EXIF, XMP and other metadata."""
+def _read_texts(image: Image.Image, turned: bool) -> tuple[tuple[str, str], ...]:
+    """Return a PNG's texts, less those that hold EXIF, XMP and other metadata.
+
+    Those of single properties of EXIF, which ImageMagick writes, are left out of a turned picture.
+    """
+    metadata = ("Raw profile", "XML:com", *(("exif:", "tiff:") if turned else ()))
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
     return tuple(
         (keyword, str(text))
         for keyword, text in texts.items()
-        if keyword != "exif" and not keyword.startswith(("Raw profile", "XML:com"))
+        if keyword != "exif" and not keyword.startswith(metadata)
     )
 
 

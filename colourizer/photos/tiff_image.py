@@ -92,11 +92,12 @@ class TiffImage(TiffImageFile):
 
         (compression, *_), (photometric, *_) = numbers(259, 1), numbers(262, 0)
         _refuse(compression, photometric)
-        stored_as_bytes = compression in tiff_samples.COMPRESSIONS
+        has_samples = compression in tiff_samples.COMPRESSIONS
         plain = numbers(258, 1) <= {1, 2, 4, 8} and numbers(284, 1) == numbers(339, 1) == {1}
+        plain = plain and compression != tiff_samples.WEBP  # which Pillow's libtiff lacks
         plain = plain and numbers(266, 1) == {1}  # Pillow does not reverse the bits of all kinds
         plain = plain and tiff_samples.PREMULTIPLIED not in numbers(338, 0)  # Pillow rounds it down
-        if photometric == tiff_samples.YCBCR or not stored_as_bytes:
+        if photometric == tiff_samples.YCBCR or not has_samples:
             self._set_up_by_pillow(compression)
         elif not (plain and photometric in (0, 1, 2, 3, 5) and self._has_pillows_mode()):
             self.layout = read_layout(directory)
@@ -177,5 +178,5 @@ def _refuse(compression: int, photometric: int) -> None:
     if what := UNREAD_COLOURS.get(photometric):
         raise PhotoError(f"is a TIFF with {what}, which is not supported")
     if compression not in COMPRESSION_INFO:
-        what = UNREAD_COMPRESSIONS.get(compression, f"a compression, number {compression},")
+        what = UNREAD_COMPRESSIONS.get(compression, f"a compression of number {compression}")
         raise PhotoError(f"is a TIFF with {what}, which is not supported")

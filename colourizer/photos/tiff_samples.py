@@ -16,12 +16,13 @@ from colourizer.photos.pixels import find_white, to_8_bits
 
 # Numbers of TIFF 6.0 and of its supplements.
 RAW, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000
+WEBP = 50001
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, LAB: 3}
-COMPRESSIONS = {RAW, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD}  # of bytes
+COMPRESSIONS = {RAW, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD, WEBP}
 PREMULTIPLIED, ALPHA = 1, 2  # what an extra sample is
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3  # predictors
-KINDS = {1: "u", 2: "i", 3: "f"}  # of sample formats
+KINDS = {1: "u", 2: "i", 3: "f", 4: "u", 5: "c", 6: "c"}  # of sample formats
 MAX_SAMPLES, MAX_TILE = 32, 1 << 16  # of a pixel; columns beyond the picture
 BAND_BYTES = 1 << 24  # decoded at a time
 WHOLE_DEPTHS = (8, 16, 32, 64)
@@ -34,7 +35,8 @@ class Layout:
 
     order: byte order.
     size: (H, W), as stored.
-    samples, bits, kind: how many a pixel has; bits of each; "u" unsigned, "i" signed, "f" float.
+    samples, bits: how many a pixel has; bits of each.
+    kind: of samples, "u" unsigned, "i" signed, "f" floating point, "c" complex.
     photometric: one of COLOURS.
     extras: what the samples after the colours are.
     planes: whether each sample has a plane of its own.
@@ -121,6 +123,10 @@ def read_layout(directory: Directory) -> Layout:
 def _reason_to_refuse(layout: Layout) -> str:
     """Return what is wrong with a layout, in words; "" if it is read."""
     bits, kind = layout.bits, layout.kind
+    if kind == "c":
+        return "with complex numbers"
+    if layout.compression == WEBP and (bits != 8 or layout.planes or layout.samples not in (3, 4)):
+        return "with WebP of something else than RGB"
     if kind == "f" and (COLOURS[layout.photometric] > 1 or layout.samples > 1):
         return "with floating-point colours"
     if kind == "i" and (bits != 32 or layout.samples > 1):
@@ -234,6 +240,9 @@ def _decompress(
             yield _reverse_bits(content) if layout.reversed_bits else content
         return
     packed = read_exactly(file, layout.offsets[n], layout.sizes[n])
+    if layout.compression == WEBP:
+        yield _decode_webp(packed, layout, height)[:size]
+        return
     if layout.compression not in (DEFLATE, OLD_DEFLATE):
         yield _decompress_by_pillow(packed, layout, height, row_bytes)
         return
@@ -264,6 +273,14 @@ def _decompress_by_pillow(packed: bytes, layout: Layout, height: int, row_bytes:
     content = BytesIO(tiff_header("<", end) + body + directory.pack(end))
     with TiffImagePlugin.TiffImageFile(content) as image:
         return image.tobytes()
+
+
+def _decode_webp(packed: bytes, layout: Layout, height: int) -> bytes:
+    """Return the samples of a tile or a strip that is a WebP file, which Pillow's libtiff lacks."""
+    with Image.open(BytesIO(packed), formats=("WEBP",)) as image:
+        if image.width != layout.piece[1] or image.height < height:
+            raise ValueError("a part of the picture has another size")
+        return image.convert("RGBA" if layout.samples == 4 else "RGB").tobytes()
 
 
 def _to_samples(band: np.ndarray, layout: Layout, columns: int, samples: int) -> np.ndarray:

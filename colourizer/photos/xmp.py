@@ -45,12 +45,13 @@ def convert_to_utf8(xmp: bytes) -> bytes:
     return re.sub(named, r"\1", text, count=1).encode()
 
 
-def update_xmp(xmp: bytes, provenance: str | None) -> bytes:
+def update_xmp(xmp: bytes, provenance: str | None, media_type: str = "") -> bytes:
     """Return the XMP of an upright photograph, with what made it; all else stays as it is.
 
     Args:
         xmp: a packet; empty for none.
         provenance: a sentence for the history; without it, an empty packet stays empty.
+        media_type: of the file that it goes into, for dc:format where that is; empty leaves that.
 
     Returns:
         a packet; one that is broken, as it was.
@@ -63,6 +64,10 @@ def update_xmp(xmp: bytes, provenance: str | None) -> bytes:
     name = rf"(?:{'|'.join(map(re.escape, {'tiff', *prefixes[:MOST_PREFIXES]}))}):Orientation\b"
     text = re.sub(rf"(\b{name}\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
     text = re.sub(rf"(<{name}[^<>/]*>)\s*\d+\s*(</)", r"\g<1>1\2", text)
+    if media_type:
+        text = re.sub(
+            r"(<dc:format>|\bdc:format=[\"'])\s*image/[\w.+-]+", rf"\g<1>{media_type}", text
+        )
     if provenance:
         text = _add_provenance(text or EMPTY_XMP, escape(provenance))
     return text.encode()

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 from support.scenes import scene
 
 from colourizer.photos.exif import parse_exif
@@ -47,18 +47,35 @@ def test_xmp_of_any_encoding_is_turned_with_the_picture(encoding):
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
-def test_photoshops_thumbnail_is_left_out_and_its_captions_stay(file_format):
+def test_of_photoshops_resources_the_captions_stay(file_format):
     caption = b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x78\0\x03Ann"
-    resources = b"8BIM\x04\x0c\0\0\0\0\0\x04grey" + caption
+    resources = b"8BIM\x04\x0c\0\0\0\0\0\x04grey" + caption + b"8BIM\x07\xd0\0\0\0\0\0\x04path"
     file, image = io.BytesIO(), scene(0, 32, 48)
     if file_format == "TIFF":
-        image.save(file, "TIFF", tiffinfo={34377: resources})
-        assert caption in read_photo(file).metadata.exif
-        assert b"grey" not in read_photo(file).metadata.exif
+        image.save(file, "TIFF", tiffinfo={34377: resources, ExifTags.Base.Orientation: 6})
+        found = read_photo(file).metadata.exif
+        assert caption in found
+        assert b"grey" not in found
+        assert b"path" not in found
         return
-    image.save(file, "JPEG")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image.save(file, "JPEG", exif=exif)
     body = b"Photoshop 3.0\0" + resources
     segment = b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
     content = file.getvalue()
     photo = read_photo(io.BytesIO(content[:2] + segment + content[2:]))
     assert photo.metadata.photoshop == (b"Photoshop 3.0\0" + caption,)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_pngs_texts_of_single_tags_go_when_it_is_turned(orientation):
+    exif, texts = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[ExifTags.Base.Orientation] = orientation
+    texts.add_text("exif:PixelXDimension", "48")
+    texts.add_text("Title", "Ann")
+    file = io.BytesIO()
+    scene(0, 32, 48).save(file, "PNG", exif=exif, pnginfo=texts)
+    found = dict(read_photo(file).metadata.texts)
+    assert found.pop("Title") == "Ann"
+    assert bool(found) == (orientation == 1)

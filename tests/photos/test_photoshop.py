@@ -1,8 +1,8 @@
-"""photoshop.py: image resources lose the thumbnail and nothing else."""
+"""photoshop.py: image resources lose what is not true of the result, and nothing else."""
 
 import pytest
 
-from colourizer.photos.photoshop import SIGNATURE, remove_thumbnails
+from colourizer.photos.photoshop import SIGNATURE, keep_true_resources
 
 
 def resource(number: int, content: bytes, name: bytes = b"") -> bytes:
@@ -18,10 +18,19 @@ THUMBNAIL = resource(1036, b"grey and not turned")
 
 @pytest.mark.parametrize("prefix", [SIGNATURE, b""])
 def test_the_thumbnail_goes_and_captions_stay(prefix):
-    assert remove_thumbnails(prefix + IPTC + THUMBNAIL + CAPTION) == prefix + IPTC + CAPTION
-    assert remove_thumbnails(prefix + IPTC) == prefix + IPTC
+    for turned in (False, True):
+        found = keep_true_resources(prefix + IPTC + THUMBNAIL + CAPTION, turned)
+        assert found == prefix + IPTC + CAPTION
+        assert keep_true_resources(prefix + IPTC, turned) == prefix + IPTC
+
+
+@pytest.mark.parametrize("number", [1032, 2000, 2999])
+def test_places_in_a_picture_that_is_turned_go(number):
+    places = resource(number, b"a path around Ann")
+    assert keep_true_resources(IPTC + places + CAPTION, turned=True) == IPTC + CAPTION
+    assert keep_true_resources(IPTC + places, turned=False) == IPTC + places
 
 
 @pytest.mark.parametrize("other", [b"", b"Ducky\0\1", SIGNATURE + THUMBNAIL[:20], SIGNATURE])
 def test_what_is_cut_off_or_of_another_kind_stays_as_it_is(other):
-    assert remove_thumbnails(other) == other
+    assert keep_true_resources(other, turned=True) == other

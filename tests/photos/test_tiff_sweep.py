@@ -1,10 +1,12 @@
 """TIFFs of every kind: what is read is what tifffile reads, or it is refused in words."""
 
 import collections
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.tiff_kinds import Samples, Storage, shown, sweep, write
 
@@ -101,3 +103,16 @@ def test_the_files_of_the_sweep_are_what_others_take_them_for(tmp_path):
     with Image.open(tmp_path / "a.tif") as image:
         truth, _ = shown(tmp_path / "a.tif", Samples("rgb", 8), storage)
         assert np.array_equal(np.asarray(image), (truth * 255).round())
+
+
+def test_a_tiff_of_complex_numbers_or_an_unknown_compression_is_refused_in_words(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), np.complex64))
+    with pytest.raises(PhotoError, match="with complex numbers"):
+        read_photo(path)
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint8))
+    entry = struct.Struct("<HHII")
+    content = path.read_bytes().replace(entry.pack(259, 3, 1, 1), entry.pack(259, 3, 1, 34934))
+    path.write_bytes(content)
+    with pytest.raises(PhotoError, match="a compression of number 34934, which"):
+        read_photo(path)

@@ -70,6 +70,13 @@ def test_an_orientation_is_reset_under_any_prefix_and_with_attributes(said):
     assert update_xmp(said, None) == said.replace(b"6", b"1")
 
 
+@pytest.mark.parametrize("said", [b'<d dc:format="{}"/>', b"<d><dc:format>{}</dc:format></d>"])
+def test_the_format_is_that_of_the_file_that_is_written(said):
+    before, after = (said.replace(b"{}", b"image/" + name) for name in (b"heic", b"jpeg"))
+    assert update_xmp(before, None, "image/jpeg") == after
+    assert update_xmp(before, None) == before
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32", "latin-1"])
 def test_a_packet_of_any_encoding_becomes_utf_8(encoding):
     text = '<?xml version="1.0" encoding="{}"?><x:xmpmeta xmlns:x="adobe:ns:meta/">é</x:xmpmeta>'

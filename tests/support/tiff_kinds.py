@@ -29,7 +29,7 @@ FORMATS = {SHORT: "H", LONG: "I", 16: "Q"}
 TILE = (16, 16)
 CODES = {
     "none": 1, "lzw": 5, "jpeg": 7, "deflate": 8, "old deflate": 32946, "packbits": 32773,
-    "lzma": 34925,
+    "lzma": 34925, "webp": 50001,
 }  # fmt: skip
 # What undoes each orientation, of an array.
 UPRIGHT = {
@@ -141,6 +141,11 @@ def sweep() -> Iterator[tuple[Samples, Storage]]:
     ):
         storage = Storage("jpeg", layout=layout, order=order, orientation=orientation)
         yield Samples(photometric, 8), storage
+    for extras, layout, order, orientation in product(
+        ((), ("unassalpha",)), ("strip", "strips", "tiles"), "<>", range(1, 9)
+    ):
+        storage = Storage("webp", layout=layout, order=order, orientation=orientation)
+        yield Samples("rgb", 8, "u", extras), storage
     for compression, layout, order, half_chroma in product(
         ("none", "lzw", "deflate"), ("strip", "strips", "tiles"), "<>", (False, True)
     ):
@@ -273,6 +278,10 @@ def _cut(
 
 
 def _encode(piece: np.ndarray, samples: Samples, storage: Storage) -> bytes:
+    if storage.compression == "webp":
+        file = io.BytesIO()
+        Image.fromarray(piece).save(file, "WEBP", lossless=True, exact=True)
+        return file.getvalue()
     if storage.compression == "jpeg":
         file = io.BytesIO()
         image = Image.fromarray(piece.squeeze())

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 from support.node import run_javascript
 from support.scenes import scene
 
-from colourizer.photos.photoshop import SIGNATURE, remove_thumbnails
+from colourizer.photos.photoshop import SIGNATURE, keep_true_resources
 from colourizer.photos.upright_exif import upright_exif
 
 STORED = (160, 240)  # (H, W)
@@ -119,21 +119,26 @@ def test_exif_whose_inner_directory_is_cut_off_keeps_the_rest():
     assert b"Zeiss" in made
 
 
-def test_photoshop_s_resources_lose_the_thumbnail_as_in_the_program():
+def test_photoshop_s_resources_lose_what_they_lose_in_the_program():
     thumbnail, caption = (RESOURCE.replace(b"%c", bytes([n])) for n in (12, 4))
+    path = RESOURCE.replace(b"\4%c", b"\7\xd0")
     segments = [
         SIGNATURE + caption + thumbnail + caption,
         SIGNATURE + thumbnail[:-1],
         SIGNATURE + thumbnail[:9],
         SIGNATURE + thumbnail.replace(b"\4IPTC", b"\3IPT\0"),
         SIGNATURE + caption + b"else",
+        SIGNATURE + caption + path,
         thumbnail,
         b"",
     ]
-    made = run_javascript(
-        'return given.map((await modules("photoshop")).removeThumbnails);', segments
-    )
-    assert made == [remove_thumbnails(each) for each in segments]
+    for turned in (False, True):
+        made = run_javascript(
+            'const { keepTrueResources: keep } = await modules("photoshop");'
+            "return given.segments.map((segment) => keep(segment, given.turned));",
+            {"segments": segments, "turned": turned},
+        )
+        assert made == [keep_true_resources(each, turned) for each in segments]
 
 
 def jpeg_of(content: bytes) -> JpegImagePlugin.JpegImageFile:

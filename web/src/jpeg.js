@@ -2,7 +2,7 @@
 
 import { ascii, join, startsWith } from "./bytes.js";
 import { swapsSides } from "./orientation.js";
-import { removeThumbnails } from "./photoshop.js";
+import { keepTrueResources } from "./photoshop.js";
 
 const EXIF = "Exif\0\0";
 const XMP = "http://ns.adobe.com/xap/1.0/\0";
@@ -99,7 +99,8 @@ export function withMetadataOfJpeg(coloured, original, keepProfile, { exif, xmp,
   for (const { marker, body } of kept) {
     if (marker === APP0) continue;
     if (marker === APP2 && !(startsWith(body, PROFILE) && keepProfile)) continue;
-    parts.push(...segment(marker, marker === APP13 ? removeThumbnails(body) : body));
+    const isPhotoshop = marker === APP13;
+    parts.push(...segment(marker, isPhotoshop ? keepTrueResources(body, orientation > 1) : body));
   }
   // Of the coloured one, all but its own metadata.
   const { segments, scan } = readSegments(coloured);

@@ -4,10 +4,14 @@ import { ascii, join, startsWith } from "./bytes.js";
 
 const SIGNATURE = "Photoshop 3.0\0";
 const BLOCK = "8BIM";
-const THUMBNAILS = [1033, 1036]; // resource numbers
+// Resource numbers: of thumbnails; of a working path, guides, slices, and counted points.
+const THUMBNAILS = [1033, 1036];
+const POSITIONS = [1025, 1032, 1050, 1080];
+const isPath = (number) => number >= 2000 && number < 3000;
 
-/* Return an APP13 segment without the thumbnails, which show the picture as it was. */
-export function removeThumbnails(segment) {
+/* Return an APP13 segment without the thumbnails, which show the picture as it was, and, if that is
+   turned, without positions in it. */
+export function keepTrueResources(segment, turned) {
   const prefix = startsWith(segment, SIGNATURE) ? SIGNATURE : "";
   const view = new DataView(segment.buffer, segment.byteOffset, segment.length);
   const kept = [ascii(prefix)];
@@ -19,7 +23,11 @@ export function removeThumbnails(segment) {
     const isOdd = view.getUint32(size) % 2;
     const end = size + 4 + view.getUint32(size) + isOdd;
     if (end > segment.length + isOdd) return segment;
-    if (!THUMBNAILS.includes(view.getUint16(at + 4))) kept.push(segment.subarray(at, end));
+    const number = view.getUint16(at + 4);
+    const isPosition = POSITIONS.includes(number) || isPath(number);
+    if (!THUMBNAILS.includes(number) && !(turned && isPosition)) {
+      kept.push(segment.subarray(at, end));
+    }
     at = end;
   }
   return join(kept);
