@@ -10,7 +10,6 @@ import math
 import os
 import random
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -404,10 +403,9 @@ def main(argv: list[str] | None = None) -> int:
             todo[photo] = missing
     counts = transform_all(todo, options)
     skipped = len(wanted) - len(todo) + counts["skipped"]
-    print(
+    print_note(
         f"{counts['transformed']} transformed, {skipped} skipped, {len(photos) - len(wanted)} left "
-        f"out, {removed} files removed, {counts['failed']} failed",
-        file=sys.stderr,
+        f"out, {removed} files removed, {counts['failed']} failed"
     )
     return counts["stopped"] or (1 if counts["failed"] else 0)
 

@@ -5,7 +5,6 @@ from colourizer.runtime import early_interrupt  # noqa: F401 - first: the import
 # isort: split
 import argparse
 import importlib.util
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -243,9 +242,9 @@ def main(argv: list[str] | None = None) -> int:
     wanted = len(args.queries)
     missing = wanted - sum(outcome.succeeded for outcome in outcomes.values())  # untried included
     text = f"{new} downloaded, {counts.total()} rejected, {missing} of {wanted} queries not done"
-    print(text, file=sys.stderr)
+    print_note(text)
     if missing:
-        print("hint: the same command, run again, goes on where it stopped", file=sys.stderr)
+        print_note("hint: the same command, run again, goes on where it stopped")
     return interrupt.exit_code or (1 if missing else 0)
 
 

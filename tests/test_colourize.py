@@ -954,6 +954,19 @@ def test_without_a_stream_photographs_are_coloured_all_the_same(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_full_standard_error_stops_nothing(album, tmp_path, checkpoint_file):
+    (album / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    options = [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, ROOT / "colourize.py", *options],
+            stdout=subprocess.PIPE, stderr=full, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 12
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_full_standard_output_is_said_in_a_sentence(album, tmp_path, checkpoint_file, stream):
     photo = album / "photo0.png"

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -58,6 +58,11 @@ def _write(text: str, file: TextIO) -> None:
     tqdm.write(f"{text}\n", file=file, end="")
 
 
+def _write_to_stderr(text: str) -> None:
+    with suppress(OSError):  # it is full, or nobody reads it: the work goes on
+        _write(text, sys.stderr)
+
+
 def print_result(result: object) -> None:
     """Write a line to stdout at once, above any progress bar."""
     if hasattr(sys.stdout, "reconfigure"):  # a file name may hold undecodable bytes
@@ -95,7 +100,7 @@ def describe_error(error: object, *hints: str) -> str:
 
 def print_error(error: object, *hints: str) -> None:
     """Write an error and its hints, as for `describe_error`, to stderr, above any progress bar."""
-    _write(describe_error(error, *hints), sys.stderr)
+    _write_to_stderr(describe_error(error, *hints))
 
 
 def list_hints(error: BaseException) -> list[str]:
@@ -106,7 +111,7 @@ def list_hints(error: BaseException) -> list[str]:
 def print_note(*lines: str) -> None:
     """Write lines other than errors to stderr, above any progress bar."""
     if lines:
-        _write("\n".join(lines), sys.stderr)
+        _write_to_stderr("\n".join(lines))
 
 
 def progress(
@@ -130,12 +135,25 @@ def output_only_if(shown: bool) -> Iterator[None]:
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command's main and exit with its code; on Ctrl-C with 130, without a traceback."""
     early_interrupt.restore()
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # under pythonw, and in some services
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
+    _replace_missing_streams()
     try:
         code = main()
         sys.exit(code or (1 if _failures else 0))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print_note("interrupted")
         sys.exit(130)
+
+
+def _replace_missing_streams() -> None:
+    """Open os.devnull in place of streams that there are not, under pythonw and in some services.
+
+    Without its number a file of ours would get it, and what libraries print with it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends

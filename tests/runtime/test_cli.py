@@ -1,10 +1,16 @@
 """cli.py: what is written while others write too."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from colourizer.runtime.cli import print_error, print_note, print_result
+
+ROOT = Path(__file__).parents[2]
 
 
 class Recorder(io.StringIO):
@@ -43,3 +49,26 @@ def test_a_result_that_stdout_has_no_letters_for_is_printed_all_the_same(monkeyp
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
     print_result("café 夜")
     assert written.getvalue() == "café \\u591c\n".encode("latin-1")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as POSIX does")
+@pytest.mark.parametrize("closed", [(0,), (2,), (1, 2), (0, 1, 2)])
+def test_no_file_gets_the_number_of_a_stream_that_is_closed(tmp_path, closed):
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from colourizer.runtime.cli import run_command\n"
+        "def main():\n"
+        "    with open(sys.argv[2], 'wb') as file:\n"
+        "        os.write(2, b'a warning of a library')\n"
+        "        return 0 if file.fileno() > 2 else 1\n"
+        "run_command(main)"
+    )
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    written = tmp_path / "a.jpg"
+    command = [sys.executable, "-c", code, str(ROOT), str(written)]
+    assert subprocess.run(command, preexec_fn=close, check=False).returncode == 0
+    assert written.read_bytes() == b""
