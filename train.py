@@ -20,7 +20,12 @@ from torch import Tensor
 from colourizer.colour.metrics import colourfulness
 from colourizer.inference.calibration import DefaultReadout, restore_colourfulness
 from colourizer.network.checkpoint import CheckpointError, Network, model_content, save_checkpoint
-from colourizer.network.device import autocast, pick_device
+from colourizer.network.device import (
+    autocast,
+    is_out_of_memory,
+    pick_device,
+    why_not_compiled,
+)
 from colourizer.network.pretrained import WeightsError
 from colourizer.photos.files import evenly_spaced
 from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
@@ -423,6 +428,8 @@ def find_slip(options: TrainOptions) -> tuple[str, str] | None:
         return f"{options.run}: holds a run already; nothing was overwritten", hint
     if options.tensorboard and (problem := why_unavailable()):
         return f"--tensorboard: {problem}", "pip install tensorboard"
+    if options.compile and (problem := why_not_compiled(pick_device(options.device))):
+        return f"--compile: cannot be done here ({problem})", "leave --compile out"
     return None
 
 
@@ -457,7 +464,12 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
     except OSError as error:  # a full disk, a folder that may not be written to
         print_error(f"{run}: {error.strerror or error}")
         return 1
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            what = f"there is not enough memory for steps of {options.batch_size} crops"
+            half = max(2, options.batch_size // 2)
+            group.print_error(what, f"begin a run with --batch-size {half}, or a smaller --size")
+            return 1
         if group.world_size == 1 or not is_lost_process(error):
             raise
         print_note("note: another process has ended, so this one ends too")

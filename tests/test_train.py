@@ -298,6 +298,49 @@ def test_too_few_photos_are_said_to_be_so(tmp_path, capsys):
     assert "too few photographs" in capsys.readouterr().err
 
 
+def test_a_run_among_its_photographs_goes_on_and_its_picture_is_not_trained_on(album, capsys):
+    run = album / "run"
+    for begin in ([album, "-o", run, "--epochs", 1, *CLASSIC], ["--resume", run, "--epochs", 2]):
+        assert run_train(*begin) == 0
+        assert (run / "progress.png").exists()
+    both = [line for line in capsys.readouterr().out.splitlines() if "to train on" in line]
+    assert both[0].split(";")[0] == both[1].split(";")[0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_said_in_words(album, tmp_path, capsys, monkeypatch, error):
+    def loss(*_):
+        raise error
+
+    monkeypatch.setattr(train, "training_loss", loss)
+    assert run_train(album, "-o", tmp_path / "run", "--epochs", 1, *CLASSIC) == 1
+    printed = capsys.readouterr().err
+    assert "not enough memory for steps of" in printed
+    assert "hint: begin a run with --batch-size" in printed
+
+
+def test_where_nothing_can_be_compiled_it_is_said_before_training(
+    album, tmp_path, capsys, monkeypatch
+):
+    def refuse(_network):
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert run_train(album, "-o", tmp_path / "run", "--compile", *CLASSIC) == 2
+    expected = (
+        "error: --compile: cannot be done here (InvalidCxxCompiler: No working C++ compiler found)"
+    )
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_resumed_run_refuses_other_photographs(album, tmp_path, capsys):
     run = tmp_path / "run"
     run_train(album, "-o", run, "--epochs", 1, *CLASSIC)

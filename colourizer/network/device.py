@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
 # Fixes the importing thread's number of intra-op threads now; otherwise it would inherit the number
 # that another thread sets first, see `use_one_thread`.
@@ -52,6 +53,23 @@ def autocast(device: torch.device) -> AbstractContextManager:
     """Return a context of bf16 autocast where the hardware is fast at it, else of fp32."""
     fast = is_fast_in_bf16(device)
     return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
+
+
+def why_not_compiled(device: torch.device) -> str:
+    """Return why torch.compile does not work here, in words; "" if it does."""
+    try:
+        torch.compile(nn.ReLU())(torch.zeros(2, device=device))
+    except Exception as error:  # no C++ compiler, no Triton
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error means that there is not enough memory, of the device or the CPU."""
+    named = ("out of memory", "DefaultCPUAllocator")  # of MPS; of the CPU
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        name in str(error) for name in named
+    )
 
 
 def use_one_thread() -> None:

@@ -102,7 +102,7 @@ def _record_for_torchrun(message: str) -> None:
         Path(path).write_text(content, encoding="utf-8")
 
 
-def is_lost_process(error: RuntimeError) -> bool:
+def is_lost_process(error: Exception) -> bool:
     """Return whether an error of torch.distributed means that another process has ended."""
     return isinstance(error, dist.DistError) or "onnection" in str(error)
 

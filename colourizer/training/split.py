@@ -15,6 +15,7 @@ from colourizer.curation.derived_copies import (
 )
 from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
 from colourizer.photos.files import evenly_spaced, find_photos
+from colourizer.training.run_folder import PICTURE, holds_run
 
 # One in twenty is held out; of fewer than 400 photographs more, to have MIN_VALIDATION of them to
 # measure with, but never more than one in five.
@@ -124,6 +125,8 @@ def choose_photos(
     def find_wanted(folder: Path, without: set[Path]) -> list[Path]:
         wanted = []
         for path in find_photos(folder):
+            if path.name == PICTURE and holds_run(path.parent):  # a run's own, among photographs
+                continue
             resolved = resolver.resolve(path)
             if resolved in unwanted or (is_copy(path) and original_of(path) in unwanted_originals):
                 left_out.add(resolved)
