@@ -730,17 +730,17 @@ def open_report(place: Location | None, stack: ExitStack, counts: Counter[str]) 
         report: Report = StoredReport(place, temporary_folder(stack))
     else:
         report = Report(place)
-    stack.callback(close_report, report, counts)
+    stack.callback(close_report, report, place, counts)
     return report
 
 
-def close_report(report: Report, counts: Counter[str]) -> None:
-    """Close the report; print and count an error if that fails."""
+def close_report(report: Report, place: Location, counts: Counter[str]) -> None:
+    """Close the report at a place; print and count an error if that fails."""
     try:
         report.close()
     except (OSError, StorageError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        print_error(f"--report: cannot be written ({reason.lower()})", *list_hints(error))
+        reason = (getattr(error, "strerror", None) or "").lower() or str(error)
+        print_error(f"--report {place}: cannot be written ({reason})", *list_hints(error))
         counts["failed"] += 1
 
 

@@ -166,6 +166,29 @@ def test_other_settings_are_said_of_what_is_there_and_update_does_it_again(
     assert len(run(scans, "-o", out, "--vividness", 0.3, "--update", checkpoint=other)[1]) == 4
 
 
+def test_a_scan_that_is_replaced_while_it_is_coloured_is_a_row_and_has_no_result(
+    scans, tmp_path, run, monkeypatch
+):
+    write_files = batch.write_files
+
+    def replace_scan(item, *args):
+        write_files(item, *args)
+        if item.job.source.name == "a.png":
+            item.job.source.write_bytes((scans / "b.jpg").read_bytes())
+
+    monkeypatch.setattr(batch, "write_files", replace_scan)
+    options = (scans, "-o", tmp_path / "out", "--report", tmp_path / "report.jsonl")
+    code, _, err = run(*options)
+    assert code == 1
+    assert f"error: {scans / 'a.png'}: was changed while it was coloured; run this again" in err
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"b.jpg", "c.tif", "d.webp"}
+    monkeypatch.undo()
+    assert run(*options)[0] == 0
+    row = rows_of(tmp_path / "report.jsonl")["a.png"]
+    assert (row.result, row.source_sha256) == ("colourized", sha256(scans / "a.png"))
+
+
 def test_update_does_again_what_is_older_than_its_source_and_leaves_the_rest_alone(
     scans, tmp_path, run
 ):

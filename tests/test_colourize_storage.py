@@ -276,12 +276,12 @@ def test_s3_is_asked_no_more_than_needed(s3, run):
     fill(storage, "scans/few", 4)
     store.counts.clear()
     assert run("s3://scans/few", "-o", "s3://colour/few")[0] == 0
-    # HEAD: is the result there, and of the folder; GET: photographs, listings of the folder.
-    wanted = {"HEAD": 4 + 1, "GET": 4 + 2, "PUT": 4, "POST": 1, "DELETE": 1}
+    # HEAD: is the result there; of the folder; may that be asked. GET: photographs, listings.
+    wanted = {"HEAD": 4 + 2, "GET": 4 + 2, "PUT": 4, "POST": 1, "DELETE": 1}
     assert dict(store.counts) == wanted
     store.counts.clear()
     assert run("s3://scans/few", "-o", "s3://colour/few")[0] == 0
-    assert dict(store.counts) == {"HEAD": 5, "GET": 2, "POST": 1, "DELETE": 1}
+    assert dict(store.counts) == {"HEAD": 6, "GET": 2, "POST": 1, "DELETE": 1}
 
 
 def test_a_large_file_at_an_address_is_read_in_blocks(s3, run, tmp_path, monkeypatch):
@@ -357,6 +357,76 @@ def test_a_storage_that_refuses_is_said_with_a_hint_and_without_credentials(s3, 
         assert second.startswith("hint: credentials: aws configure")
         assert not any(line.startswith(("error", "hint: cred")) for line in others)
         assert "tester" not in err and "not-a-secret" not in err
+
+
+def test_a_bucket_that_does_not_say_what_is_there_is_bad_usage_or_has_no_sidecars(s3, run):
+    """S3 denies to say whether a file exists to those who may not list the bucket."""
+    store, storage = s3
+    fill(storage, "scans/unlisted", 2)
+    store.refuses = lambda method, path: method == "HEAD" and path.startswith("/colour/unlisted/")
+    try:
+        code, out, err = run("s3://scans/unlisted", "-o", "s3://colour/unlisted")
+        assert (code, out) == (2, [])
+        assert "s3://colour/unlisted: cannot be written to (does not say which files are" in err
+        assert "hint: the bucket has to permit s3:ListBucket" in err
+        store.refuses = lambda method, path: path.endswith(".xmp")
+        code, out, err = run("s3://scans/unlisted/photo0.png", "-o", "s3://colour/unlisted")
+        assert (code, out) == (0, ["s3://colour/unlisted/photo0.png"]), err
+    finally:
+        del store.refuses
+
+
+def test_scans_that_vanish_and_results_that_are_refused_are_rows(s3, run, tmp_path):
+    store, storage = s3
+    fill(storage, "scans/gone", 3)
+    refused = {"GET": "/scans/gone/photo0.png", "PUT": "/colour/gone/photo2.png"}
+    store.refuses = lambda method, path: refused.get(method) == path
+    options = ("s3://scans/gone", "-o", "s3://colour/gone", "--report", tmp_path / "report.jsonl")
+    try:
+        code, out, err = run(*options)
+    finally:
+        del store.refuses
+    assert (code, out) == (1, ["s3://colour/gone/sub/photo1.png"])
+    assert "error: s3://scans/gone/photo0.png: access denied" in err
+    assert "error: s3://scans/gone/photo2.png: cannot be written (access denied" in err
+    assert "2 colourized, 1 skipped, 0 failed" in run(*options)[2]
+    assert run("--verify", tmp_path / "report.jsonl")[2] == "3 outputs: 3 as recorded\n"
+
+
+def test_a_report_that_can_no_longer_be_written_is_kept(s3, run, tmp_path, monkeypatch):
+    store, storage = s3
+    fill(storage, "scans/kept", 2)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store.refuses = lambda method, path: method == "PUT" and path == "/colour/kept.parquet"
+    options = ("s3://scans/kept", "-o", "s3://colour/kept", "--report", "s3://colour/kept.parquet")
+    try:
+        code, _, err = run(*options)
+    finally:
+        del store.refuses
+    assert code == 1
+    assert "error: --report s3://colour/kept.parquet: cannot be written (access denied" in err
+    (kept,) = tmp_path.rglob("kept.parquet")
+    assert f"hint: it is kept as {kept}; copy it there" in err
+    assert run("--verify", kept)[2] == "2 outputs: 2 as recorded\n"
+
+
+def test_what_is_too_long_for_names_of_local_files_is_cut(s3, run, tmp_path):
+    _, storage = s3
+    for name in ("x" * 300 + "a", "x" * 300 + "b", "y" * 300 + "/z"):
+        storage.pipe_file(f"scans/long/{name}.png", encoded(0))
+    _, out, err = run("s3://scans/long", "-o", tmp_path / "out")
+    assert len(set(out)) == 3, err
+    assert "0 colourized, 3 skipped" in run("s3://scans/long", "-o", tmp_path / "out")[2]
+
+
+def test_a_folder_in_a_result_s_place_is_said(s3, run, tmp_path):
+    for name in ("a.png", "a.png/b.png", "c.png"):
+        s3[1].pipe_file(f"scans/folders/{name}", encoded(0))
+    (tmp_path / "out" / "c.png").mkdir(parents=True)
+    code, out, err = run("s3://scans/folders", "-o", tmp_path / "out")
+    assert (code, out) == (1, [str(tmp_path / "out" / "a.png")])
+    assert "folders/a.png/b.png: cannot be written (file exists)" in err
+    assert "folders/c.png: cannot be written (is a directory)" in err
 
 
 def test_a_large_file_goes_in_parts_and_leaves_none_if_one_fails(s3, monkeypatch):

@@ -11,7 +11,7 @@ from colourizer.film.film_settings import film_settings
 from colourizer.inference.batch import Outcome, Run, hash_unrecorded, recorded_in
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
-from colourizer.inference.streaming import NUMBER, fit_distinct, next_name
+from colourizer.inference.streaming import NUMBER, fit_distinct, next_name, place_below
 from colourizer.runtime.temporary_folder import kept_folder, temporary_folder
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import fetch_copy, send_file, stat_file
@@ -28,7 +28,7 @@ def plan_film(film: FoundPhoto, options: OutputOptions) -> Job:
     name = film.below.name
     if found := COMPARED.fullmatch(film.below.stem):
         name = next_name(found, film.below.suffix)
-    first = options.output / film.below.with_name(name)
+    first = place_below(options.output, film.below.with_name(name))
     compared = first.with_name(fit_distinct(name, "_compared.mp4")) if options.compare else None
     return Job(film.source, [first], compared=compared, named=film.named, is_film=True)
 

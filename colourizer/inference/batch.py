@@ -371,10 +371,9 @@ def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[
                 content = read_content(job.source)
                 if run.outputs.hashed and not isinstance(content, Path):  # others: `flush_files`
                     outcome.source_hash = hash_source(content)
+                outcome.modified = read_time(job.source)
                 image = open_image(content)
                 outcome.settings = settings()
-                if isinstance(job.source, Path):
-                    outcome.modified = job.source.stat().st_mtime_ns
                 pixels = image.width * image.height
                 unfinished.append(Unfinished(job, wanted, content, image, pixels, outcome))
     while unfinished:
@@ -506,7 +505,8 @@ def write_files(
 
     folder = job.coloured[0].parent
     if isinstance(folder, Path) and not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        with wrap_write_errors():
+            folder.mkdir(parents=True, exist_ok=True)
     target = run.outputs.target
     for variant, (path, ab) in enumerate(zip(job.coloured, colourings, strict=True)):
         if path in wanted:
@@ -536,6 +536,13 @@ def write_files(
     item.outcome.converted = describe_writing(photo, target)
 
 
+def read_time(source: Location) -> int | None:
+    """Return a local file's time in nanoseconds since 1970; None if it is not there or stored."""
+    with suppress(OSError):
+        return source.stat().st_mtime_ns if isinstance(source, Path) else None
+    return None
+
+
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
     """Flush the files of a few photographs to disk and rename them into place, with sidecars.
 
@@ -546,6 +553,8 @@ def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
             with suppress(OSError):  # of one that cannot be read it is known by now
                 outcome.source_hash = hash_source(outcome.source)
         with recorded_in(outcome, run):
+            if outcome.parts and read_time(outcome.source) not in (None, outcome.modified):
+                raise PhotoError("was changed while it was coloured; run this again")
             for path, file in outcome.parts:
                 with wrap_write_errors():
                     if run.outputs.hashed:
@@ -555,3 +564,5 @@ def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
                         copy_sidecars(job.source, path, job.sidecars, is_upright)
                     file.finish(outcome.modified)
                 outcome.files.append(path)
+        for _, file in outcome.parts[len(outcome.files) :]:
+            file.discard()

@@ -255,7 +255,7 @@ def is_there(place: Location) -> bool:
     Raises:
         StorageError: its storage does not say.
     """
-    return exists(place) if isinstance(place, Address) else place.exists()
+    return exists(place) if isinstance(place, Address) else place.is_file()
 
 
 def write_content(place: Location, content: bytes, modified: int | None = None) -> None:
@@ -275,4 +275,4 @@ def is_same(one: Location, other: Location) -> bool:
     """Return whether two files that exist are the same."""
     if isinstance(one, Path) and isinstance(other, Path):
         return one.samefile(other)
-    return one == other
+    return str(one) == str(other)  # with whatever login

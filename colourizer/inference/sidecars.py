@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.upright_xmp import upright_xmp
 from colourizer.photos.xmp import convert_to_utf8, update_xmp
 from colourizer.storage.address import Address, Location
+from colourizer.storage.connection import AccessDeniedError
 from colourizer.storage.files import exists, open_file, read_bytes
 from colourizer.storage.listing import Listed
 
@@ -82,7 +84,7 @@ def copy_sidecars(
         if isinstance(theirs, Path):
             found = os.path.isfile(theirs)  # noqa: PTH113
         else:
-            found = exists(theirs) if known is None else theirs in known
+            found = _exists(theirs) if known is None else theirs in known
         if not found or (exists(ours) if isinstance(ours, Address) else os.path.exists(ours)):  # noqa: PTH110
             continue
         content = read_bytes(theirs)
@@ -92,6 +94,12 @@ def copy_sidecars(
         write_content(ours, content, modified)
         copied.append(ours)
     return copied
+
+
+def _exists(sidecar: Address) -> bool:
+    with suppress(AccessDeniedError):  # S3's answer about what is not there, in some buckets
+        return exists(sidecar)
+    return False
 
 
 def _turn_upright(xmp: bytes, source: Location) -> bytes:

@@ -61,7 +61,8 @@ READING_THREADS = 3  # for each core: while one computes, others wait for a stor
 ALBUM_PHOTOS = 5000  # of an album: 1.5 GB of temporary files
 AHEAD = 4  # groups for each thread that are listed before they are needed
 FilmColourizer = Callable[[FoundPhoto, Run], Outcome]  # film.stored_films.colourize_found_film
-ODD_PARTS = {"": "%", ".": "%2E", "..": "%2E%2E"}  # of keys: no folder may have such a name
+# Parts of keys that no folder may be named, and the names that they get.
+ODD_PART, ODD_NAME = re.compile(r"\.{0,2}"), re.compile(r"%(?:25)*(?:2E(?:%2E)?)?")
 # Names that another photograph's results may have: NAME.gif.png, NAME_variant2.jpg,
 # NAME.jpg_compared.jpg and so on. A number at the end is one that `distinct_name` has added.
 KINDS = "|".join(suffix[1:] for suffix in sorted(SUFFIXES))
@@ -165,7 +166,7 @@ def _name_photo(path: Location, is_film: Callable[[PurePath], bool]) -> FoundPho
 
 
 def _absolute(path: Location) -> Location:
-    return path.resolve() if isinstance(path, Path) else path
+    return path.resolve() if isinstance(path, Path) else path.without_credentials()
 
 
 def is_below(path: Location, folder: Location) -> bool:
@@ -173,7 +174,7 @@ def is_below(path: Location, folder: Location) -> bool:
     if isinstance(path, Path) or isinstance(folder, Path):
         return _absolute(folder) in getattr(_absolute(path), "parents", ())
     with suppress(ValueError):
-        return bool(path.relative_to(folder))
+        return bool(path.without_credentials().relative_to(folder.without_credentials()))
     return False
 
 
@@ -221,21 +222,37 @@ def _list_folder(
             yield FoundPhoto(path, below, named=False, is_film=film)
         listing.wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
         return
-    inside = f"{output.url}/" if isinstance(output, Address) else None
+    inside = None
+    if isinstance(output, Address) and is_below(output, folder):
+        inside = output.without_credentials().relative_to(folder.without_credentials()) + "/"
     try:
         for (address, below_name, size), sidecars in pair_sidecars(iterate_files(folder)):
-            if inside and address.url.startswith(inside):
+            if inside and below_name.startswith(inside):
                 continue
             name = PurePosixPath(address.name)
             film = is_film(name)
             if not (film or is_photo_name(name)):
                 listing.left_out.update([why_name_left_out(name)])
                 continue
-            parts = (ODD_PARTS.get(part, part) for part in below_name.split("/"))
-            below = root.joinpath(*parts)
+            below = root.joinpath(*map(name_part, below_name.split("/")))
             yield FoundPhoto(address, below, False, film, size, sidecars)
     except StorageError as error:
         listing.wrong.append(_say(folder, error))
+
+
+def name_part(part: str) -> str:
+    """Return a folder's or file's name for a part of a key; that of ".." is %2E%2E."""
+    if ODD_NAME.fullmatch(part):  # which another part gets
+        return f"%25{part[1:]}"
+    return (part.replace(".", "%2E") or "%") if ODD_PART.fullmatch(part) else part
+
+
+def place_below(output: Location, below: PurePath) -> Location:
+    """Return where a result goes; what is too long for names of local files is cut."""
+    if isinstance(output, Path):
+        parts = map(PurePath, below.parts)
+        return output.joinpath(*(fit_distinct(part.stem, part.suffix) for part in parts))
+    return output / below
 
 
 def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
@@ -251,7 +268,7 @@ def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
     name = written_name(below, options.target, _find_format(photo.source))
     if not name.startswith(below.stem):  # it was too long
         name = fit_distinct(below.stem, below.suffix + PurePath(name).suffix)
-    first = options.output / below.with_name(name)
+    first = place_below(options.output, below.with_name(name))
 
     def beside(wanted: object, ending: str) -> Location | None:
         return first.with_name(fit_distinct(name, f"_{ending}")) if wanted else None

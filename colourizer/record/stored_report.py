@@ -1,14 +1,17 @@
 """A report in a storage: fetched, sent in parts while it grows, and whole in the end."""
 
+import shutil
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
 from colourizer.record.report import Report, ReportError, journal_of
+from colourizer.runtime.cli import print_note
 from colourizer.runtime.parallel import map_ordered
 from colourizer.storage.address import Address
-from colourizer.storage.connection import NoSuchFileError, StorageError
+from colourizer.storage.connection import AccessDeniedError, NoSuchFileError, StorageError
 from colourizer.storage.files import (
     check_writable,
     fetch_copy,
@@ -16,6 +19,7 @@ from colourizer.storage.files import (
     read_bytes,
     remove_files,
     send_file,
+    stat_file,
     write_whole,
 )
 from colourizer.storage.listing import iterate_files
@@ -56,11 +60,19 @@ def fetch_report(address: Address, folder: Path) -> tuple[Path, list[Address]]:
     return path, parts
 
 
+def _find_version(address: Address) -> tuple[int, int] | None:
+    """Return a file's size and time; None if there is none."""
+    with suppress(NoSuchFileError):
+        return stat_file(address)
+    return None
+
+
 class StoredReport(Report):
     """A report in a storage that rows are added to: a local one, whose rows are sent as they come.
 
     They go to the storage in parts, each a file of its own, since an object store adds to no file.
-    `close` sends the report whole, and removes the parts; without it, the next run does.
+    `close` sends the report whole, and removes the parts; without it, the next run does. It leaves
+    parts only, if another run has sent the report meanwhile, of whose rows this one does not know.
     """
 
     def __init__(self, address: Address, folder: Path) -> None:
@@ -75,10 +87,9 @@ class StoredReport(Report):
             StorageError: its storage does not give it, or takes no files.
             OSError: the copy cannot be written.
         """
-        self._address = address
+        self._address, self._version = address, _find_version(address)
         self._copy, self._parts = fetch_report(address, folder)
         check_writable(address.parent)
-        self._was_there = self._copy.exists()
         try:
             super().__init__(self._copy)
         except ReportError as error:
@@ -92,18 +103,33 @@ class StoredReport(Report):
         """Keep the last row for each scan and output, and send the report if it has changed.
 
         Raises:
-            StorageError: it cannot be sent; the next run reads the parts that could be.
+            StorageError: it cannot be sent; a note says where it is kept.
             OSError: the copy cannot be written.
         """
         self._ended.set()
         self._sender.join()
-        # If this process ends before it removes them, they are read after the report.
-        if self._parts:
-            self._send_part()
-        super().close()
-        if self._is_changed or self._parts or not self._was_there:
+        try:
+            self._send()
+        except StorageError as error:
+            kept = Path(tempfile.mkdtemp(prefix="colourizer-report-"), self._copy.name)
+            shutil.copyfile(self._copy, kept)
+            error.add_note(f"hint: it is kept as {kept}; copy it there")
+            raise
+
+    def _send(self) -> None:
+        try:
+            is_as_before = _find_version(self._address) == self._version
+            # If this process ends before it removes them, they are read after the report.
+            if self._parts or not is_as_before:
+                self._send_part()
+        finally:
+            super().close()
+        if not is_as_before:
+            print_note(f"note: {self._address}: another run has written to it; rows of both count")
+        elif self._is_changed or self._parts or not self._version:
             send_file(self._copy, self._address)
-            remove_files(parts_folder(self._address), self._parts)
+            with suppress(AccessDeniedError):  # they are read after the report, and say the same
+                remove_files(parts_folder(self._address), self._parts)
 
     def _send_regularly(self) -> None:
         while not self._ended.wait(SEND_SECONDS):

@@ -39,7 +39,7 @@ class PartFile:
             write(self._file)
             self._file.flush()
         except BaseException:
-            self._discard()
+            self.discard()
             raise
 
     def digest(self) -> tuple[str, int]:
@@ -61,11 +61,12 @@ class PartFile:
                     os.utime(self._part, ns=(modified, modified))
             self._part.replace(self._path)
         except BaseException:
-            self._discard()
+            self.discard()
             raise
         _part_files.discard(self._part)
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Remove the part file; the target stays as it is."""
         with suppress(AttributeError, OSError):  # not opened; or the disk is full
             self._file.close()
         self._part.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import cast
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 LOCAL = ("file://", "local://")
@@ -70,6 +71,10 @@ class Address:
     def with_name(self, name: str) -> "Address":
         """Return an address in the same folder."""
         return self.parent / name
+
+    def without_credentials(self) -> "Address":
+        """Return the same file's address as it is printed; it may not open it."""
+        return cast("Address", parse_location(str(self)))
 
     def __truediv__(self, below: str | PurePath) -> "Address":
         text = below.as_posix() if isinstance(below, PurePath) else below

@@ -37,6 +37,7 @@ for _library in ("gcsfs", "paramiko", "azure"):  # which would print tracebacks
     logging.getLogger(_library).addHandler(logging.NullHandler())
 _logins: dict[tuple[str, str], str] = {}  # hosts as they were given with a login
 _connecting = threading.RLock()
+LIST_HINT = "the bucket has to permit s3:ListBucket, too"
 ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
 
 
@@ -47,6 +48,10 @@ class StorageError(Exception):
         super().__init__(what)
         for hint in hints:
             self.add_note(f"hint: {hint}")
+
+
+class AccessDeniedError(StorageError):
+    """There is no permission; S3 says so, too, of what is not there, if it may not be listed."""
 
 
 class NoSuchFileError(StorageError):
@@ -137,14 +142,14 @@ def storage_errors(scheme: str) -> Iterator[None]:
         raise NoSuchFileError("no such file") from error
     except PermissionError as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"access denied ({_first_line(said)})", *hints) from error
+        raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "DefaultCredentialsError"):
             raise StorageError("no credentials were found", *hints) from error
         _open.cache_clear()  # the connection may be lost
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if re.search("authenti|credential", said, re.IGNORECASE):
-            raise StorageError(f"access denied ({_first_line(said)})", *hints) from error
+            raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error
         raise StorageError(_first_line(said)) from error
 
 

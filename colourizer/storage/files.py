@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 
 from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import (
+    LIST_HINT,
     S3,
+    AccessDeniedError,
     NoSuchBucketError,
     NoSuchFileError,
     StorageError,
@@ -214,10 +216,13 @@ def remove_files(folder: Address, files: Sequence[Address]) -> None:
     """
     if not files:
         return
+    from fsspec.core import has_magic
+
     with storage_errors(folder.scheme):
         storage, path = open_storage(folder)
         paths = [open_storage(file)[1] for file in files]
-        if is_object_store(storage):  # a request for many of them
+        # Of object stores a request for many of them; but fsspec takes * in a name for a pattern.
+        if is_object_store(storage) and not any(map(has_magic, paths)):
             storage.rm(paths)
             return
         for each in paths:
@@ -232,7 +237,7 @@ def check_writable(folder: Address) -> None:
     Of S3 an upload is begun and given up; of other object stores the bucket is looked for.
 
     Raises:
-        StorageError: they cannot.
+        StorageError: they cannot, or the storage will not say which files are there.
     """
     with storage_errors(folder.scheme):
         storage, path = open_storage(folder)
@@ -242,6 +247,10 @@ def check_writable(folder: Address) -> None:
             to = {"Bucket": bucket, "Key": f"{key}/.writable".lstrip("/")}
             upload = storage.call_s3("create_multipart_upload", **to)
             storage.call_s3("abort_multipart_upload", **to, UploadId=upload["UploadId"])
+            try:
+                exists(folder / ".writable")
+            except AccessDeniedError as error:  # S3's answer about any file that is not there
+                raise AccessDeniedError("does not say which files are there", LIST_HINT) from error
         elif not is_object_store(storage):
             storage.makedirs(path, exist_ok=True)
         elif folder.scheme != "memory://":
@@ -280,6 +289,10 @@ class StoredFile:
     def digest(self) -> tuple[str, int]:
         """Return the SHA-256 of what was made, hexadecimal, and its size in bytes."""
         return hashlib.sha256(self._content).hexdigest(), len(self._content)
+
+    def discard(self) -> None:
+        """Forget what was made."""
+        self._content = b""
 
     def finish(self, _modified: int | None = None) -> None:
         """Write it to the storage, whose clock gives it its time; any thread may do so.

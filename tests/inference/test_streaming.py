@@ -7,8 +7,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from colourizer.inference import streaming
-from colourizer.inference.output_plan import FoundPhoto, OutputOptions
-from colourizer.inference.streaming import Listing, cut_stream, distinct_name, plan_alone
+from colourizer.inference.output_plan import FoundPhoto, OutputOptions, is_same
+from colourizer.inference.streaming import (
+    Listing,
+    cut_stream,
+    distinct_name,
+    is_below,
+    plan_alone,
+)
 from colourizer.photos.files import is_photo_name
 from colourizer.storage.address import parse_location
 from colourizer.storage.listing import Listed
@@ -55,6 +61,19 @@ def test_a_key_never_leads_out_of_the_output_folder(tmp_path, monkeypatch):
     found = streaming.stream_photos([parse_location("memory://scans")], tmp_path, Listing())
     (job,) = (plan_alone(photo, OutputOptions(tmp_path)) for photo in found)
     assert job.coloured == [tmp_path / "a/%/b/%2E%2E/%2E%2E/c.jpg"]
+
+
+@given(st.sets(st.lists(st.sampled_from(("%", "25", "2E", "."))).map("".join), min_size=2))
+def test_parts_of_keys_get_different_names_and_none_that_no_folder_may_have(parts):
+    names = {streaming.name_part(part) for part in parts}
+    assert len(names) == len(parts)
+    assert not names & {"", ".", ".."}
+
+
+def test_a_folder_with_a_login_is_the_same_one_without():
+    folder, output = (parse_location(f"sftp://{host}/a") for host in ("anna:secret@host", "host"))
+    assert is_below(folder / "b", output) and is_same(folder / "b", output / "b")
+    assert not is_below(folder, output / "b")
 
 
 @pytest.mark.parametrize("count, workers", [(1, 2), (7, 2), (100, 3), (1000, 1)])

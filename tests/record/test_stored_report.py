@@ -92,6 +92,30 @@ def test_a_run_that_is_killed_before_it_removes_its_parts_is_merged_once(
     assert read(address, tmp_path / "copy") == [row(1), row(2)]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_of_two_runs_at_the_same_time_are_kept(address, tmp_path, monkeypatch, first, capsys):
+    monkeypatch.setattr(stored_report, "SEND_SECONDS", 100.0)
+    new = folders(tmp_path)
+    with closing(StoredReport(address, next(new))) as report:
+        report.write(row(0))
+    reports = [StoredReport(address, next(new)) for _ in range(2)]
+    for n, report in enumerate(reports, 1):
+        report.write(row(n))
+        report._send_part()
+        report.write(row(n + 10))
+    for report in (reports[first], reports[1 - first]):
+        report.close()
+    assert "another run has written to it" in capsys.readouterr().err
+    wanted = {0, 1, 2, 11, 12}
+    assert {kept.source for kept in read(address, tmp_path / "copy")} == {
+        row(n).source for n in wanted
+    }
+    with closing(StoredReport(address, next(new))):
+        pass
+    assert files() == [f"/reports/{address.name}"]
+    assert len(read(address, tmp_path / "copy2")) == len(wanted)
+
+
 def test_a_report_to_which_nothing_is_added_is_not_sent_again(address, tmp_path, monkeypatch):
     new = folders(tmp_path)
     with closing(StoredReport(address, next(new))) as report:

@@ -52,3 +52,12 @@ def test_what_is_printed_of_it_has_no_password_and_no_token(text, shown):
     assert address.url == text
     assert (str(address), f"{address}", repr(address)) == (shown, shown, f"Address({shown!r})")
     assert hide_credentials(f"404: cannot open '{text}'") == f"404: cannot open '{shown}'"
+
+
+def test_an_address_with_a_login_is_that_of_the_same_file_without():
+    assert parse_location("sftp://anna:secret@host/a").without_credentials() == parse_location(
+        "sftp://host/a"
+    )
+    assert parse_location("s3://scans/a@b?c").without_credentials() == Address(
+        "s3://", "scans/a@b?c"
+    )

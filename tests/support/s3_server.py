@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
@@ -30,9 +30,12 @@ class FaultyStore:
     Attributes:
         rates: how often each fault happens, in [0, 1]; besides FAULTS "cut", an answer that ends
             too early.
+        refuses: whether a request's method and path, as /bucket/key, is denied.
         delay: seconds before each answer.
         counts: of the requests, by method, and of the faults.
     """
+
+    refuses: Callable[[str, str], bool] = staticmethod(lambda method, path: False)
 
     def __init__(self, application: Any) -> None:
         self.rates: dict[str, float] = {}
@@ -44,8 +47,10 @@ class FaultyStore:
         """Answer a request."""
         self.counts[environ["REQUEST_METHOD"]] += 1
         time.sleep(self.delay)
+        is_refused = self.refuses(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         for name, (status, body) in FAULTS.items():
-            if self._random.random() < self.rates.get(name, 0):
+            rate = 1 if is_refused and name == "denied" else self.rates.get(name, 0)
+            if self._random.random() < rate:
                 self.counts[name] += 1
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 start_response(status, [("Content-Type", "application/xml")])
