@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 import torch
+from support.s3_server import s3_buckets
 from support.scenes import scene, stops_after
 
 import train
@@ -177,27 +178,42 @@ def test_a_shard_that_lost_photographs_ends_the_epoch_with_an_error(shards):
         list(data.batches(CropConfig(32), EpochConfig(4, 0, 0), workers=0))
 
 
+def store(storage, bucket: str, shards: Path) -> None:
+    for shard in find_shards(shards):
+        storage.pipe_file(f"{bucket}/{shard.name}", shard.read_bytes())
+    storage.pipe_file(f"{bucket}/below/part-9.tar", b"")
+
+
 @pytest.fixture
 def stored(shards):
     """The shards in a storage: its file system, and their folder's address."""
     storage = fsspec.filesystem("memory")
     storage.store.clear()
-    for shard in find_shards(shards):
-        storage.pipe_file(f"/bucket/{shard.name}", shard.read_bytes())
-    storage.pipe_file("/bucket/below/part-9.tar", b"")
+    store(storage, "/bucket", shards)
     return storage, "memory://bucket"
 
 
+@pytest.fixture
+def in_s3(shards):
+    """As stored, in S3, which is asked for them in blocks."""
+    with s3_buckets() as (_, storage), pytest.MonkeyPatch.context() as patch:
+        store(storage, "scans", shards)
+        patch.setattr("colourizer.storage.files.LARGE", 1000)
+        yield storage, "s3://scans"
+
+
+@pytest.mark.parametrize("kind", ["stored", "in_s3"])
 def test_shards_of_a_storage_are_fetched_once_and_anew_if_they_change(
-    stored, shards, tmp_path, monkeypatch
+    kind, request, shards, tmp_path, monkeypatch
 ):
-    storage, address = stored
+    storage, address = request.getfixturevalue(kind)
+    bucket = address.partition("://")[2]
     folder = fetch_shards(address, tmp_path)
     names = ["part-0.tar", "part-1.tar", "part-2.tar"]
     assert [path.name for path in find_shards(folder)] == names
     for path in find_shards(folder):
         assert path.read_bytes() == (shards / path.name).read_bytes()
-    some = fetch_shards("memory://bucket/part-{0..1}.tar", tmp_path)
+    some = fetch_shards(f"{address}/part-{{0..1}}.tar", tmp_path)
     assert [path.name for path in find_shards(some)] == names[:2]
 
     fetched, fetch = [], stored_shards._fetch
@@ -207,20 +223,20 @@ def test_shards_of_a_storage_are_fetched_once_and_anew_if_they_change(
         fetch(shard, *args)
 
     monkeypatch.setattr(stored_shards, "_fetch", count)
-    storage.pipe_file("/bucket/part-1.tar", (shards / "part-0.tar").read_bytes() + bytes(512))
-    storage.rm("/bucket/part-2.tar")
+    storage.pipe_file(f"{bucket}/part-1.tar", (shards / "part-0.tar").read_bytes() + bytes(512))
+    storage.rm(f"{bucket}/part-2.tar")
     assert fetch_shards(address, tmp_path) == folder
     assert fetched == ["part-1.tar"]
     assert [path.name for path in find_shards(folder)] == names[:2]
 
 
 def test_train_learns_from_shards_of_a_storage_as_from_those_of_a_folder(
-    stored, shards, tmp_path, monkeypatch, capsys
+    in_s3, shards, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
     monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
     options = [*SMALL, "--cache", str(tmp_path / "cache"), "-o"]
-    assert train.main([stored[1], *options, str(tmp_path / "stored")]) == 0
+    assert train.main([in_s3[1], *options, str(tmp_path / "stored")]) == 0
     assert "10 photographs to train on, 2 held out" in capsys.readouterr().out
     assert train.main([str(shards), *options, str(tmp_path / "local")]) == 0
     one, two = (
