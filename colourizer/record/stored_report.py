@@ -48,15 +48,18 @@ def fetch_report(address: Address, folder: Path) -> tuple[Path, list[Address]]:
         raise ReportError(address, "is a folder", "name a file in it")
     path = fetch_copy(address, folder)
     try:
-        parts = [listed.address for listed in iterate_files(parts_folder(address))]
+        listed = [file.address for file in iterate_files(parts_folder(address))]
     except NoSuchFileError:
-        parts = []
-    if parts:
+        listed = []
+    parts: list[Address] = []
+    for part, rows in map_ordered(listed, read_bytes, READING_THREADS, 2 * READING_THREADS):
+        if isinstance(rows, NoSuchFileError):  # another run has put them into the report
+            continue
+        if isinstance(rows, Exception):
+            raise rows
         with journal_of(path).open("ab") as journal:
-            for _, rows in map_ordered(parts, read_bytes, READING_THREADS, 2 * READING_THREADS):
-                if isinstance(rows, Exception):
-                    raise rows
-                journal.write(rows)
+            journal.write(rows)
+        parts.append(part)
     return path, parts
 
 
@@ -118,13 +121,10 @@ class StoredReport(Report):
 
     def _send(self) -> None:
         try:
-            is_as_before = _find_version(self._address) == self._version
-            # If this process ends before it removes them, they are read after the report.
-            if self._parts or not is_as_before:
-                self._send_part()
+            self._send_part()  # so that parts, which are read after the report, hold all rows
         finally:
             super().close()
-        if not is_as_before:
+        if _find_version(self._address) != self._version:
             print_note(f"note: {self._address}: another run has written to it; rows of both count")
         elif self._is_changed or self._parts or not self._version:
             send_file(self._copy, self._address)

@@ -12,6 +12,7 @@ from colourizer.record.report import ReportError, read_rows
 from colourizer.record.row import Row
 from colourizer.record.stored_report import StoredReport, fetch_report
 from colourizer.storage.address import parse_location
+from colourizer.storage.listing import Listed
 
 
 @pytest.fixture(params=["report.jsonl", "report.parquet"])
@@ -114,6 +115,18 @@ def test_rows_of_two_runs_at_the_same_time_are_kept(address, tmp_path, monkeypat
         pass
     assert files() == [f"/reports/{address.name}"]
     assert len(read(address, tmp_path / "copy2")) == len(wanted)
+
+
+def test_a_part_that_another_run_has_removed_meanwhile_is_passed_over(
+    address, tmp_path, monkeypatch
+):
+    def list_removed(folder):
+        yield Listed(folder / "0.jsonl", "0.jsonl", 1)
+
+    monkeypatch.setattr(stored_report, "iterate_files", list_removed)
+    with closing(StoredReport(address, tmp_path)) as report:
+        report.write(row(1))
+    assert files() == [f"/reports/{address.name}"]
 
 
 def test_a_report_to_which_nothing_is_added_is_not_sent_again(address, tmp_path, monkeypatch):
