@@ -419,14 +419,15 @@ def test_what_is_too_long_for_names_of_local_files_is_cut(s3, run, tmp_path):
     assert "0 colourized, 3 skipped" in run("s3://scans/long", "-o", tmp_path / "out")[2]
 
 
-def test_a_folder_in_a_result_s_place_is_said(s3, run, tmp_path):
-    for name in ("a.png", "a.png/b.png", "c.png"):
-        s3[1].pipe_file(f"scans/folders/{name}", encoded(0))
+def test_a_folder_in_a_result_s_place_and_a_file_in_a_folder_s_are_said(memory, run, tmp_path):
+    memory.pipe_file("/scans/a.png/b.png", encoded(0))
+    memory.pipe_file("/scans/c.png", encoded(0))
     (tmp_path / "out" / "c.png").mkdir(parents=True)
-    code, out, err = run("s3://scans/folders", "-o", tmp_path / "out")
-    assert (code, out) == (1, [str(tmp_path / "out" / "a.png")])
-    assert "folders/a.png/b.png: cannot be written (file exists)" in err
-    assert "folders/c.png: cannot be written (is a directory)" in err
+    (tmp_path / "out" / "a.png").write_bytes(b"another photograph")
+    code, out, err = run("memory://scans", "-o", tmp_path / "out")
+    assert (code, out) == (1, [])
+    assert "scans/a.png/b.png: cannot be written (file exists)" in err
+    assert "scans/c.png: cannot be written (is a directory)" in err
 
 
 def test_a_large_file_goes_in_parts_and_leaves_none_if_one_fails(s3, monkeypatch):

@@ -546,9 +546,12 @@ def read_time(source: Location) -> int | None:
 def flush_files(outcomes: Sequence[Outcome], run: Run) -> None:
     """Flush the files of a few photographs to disk and rename them into place, with sidecars.
 
-    Hashes are computed here: while one thread computes them, others wait for the disk.
+    Hashes are computed here, while the files are flushed and other threads wait for the disk.
     """
     for outcome in outcomes:
+        if run.outputs.hashed:
+            for _, file in outcome.parts:
+                file.begin_flush()
         if run.outputs.hashed and isinstance(outcome.source, Path):
             with suppress(OSError):  # of one that cannot be read it is known by now
                 outcome.source_hash = hash_source(outcome.source)

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ from colourizer.runtime.process import MACHINE, has_ended
 PART, LEFTOVER_SECONDS = ".part-", 3600
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _part_files: set[Path] = set()
+_flusher = ThreadPoolExecutor(4, "flush")  # threads, which are started when there is something
 
 
 class PartFile:
@@ -27,6 +29,7 @@ class PartFile:
         self._path = path
         name = f"{PART}{MACHINE}-{os.getpid()}-{secrets.token_hex(8)}"
         self._part = path.with_name(name)
+        self._flushed: Future[None] | None = None
 
     def write(self, write: Callable[[BinaryIO], object]) -> None:
         """Write the part file; `write` is called with it, open. If that fails it is removed.
@@ -42,6 +45,10 @@ class PartFile:
             self.discard()
             raise
 
+    def begin_flush(self) -> None:
+        """Begin to flush what was written to disk; `finish` waits for it. Takes no computing."""
+        self._flushed = _flusher.submit(os.fsync, self._file.fileno())
+
     def digest(self) -> tuple[str, int]:
         """Return the SHA-256 of what was written, hexadecimal, and its size in bytes."""
         self._file.seek(0)
@@ -54,7 +61,10 @@ class PartFile:
             modified: the file's time of modification, in nanoseconds since 1970; None is now.
         """
         try:
-            os.fsync(self._file.fileno())
+            if self._flushed:
+                self._flushed.result()
+            else:
+                os.fsync(self._file.fileno())
             self._file.close()
             if modified is not None:
                 with suppress(OSError, OverflowError):  # a file system that has no such times
@@ -67,6 +77,8 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove the part file; the target stays as it is."""
+        if self._flushed:
+            wait([self._flushed])
         with suppress(AttributeError, OSError):  # not opened; or the disk is full
             self._file.close()
         self._part.unlink(missing_ok=True)

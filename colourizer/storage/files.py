@@ -286,6 +286,9 @@ class StoredFile:
             write(file)
             self._content = file.getvalue()
 
+    def begin_flush(self) -> None:
+        """Do nothing: its storage is not sent a part of it."""
+
     def digest(self) -> tuple[str, int]:
         """Return the SHA-256 of what was made, hexadecimal, and its size in bytes."""
         return hashlib.sha256(self._content).hexdigest(), len(self._content)

@@ -42,6 +42,20 @@ def test_a_file_appears_only_when_it_is_finished(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_flush_that_was_begun_early_and_failed_fails_the_file(tmp_path, monkeypatch):
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    part = PartFile(tmp_path / "a.png")
+    part.write(lambda file: file.write(b"content"))
+    part.begin_flush()
+    assert part.digest()[1] == 7
+    with pytest.raises(OSError, match="No space left"):
+        part.finish()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_not_there_yet_is_made(tmp_path):
     write_bytes(tmp_path / "new" / "folder" / "a", b"content")
     assert (tmp_path / "new" / "folder" / "a").read_bytes() == b"content"
