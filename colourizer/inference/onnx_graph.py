@@ -12,6 +12,7 @@ from colourizer.inference.coherence import (
     average_alike,
     stride_8_vectors,
 )
+from colourizer.inference.faint_colours import enlarge_faint
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
@@ -141,7 +142,8 @@ class Readout(nn.Module):
         """
         leaning = lean(probability, self.centres, thing_directions(things, variant))
         ab = read_ab(leaning, self.centres, self.shares, vividness, sure)
-        return limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
+        ab = limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
+        return enlarge_faint(ab, vividness)
 
 
 def export_graph(model: Network) -> Any:

@@ -17,6 +17,7 @@ from colourizer.inference.coherence import (
     average_over_alike,
     halve,
 )
+from colourizer.inference.faint_colours import enlarge_faint
 from colourizer.inference.hints import (
     FittedReference,
     Hint,
@@ -205,7 +206,8 @@ class Prediction:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, sure)
-        ab = limit_cast(average_alike(ab, self._affinity)).cpu()
+        ab = limit_cast(average_alike(ab, self._affinity))
+        ab = enlarge_faint(ab, vividness).cpu()
         return self._replace_shared(ab, vividness, variant) if self.shared else ab
 
     def _replace_shared(self, ab: Tensor, vividness: float, variant: int) -> Tensor:
