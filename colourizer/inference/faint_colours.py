@@ -4,7 +4,7 @@ from torch import Tensor
 
 # Chosen on validation photographs (docs/experiments.md). Lab units: the mean chroma from which on
 # nothing is added, and at vividness 1 the share of what is less that is added ...
-LIKELY_MEAN, ADDED = 12.0, 0.6
+LIKELY_MEAN, ADDED = 15.0, 0.6
 MAX_GAIN = 2.5  # ... up to this factor, as what is grey all over has nothing to enlarge.
 
 
