@@ -9,7 +9,7 @@ from torch import Tensor
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
 # From 0, the safe mean, to 1. The most vivid at which ab error is a tenth below grey's.
-DEFAULT_VIVIDNESS = 0.8
+DEFAULT_VIVIDNESS = 0.75
 # At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
 MAX_REBALANCING = 0.9
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
