@@ -9,8 +9,7 @@ looks          named settings of vividness, warmth and saturation
 calibration    colourfulness kept in fine-tuning: the bias of the bins
 onnx_graph     levels, network and readout as one ONNX graph
 coherence      chroma averaged over places that are alike
-cast           a tint over the whole picture, taken back
-faint_colours  chroma of a whole picture that has hardly any, enlarged
+mean_chroma    casts taken back, faint colours enlarged
 things         features of the thing that each place belongs to
 variants       other plausible colourings
 album          what recurs in several photographs, with the same colours in all

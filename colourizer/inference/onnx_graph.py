@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
-from colourizer.inference.cast import limit_cast
 from colourizer.inference.coherence import (
     affinity,
     average_alike,
     stride_8_vectors,
 )
-from colourizer.inference.faint_colours import enlarge_faint
+from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax

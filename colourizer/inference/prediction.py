@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
-from colourizer.inference.cast import limit_cast
 from colourizer.inference.coherence import (
     add_upsampled,
     affinity,
@@ -17,7 +16,6 @@ from colourizer.inference.coherence import (
     average_over_alike,
     halve,
 )
-from colourizer.inference.faint_colours import enlarge_faint
 from colourizer.inference.hints import (
     FittedReference,
     Hint,
@@ -27,6 +25,7 @@ from colourizer.inference.hints import (
     propagate_reference,
 )
 from colourizer.inference.looks import NATURAL, Look, apply_look
+from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
 from colourizer.inference.things import thing_vectors
 from colourizer.inference.variants import MAX_VARIANTS, lean, thing_directions
@@ -221,6 +220,7 @@ class Prediction:
             probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight, own = self.shared.weight, halve(ab)
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
+        agreed = enlarge_faint(agreed, vividness, weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.

@@ -1,0 +1,56 @@
+"""A photograph's mean chroma, estimated again: casts are taken back, faint colours enlarged."""
+
+import torch
+from torch import Tensor
+
+# All chosen on validation photographs (docs/experiments.md).
+# Lab units: the length of a mean up to which it is no cast, and the share of what is more that is
+# taken back.
+USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
+# Lab units: the mean chroma that photographs have, and at vividness 1 the share of what is less
+# that is added; at most by this factor, as what is grey all over has nothing to enlarge.
+LIKELY_CHROMA, ADDED, MAX_GAIN = 15.0, 0.6, 2.5
+
+
+def mean_over_places(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean (1, C, 1, 1) of (1, C, h, w); weight (1, 1, h, w), None weighs all alike."""
+    if weight is None:
+        return values.mean(dim=(2, 3), keepdim=True)
+    total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    return (values * weight).sum(dim=(2, 3), keepdim=True) / total
+
+
+def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return chroma with a cast taken back: a tint stronger than photographs have.
+
+    A photograph's mean chroma is what the network knows least well, and an error of it can be seen
+    everywhere. What is neutral, or has an opposite colour, stays as it is.
+
+    Args:
+        ab: (1, 2, h, w) in Lab units.
+        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
+    """
+    mean = mean_over_places(ab, weight)
+    length = mean.square().sum(dim=1, keepdim=True).sqrt()
+    direction = mean / length.clamp_min(1e-6)
+    along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
+    excess = TAKEN_BACK * (length - USUAL_MEAN).clamp_min(0)
+    return ab - direction * torch.minimum(along, excess)
+
+
+def enlarge_faint(ab: Tensor, vividness: float | Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return chroma, all of it larger by one factor if its mean is faint.
+
+    It is estimated best between the network's own and that of photographs; the network's is too
+    small where it has seen few like it, as of streets a century ago.
+
+    Args:
+        ab: (1, 2, h, w) in Lab units.
+        vividness: as it was read out with; at 0 nothing is added. A tensor () in the graph that
+            onnx_graph.py makes.
+        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
+    """
+    chroma = mean_over_places(ab.square().sum(dim=1, keepdim=True).sqrt(), weight)
+    missing = (LIKELY_CHROMA - chroma).clamp_min(0)
+    gain = 1 + ADDED * vividness * missing / chroma.clamp_min(1e-6)
+    return ab * gain.clamp_max(MAX_GAIN)
