@@ -12,14 +12,6 @@ USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
 LIKELY_CHROMA, ADDED, MAX_GAIN = 15.0, 0.6, 2.5
 
 
-def mean_over_places(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Return the mean (1, C, 1, 1) of (1, C, h, w); weight (1, 1, h, w), None weighs all alike."""
-    if weight is None:
-        return values.mean(dim=(2, 3), keepdim=True)
-    total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-    return (values * weight).sum(dim=(2, 3), keepdim=True) / total
-
-
 def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return chroma with a cast taken back: a tint stronger than photographs have.
 
@@ -30,7 +22,11 @@ def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
         ab: (1, 2, h, w) in Lab units.
         weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    mean = mean_over_places(ab, weight)
+    if weight is None:
+        mean = ab.mean(dim=(2, 3), keepdim=True)
+    else:
+        total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+        mean = (ab * weight).sum(dim=(2, 3), keepdim=True) / total
     length = mean.square().sum(dim=1, keepdim=True).sqrt()
     direction = mean / length.clamp_min(1e-6)
     along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
@@ -38,7 +34,7 @@ def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
     return ab - direction * torch.minimum(along, excess)
 
 
-def enlarge_faint(ab: Tensor, vividness: float | Tensor, weight: Tensor | None = None) -> Tensor:
+def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
     """Return chroma, all of it larger by one factor if its mean is faint.
 
     It is estimated best between the network's own and that of photographs; the network's is too
@@ -48,9 +44,8 @@ def enlarge_faint(ab: Tensor, vividness: float | Tensor, weight: Tensor | None =
         ab: (1, 2, h, w) in Lab units.
         vividness: as it was read out with; at 0 nothing is added. A tensor () in the graph that
             onnx_graph.py makes.
-        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    chroma = mean_over_places(ab.square().sum(dim=1, keepdim=True).sqrt(), weight)
+    chroma = ab.square().sum(dim=1, keepdim=True).sqrt().mean(dim=(2, 3), keepdim=True)
     missing = (LIKELY_CHROMA - chroma).clamp_min(0)
     gain = 1 + ADDED * vividness * missing / chroma.clamp_min(1e-6)
     return ab * gain.clamp_max(MAX_GAIN)

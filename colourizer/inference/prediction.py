@@ -220,7 +220,6 @@ class Prediction:
             probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight, own = self.shared.weight, halve(ab)
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
-        agreed = enlarge_faint(agreed, vividness, weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.

@@ -70,9 +70,3 @@ def test_more_colour_in_gives_more_colour_out():
 def test_what_is_all_but_grey_is_not_made_colourful():
     assert torch.equal(enlarge_faint(torch.zeros(1, 2, 3, 5), 1.0), torch.zeros(1, 2, 3, 5))
     assert enlarge_faint(of_mean(0.5), 1.0).norm(dim=1).mean() <= 0.5 * MAX_GAIN + 1e-5
-
-
-def test_only_places_of_weight_count_in_the_mean():
-    ab = torch.cat((of_mean(20.0), of_mean(5.0)), dim=3)
-    weight = (torch.arange(16) >= 8).float().expand(1, 1, 8, 16)
-    assert torch.allclose(enlarge_faint(ab, 1.0, weight)[..., 8:], enlarge_faint(of_mean(5.0), 1.0))
