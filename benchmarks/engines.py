@@ -21,6 +21,7 @@ import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
 from onnxruntime import quantization  # noqa: E402
 from PIL import Image  # noqa: E402
 
@@ -123,7 +124,9 @@ def exact_ab(grey: np.ndarray) -> np.ndarray:
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     lightness = network_input(grey_to_lightness(torch.from_numpy(grey.copy()) / 255))
     output, features = model.forward_with_features(lightness)
-    return Prediction(model, output, stride_8_vectors(features)).ab(Look(VIVIDNESS)).numpy()
+    seen = F.avg_pool2d(lightness, 4)
+    prediction = Prediction(model, output, stride_8_vectors(features), stretched=seen)
+    return prediction.ab(Look(VIVIDNESS)).numpy()
 
 
 def time_engines(folder: Path, greys: list[np.ndarray], rounds: int) -> None:

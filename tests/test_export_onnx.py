@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 import export_onnx
@@ -62,7 +63,8 @@ def ab_differences(checkpoint: Path, exported: Path, greys: list[np.ndarray]) ->
         with torch.inference_mode():
             output, features = model.forward_with_features(lightness[None])
             vectors = stride_8_vectors(features) if has_likelihoods(model) else None
-            prediction = Prediction(model, output, vectors)
+            seen = F.avg_pool2d(lightness[None], 4)
+            prediction = Prediction(model, output, vectors, stretched=seen)
         for vividness, variant in READOUTS:
             ab = session.run(["ab"], {"grey": grey, **settings(vividness, variant)})[0]
             expected = prediction.ab(Look(vividness), variant).numpy()
@@ -109,7 +111,7 @@ def test_the_readout_alone_gives_the_colours_of_the_whole_with_other_settings():
     known = dict(zip(names, whole.run(None, {**grey, **settings(0.2, 0)}), strict=True))
     height, width = grey["grey"].shape[1:]
     assert known["features"].shape[2:] == (height // 8, width // 8)
-    inputs = {n: known[n] for n in ("sqrt_probability", "confidence", "affinity", "things")}
+    inputs = {value.name: known.get(value.name) for value in readout.get_inputs()}
     for vividness, variant in READOUTS:
         (expected,) = whole.run(["ab"], {**grey, **settings(vividness, variant)})
         (ab,) = readout.run(["ab"], {**inputs, **settings(vividness, variant)})

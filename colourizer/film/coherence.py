@@ -118,7 +118,8 @@ class FilmColours:
             else:
                 if frame.begins_scene:
                     self._scene = self._samples = None
-                prediction = replace(next(predictions), lightness=to_cells(frame.lightness))
+                own, stretched = to_cells(frame.lightness), to_cells(frame.stretched)
+                prediction = replace(next(predictions), lightness=own, stretched=stretched)
                 ab, match = prediction.ab_and_match(self._look, reference=self._reference)
                 if match is not None:
                     self._matched = [self._matched[0] + match, self._matched[1] + 1]

@@ -17,6 +17,7 @@ from colourizer.inference.readout import (
     confidence,
     read_ab,
     sqrt_softmax,
+    vivid_weight,
 )
 from colourizer.network.device import autocast
 from Model_CNN import Model_CNN
@@ -57,8 +58,8 @@ class DefaultReadout:
         total = 0.0
         for lightness, root in zip(self.lightness, self.roots, strict=True):
             adjusted = root * factors
-            sure = confidence(adjusted, centres)
-            ab = read_ab(adjusted, centres, shares, DEFAULT_VIVIDNESS, sure)
+            weight = vivid_weight(confidence(adjusted, centres), lightness)
+            ab = read_ab(adjusted, centres, shares, DEFAULT_VIVIDNESS, weight)
             total += colourfulness(fit_to_gamut(lightness, ab)[0])
         return total / len(self.roots)
 

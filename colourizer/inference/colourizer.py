@@ -297,7 +297,8 @@ class Colourizer:
         for n, lightness in enumerate(photographs):
             height, width = inputs[n].shape[-2:]
             own = F.adaptive_avg_pool2d(lightness[None], (height // 4, width // 4))
-            predictions[n] = replace(predictions[n], lightness=own)
+            seen = F.avg_pool2d(inputs[n], 4)
+            predictions[n] = replace(predictions[n], lightness=own, stretched=seen)
         return [predictions[n] for n in range(len(inputs))]
 
     def _forward(self, lightness: Tensor, with_features: bool) -> list[Prediction]:

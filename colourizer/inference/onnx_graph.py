@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
@@ -14,7 +15,7 @@ from colourizer.inference.coherence import (
 from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
-from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
+from colourizer.inference.readout import confidence, read_ab, sqrt_softmax, vivid_weight
 from colourizer.inference.things import thing_vectors
 from colourizer.inference.variants import lean, thing_directions
 from colourizer.network.checkpoint import Network
@@ -25,14 +26,15 @@ OPSET = 18
 INPUTS = ("grey", "vividness", "variant")
 # Networks without likelihoods have the first only. The others are for who reads out other
 # colours of the same picture without the network.
-OUTPUTS = ("ab", "confidence", "sqrt_probability", "affinity", "features", "things")
-READOUT_INPUTS = ("sqrt_probability", "confidence", "affinity", "things", "vividness", "variant")
+OUTPUTS = ("ab", "confidence", "sqrt_probability", "affinity", "features", "things", "lightness")
+READOUT_INPUTS = ("sqrt_probability", "confidence", "lightness", "affinity", "things", *INPUTS[1:])
 EXAMPLE_SIZE = (2 * STRIDE, 3 * STRIDE)  # pixels, of the picture that is traced
 EXAMPLE_SETTINGS = (torch.tensor(0.5), torch.tensor(1, dtype=torch.int32))
 SIDES = {  # as the file names the sides that may vary
     "grey": {1: "height", 2: "width"},
     "ab": {2: "height/4", 3: "width/4"},
     "confidence": {2: "height/4", 3: "width/4"},
+    "lightness": {2: "height/4", 3: "width/4"},
     "sqrt_probability": {1: "height/4", 2: "width/4"},
     "affinity": {0: "height/8", 1: "width/8", 2: "height/16", 3: "width/16"},
     "features": {2: "height/8", 3: "width/8"},
@@ -67,8 +69,9 @@ class GreyToColours(nn.Module):
         Returns:
             ab (1, 2, H/4, W/4) in Lab units; confidence (1, 1, H/4, W/4) in (0, 1];
             sqrt_probability (1, H/4, W/4, K) of `sqrt_softmax`; affinity (H/8, W/8, H/16, W/16),
-            the features (1, C, H/8, W/8) of `stride_8_vectors` that it is made of; and things, of
-            `thing_vectors`, of the same shape. Without likelihoods ab alone, which is the same for
+            the features (1, C, H/8, W/8) of `stride_8_vectors` that it is made of; things, of
+            `thing_vectors`, of the same shape; and the stretched lightness
+            (1, 1, H/4, W/4). Without likelihoods ab alone, which is the same for
             all vividness and variants.
         """
         lightness = self.stretch_levels(grey).index_select(0, grey.flatten().int())
@@ -82,8 +85,9 @@ class GreyToColours(nn.Module):
         rows, columns = grey.shape[1] // 16, grey.shape[2] // 16
         alike = affinity(vectors).view(2 * rows, 2 * columns, rows, columns)
         things = thing_vectors(vectors)
-        ab = Readout(self.model)(probability, sure, alike, things, vividness, variant)
-        return ab, sure, probability, alike, vectors, things
+        seen = F.avg_pool2d(lightness.view(1, *grey.shape), 4)
+        ab = Readout(self.model)(probability, sure, seen, alike, things, vividness, variant)
+        return ab, sure, probability, alike, vectors, things, seen
 
     def stretch_levels(self, grey: Tensor) -> Tensor:
         """Return the lightness (256,) of all greys as `network_input` makes it for a picture.
@@ -121,6 +125,7 @@ class Readout(nn.Module):
         self,
         probability: Tensor,
         sure: Tensor,
+        lightness: Tensor,
         alike: Tensor,
         things: Tensor,
         vividness: Tensor,
@@ -131,6 +136,7 @@ class Readout(nn.Module):
         Args:
             probability: sqrt_probability (1, H/4, W/4, K) of `GreyToColours`.
             sure: its confidence (1, 1, H/4, W/4).
+            lightness: its lightness (1, 1, H/4, W/4).
             alike: its affinity (H/8, W/8, H/16, W/16).
             things: its things (1, C, H/8, W/8).
             vividness: () float32 in [0, 1].
@@ -140,7 +146,8 @@ class Readout(nn.Module):
             ab (1, 2, H/4, W/4) in Lab units.
         """
         leaning = lean(probability, self.centres, thing_directions(things, variant))
-        ab = read_ab(leaning, self.centres, self.shares, vividness, sure)
+        weight = vivid_weight(sure, lightness)
+        ab = read_ab(leaning, self.centres, self.shares, vividness, weight)
         ab = limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
         return enlarge_faint(ab, vividness)
 
@@ -181,6 +188,7 @@ def export_readout(model: Model_CNN) -> Any:
         (
             torch.rand(1, *quarter, len(model.bin_centres)),
             torch.rand(1, 1, *quarter),
+            torch.rand(1, 1, *quarter) * MAX_LIGHTNESS,
             torch.rand(2 * rows, 2 * columns, rows, columns),
             torch.rand(1, sum(model.config.decoder_channels[1:]), 2 * rows, 2 * columns),
             *EXAMPLE_SETTINGS,
@@ -188,6 +196,7 @@ def export_readout(model: Model_CNN) -> Any:
         {
             "probability": {1: 4 * height, 2: 4 * width},
             "sure": {2: 4 * height, 3: 4 * width},
+            "lightness": {2: 4 * height, 3: 4 * width},
             "alike": {0: 2 * height, 1: 2 * width, 2: height, 3: width},
             "things": {2: 2 * height, 3: 2 * width},
             "vividness": {},

@@ -26,7 +26,7 @@ from colourizer.inference.hints import (
 )
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
-from colourizer.inference.readout import confidence, read_ab, sqrt_softmax
+from colourizer.inference.readout import confidence, read_ab, sqrt_softmax, vivid_weight
 from colourizer.inference.things import thing_vectors
 from colourizer.inference.variants import MAX_VARIANTS, lean, thing_directions
 from colourizer.network.checkpoint import Network
@@ -75,6 +75,7 @@ class Prediction:
     vectors: (1, D, h/2, w/2), from `coherence.stride_8_vectors`; None without likelihoods.
     features: (h, w, C), from `hints.feature_vectors`, for hints and references; or None.
     lightness: the photograph's own, (1, 1, h, w) in [0, 100], for warmth; or None.
+    stretched: as the network sees it, (1, 1, h, w) in [0, 100], for vividness; or None.
     shared: what other photographs of its album say; or None.
     known: what a reference of its album says; or None.
     """
@@ -84,6 +85,7 @@ class Prediction:
     vectors: Tensor | None = None
     features: Tensor | None = None
     lightness: Tensor | None = None
+    stretched: Tensor | None = None
     shared: SharedLikelihoods | None = None
     known: KnownColours | None = None
 
@@ -200,26 +202,28 @@ class Prediction:
         if not isinstance(model, Model_CNN) or not model.config.likelihoods:
             return model.ab_of(output.float()).cpu()
         centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
-        probability, sure = self._sqrt_probability, self._confidence
+        assert self.stretched is not None
+        probability = self._sqrt_probability
+        weight = vivid_weight(self._confidence, self.stretched.to(output.device))
         if variant:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
-        ab = read_ab(probability, centres, shares, vividness, sure)
+        ab = read_ab(probability, centres, shares, vividness, weight)
         ab = limit_cast(average_alike(ab, self._affinity))
         ab = enlarge_faint(ab, vividness).cpu()
         return self._replace_shared(ab, vividness, variant) if self.shared else ab
 
     def _replace_shared(self, ab: Tensor, vividness: float, variant: int) -> Tensor:
         """Return ab with the colours of what is shared; what is like that in here follows."""
-        assert isinstance(self.model, Model_CNN) and self.shared
+        assert isinstance(self.model, Model_CNN) and self.shared and self.stretched is not None
         centres, shares = self.model.bin_centres.cpu(), self.model.bin_shares.cpu()
         probability = sqrt_softmax(self.shared.log_likelihoods)
-        sure = confidence(probability, centres)
+        vivid = vivid_weight(confidence(probability, centres), halve(self.stretched.cpu()))
         if variant:
             odd = halve(self.shared.directions[(variant - 1) // 2][None])
             probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight, own = self.shared.weight, halve(ab)
-        agreed = limit_cast(read_ab(probability, centres, shares, vividness, sure), weight)
+        agreed = limit_cast(read_ab(probability, centres, shares, vividness, vivid), weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.

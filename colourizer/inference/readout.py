@@ -14,6 +14,9 @@ DEFAULT_VIVIDNESS = 0.7
 MAX_REBALANCING = 0.9
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
 MAX_GAIN = 0.3  # ... and the gain of chroma.
+# Lightness up to which colours are safe ones, as vivid ones are seldom right in the dark; at which
+# they are as vivid as confidence says; and how much more than that they may be.
+DARK, MIDDLE, MOST = 15.0, 50.0, 1.2
 # Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
 UNCERTAIN = 35.0
 
@@ -66,6 +69,19 @@ def confidence(sqrt_probability: Tensor, centres: Tensor) -> Tensor:
     return (-(standard_deviation(sqrt_probability, centres) / UNCERTAIN).square() / 2).exp()
 
 
+def vivid_weight(confidence: Tensor, lightness: Tensor) -> Tensor:
+    """Return how much of the vivid colours is taken instead of the safe ones.
+
+    Args:
+        confidence: (B, 1, H, W) in (0, 1].
+        lightness: as the network sees it, (B, 1, H, W) in [0, 100].
+
+    Returns:
+        weight (B, 1, H, W) in [0, MOST].
+    """
+    return confidence * ((lightness - DARK) / (MIDDLE - DARK)).clamp(0.0, MOST)
+
+
 def class_weights(shares: Tensor, strength: float | Tensor) -> Tensor:
     """Return factors for likelihoods that rebalance rare, vivid colours.
 
@@ -89,9 +105,9 @@ def read_ab(
     centres: Tensor,
     shares: Tensor,
     vividness: float | Tensor,
-    confidence: Tensor,
+    weight: Tensor,
 ) -> Tensor:
-    """Return chroma: the annealed mean, made more vivid where the network is confident.
+    """Return chroma: the annealed mean, made more vivid where that is seldom wrong.
 
     Args:
         sqrt_probability: (B, H, W, K), from `sqrt_softmax`.
@@ -99,7 +115,7 @@ def read_ab(
         shares: (K,), the frequency of each bin's colours.
         vividness: 0 is the safe annealed mean; 1 about as vivid as photographs get. A tensor () in
             the graph that onnx_graph.py makes.
-        confidence: (B, 1, H, W) in (0, 1].
+        weight: (B, 1, H, W), of vivid colours instead of safe ones, from `vivid_weight`.
 
     Returns:
         ab (B, 2, H, W) in Lab units, float32.
@@ -114,4 +130,4 @@ def read_ab(
         )
     safe = sums[:, :2] / sums[:, 2:3]  # (B, 2, H, W)
     vivid = sums[:, 3:5] / sums[:, 5:] * (1 + vividness * MAX_GAIN)
-    return safe + (vivid - safe) * confidence
+    return safe + (vivid - safe) * weight

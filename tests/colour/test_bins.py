@@ -7,14 +7,17 @@ from colourizer.colour.bins import AB_BIN_SIZE, ab_bin_centres, mean_of_bins, so
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.readout import (
     ANNEALING,
+    DARK,
     MAX_GAIN,
     MAX_REBALANCING,
+    MIDDLE,
     anneal,
     class_weights,
     confidence,
     read_ab,
     sqrt_softmax,
     standard_deviation,
+    vivid_weight,
 )
 
 CENTRES = ab_bin_centres()
@@ -137,3 +140,20 @@ def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     assert sure < 0.7
     assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
     assert (vivid - safe).norm() > 1
+
+
+def test_dark_places_keep_their_safe_colours_and_light_ones_are_as_vivid_as_confidence_says():
+    logits = logits_of((0.0, 0.0, 0.6), (40.0, 40.0, 0.4))
+    roots = sqrt_softmax(logits)
+    sure = confidence(roots, CENTRES)
+
+    def at(lightness: float) -> torch.Tensor:
+        weight = vivid_weight(sure, torch.full_like(sure, lightness))
+        return read_ab(roots, CENTRES, SHARES, 1, weight)
+
+    assert torch.equal(at(DARK), at(0.0))
+    assert torch.allclose(at(DARK), mean_of_bins(logits.log_softmax(1) * ANNEALING, CENTRES))
+    assert torch.allclose(at(MIDDLE), read(logits, 1))
+    chroma = torch.stack([at(float(n)).norm() for n in range(101)])
+    assert chroma.diff().min() > -1e-4
+    assert torch.equal(at(100.0), at(90.0))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from colourizer.colour.space import grey_to_lightness
 from colourizer.inference.coherence import stride_8_vectors
@@ -55,8 +56,10 @@ def test_levels_of_few_outliers_are_ignored_as_for_colourizing():
 def test_colours_and_confidence_are_those_of_a_prediction():
     model, grey = random_network(), random_greys(60, 180)
     graph = GreyToColours(model)
-    output, features = model.forward_with_features(network_input(grey_to_lightness(grey / 255)))
-    prediction = Prediction(model, output, stride_8_vectors(features))
+    lightness = network_input(grey_to_lightness(grey / 255))
+    output, features = model.forward_with_features(lightness)
+    seen = F.avg_pool2d(lightness, 4)
+    prediction = Prediction(model, output, stride_8_vectors(features), stretched=seen)
     for vividness, variant in ((0.0, 0), (0.5, 3), (1.0, 23)):
         scalars = torch.tensor(vividness), torch.tensor(variant, dtype=torch.int32)
         ab, sure, *_ = graph(grey, *scalars)

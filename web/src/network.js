@@ -2,7 +2,7 @@
 
 import { decompress } from "./bytes.js";
 
-const READOUT_INPUTS = ["sqrt_probability", "confidence", "affinity", "things"];
+const READOUT_INPUTS = ["sqrt_probability", "confidence", "lightness", "affinity", "things"];
 const MAX_THREADS = 4; // more of them wait for each other
 const TRIAL_SIDE = 256; // pixels of a picture on which a GPU is tried
 const FIRST_SECONDS = 10; // that a GPU has for its first run, which compiles programs
