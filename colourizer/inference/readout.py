@@ -14,9 +14,9 @@ DEFAULT_VIVIDNESS = 0.7
 MAX_REBALANCING = 0.9
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
 MAX_GAIN = 0.3  # ... and the gain of chroma.
-# Lightness up to which colours are safe ones, as vivid ones are seldom right in the dark; at which
-# they are as vivid as confidence says; and how much more than that they may be.
-DARK, MIDDLE, MOST = 15.0, 50.0, 1.2
+# Lightness up to which colours are the safe ones, as vivid ones are seldom right in the dark, and
+# from which on they are as vivid as confidence says.
+DARK, MIDDLE = 5.0, 40.0
 # Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
 UNCERTAIN = 35.0
 
@@ -77,9 +77,9 @@ def vivid_weight(confidence: Tensor, lightness: Tensor) -> Tensor:
         lightness: as the network sees it, (B, 1, H, W) in [0, 100].
 
     Returns:
-        weight (B, 1, H, W) in [0, MOST].
+        weight (B, 1, H, W) in [0, 1].
     """
-    return confidence * ((lightness - DARK) / (MIDDLE - DARK)).clamp(0.0, MOST)
+    return confidence * ((lightness - DARK) / (MIDDLE - DARK)).clamp(0.0, 1.0)
 
 
 def class_weights(shares: Tensor, strength: float | Tensor) -> Tensor:
