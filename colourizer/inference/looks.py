@@ -48,7 +48,7 @@ LOOKS = {
     "warm": Look(warmth=0.6, saturation=1.05),
     "cool": Look(warmth=-0.6),
     "faded-print": Look(vividness=0.4, warmth=0.6, saturation=0.5),
-    "hand-tinted": Look(vividness=0.7, warmth=0.3, saturation=0.65),
+    "hand-tinted": Look(vividness=0.6, warmth=0.3, saturation=0.65),
 }
 NATURAL = LOOKS["natural"]
 

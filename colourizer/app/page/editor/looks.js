@@ -7,7 +7,7 @@ export const LOOKS = {
   "warm": { "vividness": null, "warmth": 0.6, "saturation": 1.05 },
   "cool": { "vividness": null, "warmth": -0.6, "saturation": 1 },
   "faded-print": { "vividness": 0.4, "warmth": 0.6, "saturation": 0.5 },
-  "hand-tinted": { "vividness": 0.7, "warmth": 0.3, "saturation": 0.65 },
+  "hand-tinted": { "vividness": 0.6, "warmth": 0.3, "saturation": 0.65 },
 };
 
 /* The settings of a look, for a photograph. */
