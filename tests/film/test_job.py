@@ -347,7 +347,9 @@ def test_damaged_films_never_stop_a_folder(tmp_path, run):
     films = ["cut.avi", "cut.mkv", "cut.ts", "hurt.mkv", "whole.mp4"]
     assert sorted(Path(path).name for path in out) == films
     assert "Traceback" not in err
-    assert re.findall(r"(\w+\.\w+): is cut off: ends after", err) == films[:3]
+    # With several threads the decoder also tells that the last frame was cut.
+    cut_off = r"(\w+\.\w+): (?:1 frame is damaged; )?is cut off: ends after"
+    assert re.findall(cut_off, err) == films[:3]
     found = numbers(tmp_path / "out" / "cut.mkv")
     assert found == list(range(len(found)))
     assert 5 < len(found) < 40
