@@ -101,10 +101,13 @@ def s3_server() -> Iterator[tuple[FaultyStore, str]]:
 @contextmanager
 def s3_buckets() -> Iterator[tuple[FaultyStore, Any]]:
     """Yield the store, with the buckets scans and colour, and the s3fs that leads to it."""
+    from s3fs import S3FileSystem
+
     from colourizer.storage import connection
 
     with s3_server() as (store, _):
         connection._open.cache_clear()
+        S3FileSystem.clear_instance_cache()  # one of this process led to another server
         storage, _ = connection.open_storage(connection.Address("s3://", "scans"))
         storage.mkdir("scans")
         storage.mkdir("colour")

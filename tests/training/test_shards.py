@@ -184,10 +184,6 @@ def store(storage, bucket: str, shards: Path) -> None:
     storage.pipe_file(f"{bucket}/below/part-9.tar", b"")
 
 
-# A second stand-in for S3 in one process hangs after these, so they are run by themselves.
-KINDS = ["stored", pytest.param("in_s3", marks=pytest.mark.long)]
-
-
 @pytest.fixture
 def stored(shards):
     """The shards in a storage: its file system, and their folder's address."""
@@ -206,7 +202,7 @@ def in_s3(shards):
         yield storage, "s3://scans"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["stored", "in_s3"])
 def test_shards_of_a_storage_are_fetched_once_and_anew_if_they_change(
     kind, request, shards, tmp_path, monkeypatch
 ):
@@ -234,7 +230,6 @@ def test_shards_of_a_storage_are_fetched_once_and_anew_if_they_change(
     assert [path.name for path in find_shards(folder)] == names[:2]
 
 
-@pytest.mark.long
 def test_train_learns_from_shards_of_a_storage_as_from_those_of_a_folder(
     in_s3, shards, tmp_path, monkeypatch, capsys
 ):
