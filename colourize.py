@@ -654,8 +654,9 @@ def colourize_folder(
             outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
             unit = "film" if plan.jobs and all(job.is_film for job in plan.jobs) else "photo"
             shown = progress(outcomes, "colourizing", total, unit=unit)
-            described = options.json, report, matches, compared, pace
-            disk_full = report_outcomes(shown, counts, *described)
+            disk_full = report_outcomes(
+                shown, counts, options.json, report, matches, compared, pace
+            )
         except (UsageError, AlbumError) as error:
             print_error(error)
             return 2 if isinstance(error, UsageError) else 1
