@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.files import TIFF_STARTS
+from colourizer.photos.files import TIFF_STARTS, why_name_left_out
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import (
     END,
@@ -56,7 +56,8 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except Image.UnidentifiedImageError:
         with open_source(source) as file:
             is_empty = not file.seek(0, io.SEEK_END)
-        raise PhotoError("is empty, not an image" if is_empty else UNIDENTIFIED) from None
+        reason = why_name_left_out(source) if isinstance(source, Path) else ""
+        raise PhotoError("is empty, not an image" if is_empty else reason or UNIDENTIFIED) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
     except PhotoError:

@@ -290,6 +290,14 @@ def test_the_pace_of_films_is_said_in_frames_and_other_films_are_left_out_by_nam
         assert "left out: 1 file of a format that is not read (.wmv)" in err
 
 
+def test_a_named_film_of_another_format_fails_with_that_format(tmp_path, run):
+    source = tmp_path / "film.wmv"
+    source.write_bytes(b"0&\xb2u\x8ef\xcf\x11" * 8)
+    code, _, err = run(source)
+    assert code == 1
+    assert f"{source}: of a format that is not read (.wmv)" in err
+
+
 def test_sound_of_avi_that_mp4_does_not_take_is_left_out_of_the_compared_film(tmp_path, run):
     source = make_film(tmp_path / "film.avi", Film(4, sound="pcm_s16le", attributes=IN_ORDER))
     code, out, err = run(source, "--compare")
