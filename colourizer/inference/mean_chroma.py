@@ -10,6 +10,9 @@ USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
 # Lab units: the mean chroma that photographs have, and at vividness 1 the share of what is less
 # that is added; at most by this factor, as what is grey all over has nothing to enlarge.
 LIKELY_CHROMA, ADDED, MAX_GAIN = 15.0, 0.6, 2.5
+# Lab units: nothing is enlarged beyond it, as faces, the one thing in a grey street that has its
+# colour, would become red.
+MAX_ENLARGED = 25.0
 
 
 def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -35,7 +38,7 @@ def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
 
 
 def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
-    """Return chroma, all of it larger by one factor if its mean is faint.
+    """Return chroma, larger by one factor if its mean is faint, up to what is vivid already.
 
     It is estimated best between the network's own and that of photographs; the network's is too
     small where it has seen few like it, as of streets a century ago.
@@ -45,7 +48,7 @@ def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
         vividness: as it was read out with; at 0 nothing is added. A tensor () in the graph that
             onnx_graph.py makes.
     """
-    chroma = ab.square().sum(dim=1, keepdim=True).sqrt().mean(dim=(2, 3), keepdim=True)
-    missing = (LIKELY_CHROMA - chroma).clamp_min(0)
-    gain = 1 + ADDED * vividness * missing / chroma.clamp_min(1e-6)
-    return ab * gain.clamp_max(MAX_GAIN)
+    chroma = ab.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
+    mean = chroma.mean(dim=(2, 3), keepdim=True)
+    gain = 1 + ADDED * vividness * (LIKELY_CHROMA - mean).clamp_min(0) / mean
+    return ab * torch.minimum(gain.clamp_max(MAX_GAIN), (MAX_ENLARGED / chroma).clamp_min(1))

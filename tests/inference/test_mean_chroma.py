@@ -6,6 +6,7 @@ import torch
 from colourizer.inference.mean_chroma import (
     ADDED,
     LIKELY_CHROMA,
+    MAX_ENLARGED,
     MAX_GAIN,
     TAKEN_BACK,
     USUAL_MEAN,
@@ -48,10 +49,10 @@ def of_mean(chroma: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("vividness", [0.4, 0.8])
 def test_a_share_of_what_is_less_than_likely_is_added_to_the_mean_chroma(vividness):
-    ab = of_mean(8.0)
+    ab = of_mean(4.0)
     enlarged = enlarge_faint(ab, vividness)
     mean = enlarged.norm(dim=1).mean()
-    assert mean.item() == pytest.approx(8 + ADDED * vividness * (LIKELY_CHROMA - 8), rel=1e-5)
+    assert mean.item() == pytest.approx(4 + ADDED * vividness * (LIKELY_CHROMA - 4), rel=1e-5)
     assert torch.allclose(enlarged / ab, (enlarged / ab).mean(), rtol=1e-4)  # no hue turns
 
 
@@ -60,6 +61,15 @@ def test_colourful_pictures_stay_as_they_are_and_at_vividness_0_all_do():
         enlarge_faint(of_mean(LIKELY_CHROMA + 0.1), 1.0), of_mean(LIKELY_CHROMA + 0.1)
     )
     assert torch.equal(enlarge_faint(of_mean(3.0), 0.0), of_mean(3.0))
+
+
+def test_the_one_face_in_a_grey_street_does_not_become_red():
+    ab = torch.full((1, 2, 8, 8), 1.5)
+    ab[..., 3:5, 3:5], ab[..., 0, :2] = 14.0, 30.0
+    enlarged = enlarge_faint(ab, 0.7)
+    assert (enlarged[..., 1, :] > 1.9 * ab[..., 1, :]).all()
+    assert torch.allclose(enlarged[..., 3:5, 3:5].norm(dim=1), torch.tensor(MAX_ENLARGED))
+    assert torch.equal(enlarged[..., 0, :2], ab[..., 0, :2])  # as vivid as the network made it
 
 
 def test_more_colour_in_gives_more_colour_out():
