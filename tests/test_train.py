@@ -489,7 +489,7 @@ def test_only_a_network_whose_bins_are_likelihoods_is_read_as_that(
 
 
 def test_a_batch_is_learnt(album, tmp_path, monkeypatch):
-    """Loss down by 80% in 80 steps on one batch of crops that are always the same."""
+    """Loss down by 60% in 40 steps on one batch of crops that are always the same."""
     monkeypatch.setattr(train, "REPORT_STEPS", 10_000)
     losses = []
 
@@ -503,11 +503,11 @@ def test_a_batch_is_learnt(album, tmp_path, monkeypatch):
     monkeypatch.setattr(
         train, "network_input_and_target", lambda _: network_input_and_target(first)
     )
-    options = ["--batch-size", 10, "--epochs", 80, "--validation", album / "sub"]
+    options = ["--batch-size", 10, "--epochs", 40, "--validation", album / "sub"]
     monkeypatch.setattr(CropBatch, "to", lambda *_: first)
     run_train(album, "-o", tmp_path / "run", *SMALL, *options, "--learning-rate", 3e-3)
-    assert len(losses) == 80
-    assert losses[-1].item() < 0.2 * losses[0].item()
+    assert len(losses) == 40
+    assert losses[-1].item() < 0.4 * losses[0].item()
 
 
 def stopped_run(album, tmp_path, monkeypatch, *options: object, steps: int = 3) -> Path:
