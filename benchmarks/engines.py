@@ -21,12 +21,10 @@ import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
 from onnxruntime import quantization  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
-from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer  # noqa: E402
 from colourizer.inference.looks import Look  # noqa: E402
 from colourizer.inference.prediction import Prediction  # noqa: E402
@@ -123,10 +121,7 @@ def exact_ab(grey: np.ndarray) -> np.ndarray:
     """Return the ab of the plain network in full precision."""
     model = build_model(load_checkpoint(BUNDLED), BUNDLED)
     lightness = network_input(grey_to_lightness(torch.from_numpy(grey.copy()) / 255))
-    output, features = model.forward_with_features(lightness)
-    seen = F.avg_pool2d(lightness, 4)
-    prediction = Prediction(model, output, stride_8_vectors(features), stretched=seen)
-    return prediction.ab(Look(VIVIDNESS)).numpy()
+    return Prediction.of_plain_network(model, lightness).ab(Look(VIVIDNESS)).numpy()
 
 
 def time_engines(folder: Path, greys: list[np.ndarray], rounds: int) -> None:

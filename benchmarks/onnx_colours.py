@@ -21,12 +21,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
 from benchmarks.chromium import NO_GPU, SOFTWARE_GPU, open_chromium, open_page  # noqa: E402
 from colourizer.colour.space import grey_to_lightness  # noqa: E402
-from colourizer.inference.coherence import stride_8_vectors  # noqa: E402
 from colourizer.inference.looks import Look  # noqa: E402
 from colourizer.inference.prediction import Prediction  # noqa: E402
 from colourizer.inference.preprocess import network_input, working_size  # noqa: E402
@@ -65,9 +63,7 @@ def small_grey(path: Path) -> np.ndarray:
 def torch_ab(model: Model_CNN, grey: np.ndarray) -> np.ndarray:
     """Return all readouts (6, 2, h, w) of the plain network in full precision."""
     lightness = network_input(grey_to_lightness(torch.from_numpy(grey)[None] / 255))
-    output, features = model.forward_with_features(lightness)
-    seen = F.avg_pool2d(lightness, 4)
-    prediction = Prediction(model, output, stride_8_vectors(features), stretched=seen)
+    prediction = Prediction.of_plain_network(model, lightness)
     return torch.cat([prediction.ab(Look(value), n) for value, n in READOUTS]).numpy()
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 import export_onnx
 from colourizer.colour.space import grey_to_lightness, round_to_greys
-from colourizer.inference.coherence import stride_8_vectors
 from colourizer.inference.looks import Look
-from colourizer.inference.prediction import Prediction, has_likelihoods
+from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import stretch_levels, working_size
 from colourizer.network.checkpoint import (
     BUNDLED,
@@ -60,11 +58,7 @@ def ab_differences(checkpoint: Path, exported: Path, greys: list[np.ndarray]) ->
     found = []
     for grey in greys:
         lightness = round_to_greys(stretch_levels(grey_to_lightness(torch.from_numpy(grey) / 255)))
-        with torch.inference_mode():
-            output, features = model.forward_with_features(lightness[None])
-            vectors = stride_8_vectors(features) if has_likelihoods(model) else None
-            seen = F.avg_pool2d(lightness[None], 4)
-            prediction = Prediction(model, output, vectors, stretched=seen)
+        prediction = Prediction.of_plain_network(model, lightness[None])
         for vividness, variant in READOUTS:
             ab = session.run(["ab"], {"grey": grey, **settings(vividness, variant)})[0]
             expected = prediction.ab(Look(vividness), variant).numpy()

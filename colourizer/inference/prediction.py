@@ -6,6 +6,7 @@ from functools import cached_property
 from threading import Lock
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from colourizer.colour.space import rgb_to_lab
@@ -15,6 +16,7 @@ from colourizer.inference.coherence import (
     average_alike,
     average_over_alike,
     halve,
+    stride_8_vectors,
 )
 from colourizer.inference.hints import (
     FittedReference,
@@ -88,6 +90,19 @@ class Prediction:
     stretched: Tensor | None = None
     shared: SharedLikelihoods | None = None
     known: KnownColours | None = None
+
+    @classmethod
+    @torch.inference_mode()
+    def of_plain_network(cls, model: Network, lightness: Tensor) -> "Prediction":
+        """Return what a network predicts in full precision, without what makes it fast.
+
+        Args:
+            model: in eval mode, on the CPU.
+            lightness: (1, 1, h, w) in [0, 100], from `preprocess.network_input`.
+        """
+        output, features = model.forward_with_features(lightness)
+        vectors = stride_8_vectors(features) if has_likelihoods(model) else None
+        return cls(model, output, vectors, stretched=F.avg_pool2d(lightness, 4))
 
     @cached_property
     def _sqrt_probability(self) -> Tensor:

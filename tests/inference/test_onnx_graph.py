@@ -2,10 +2,8 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from colourizer.colour.space import grey_to_lightness
-from colourizer.inference.coherence import stride_8_vectors
 from colourizer.inference.looks import Look
 from colourizer.inference.onnx_graph import GreyToColours
 from colourizer.inference.prediction import Prediction
@@ -57,9 +55,7 @@ def test_colours_and_confidence_are_those_of_a_prediction():
     model, grey = random_network(), random_greys(60, 180)
     graph = GreyToColours(model)
     lightness = network_input(grey_to_lightness(grey / 255))
-    output, features = model.forward_with_features(lightness)
-    seen = F.avg_pool2d(lightness, 4)
-    prediction = Prediction(model, output, stride_8_vectors(features), stretched=seen)
+    prediction = Prediction.of_plain_network(model, lightness)
     for vividness, variant in ((0.0, 0), (0.5, 3), (1.0, 23)):
         scalars = torch.tensor(vividness), torch.tensor(variant, dtype=torch.int32)
         ab, sure, *_ = graph(grey, *scalars)
