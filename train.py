@@ -439,6 +439,10 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
     if slip := find_slip(options):
         group.print_error(*slip)
         return 2
+    if options.batch_size < group.world_size:
+        what = f"--batch-size {options.batch_size}: is divided among {group.world_size} processes"
+        group.print_error(what, f"give --batch-size {group.world_size} or more")
+        return 2
     try:
         with group.local_main_process_first(), output_only_if(group.is_main):
             model, saved = build_network(options)

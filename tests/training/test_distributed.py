@@ -19,8 +19,14 @@ import train
 from colourizer.network import device
 from colourizer.runtime.process import rank_and_world_size
 from colourizer.training import distributed
-from colourizer.training.distributed import SyncedBatchNorm, join_process_group, sync_batch_norm
+from colourizer.training.distributed import (
+    ProcessGroup,
+    SyncedBatchNorm,
+    join_process_group,
+    sync_batch_norm,
+)
 from colourizer.training.launcher import run_processes
+from colourizer.training.options import parse_args
 from colourizer.training.shards import ShardsError
 from colourizer.training.validation import Validation
 
@@ -193,6 +199,16 @@ def test_as_many_processes_as_are_asked_for_get_the_same_command_line(monkeypatc
     monkeypatch.setattr(train, "run_processes", lambda *given: given)
     given = ["album", "--processes", "3"]
     assert train.main(given) == (3, train.__file__, given)
+
+
+def test_a_batch_too_small_for_a_crop_in_each_process_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    arguments = [str(tmp_path), "--batch-size", "3", "-o", str(tmp_path / "run")]
+    group = ProcessGroup(torch.device("cpu"), rank=0, world_size=4)
+    assert train.run_in_group(parse_args(arguments), group) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == "error: --batch-size 3: is divided among 4 processes"
+    assert hint == "hint: give --batch-size 4 or more"
 
 
 @pytest.mark.long
