@@ -56,6 +56,7 @@ from colourizer.training.distributed import (
     wait_for_end,
 )
 from colourizer.training.launcher import run_processes
+from colourizer.training.losses import consistency_loss
 from colourizer.training.options import TrainOptions, parse_args
 from colourizer.training.report import (
     add_to_log,
@@ -139,6 +140,8 @@ def train_step(
     with autocast(lightness.device):
         output = network(lightness)  # logits (B, K, S/4, S/4), or the original network's rgb
     loss = training_loss(state.model, output, batch.rgb, ab, options.loss)
+    if options.consistency:
+        loss = loss + options.consistency * consistency_loss(output, batch.aged_index)
     state.optimizer.zero_grad()
     (loss * weight).backward()
     state.optimizer.step()
@@ -160,9 +163,9 @@ def step_in_group(run: Run, network: Callable[..., Tensor], batch: CropBatch, cr
     """
     options, state = run.options, run.state
     rate = learning_rate(options.learning_rate, run.schedule.done(state.step, state.seconds))
-    weight = len(batch.rgb) * run.group.world_size / crops
+    weight = len(batch.photo_index) * run.group.world_size / crops
     loss = train_step(state, network, batch.to(run.group.device), options, rate, weight)
-    (loss_sum,) = run.group.all_reduce_sum(loss * len(batch.rgb))
+    (loss_sum,) = run.group.all_reduce_sum(loss * len(batch.photo_index))
     if not math.isfinite(loss):
         paths = run.data.train_paths
         print_diverged(options.run, [paths[index] for index in batch.photo_index])
@@ -270,7 +273,8 @@ def batches_with_progress(run: Run, size: int) -> Any:
         options.batch_size, options.seed, state.epoch, state.batch, group.rank, group.world_size
     )
     workers = LOADER_PROCESSES if group.device.type == "cuda" else 0
-    crops = CropConfig(size, options.aged, options.min_area)
+    paired = options.consistency > 0
+    crops = CropConfig(size, options.aged, options.min_area, paired)
     loader = run.data.batches(crops, epoch, workers)
     title = f"epoch {state.epoch + 1}" + (f"/{options.epochs}" if options.epochs else "")
     return progress(loader, title, unit="batch", shown=group.is_main)

@@ -124,7 +124,7 @@ def test_a_run_resumed_between_looks_has_the_log_of_an_unbroken_one(
     [
         (1, []),
         (2, ["--aged", 0.5]),
-        (5, ["--loss", "bins"]),
+        (5, ["--loss", "bins", "--consistency", 2, "--aged", 0.5]),
         (5, ["--final-size", 48]),
         (3, ["--start-from", "CHECKPOINT", "--freeze-encoder", 2]),
     ],
@@ -279,6 +279,7 @@ def test_a_resumed_run_refuses_other_options(album, tmp_path, capsys):
         (["--learning-rate", "-1"], "--learning-rate: -1: at least 0"),
         (["--freeze-encoder", "9"], "--freeze-encoder: invalid choice: 9"),
         (["--model", "classic", "--loss", "bins"], "--loss: has no effect beside --model classic"),
+        (["--model", "classic", "--consistency", "1"], "--consistency: has no effect beside"),
     ],
 )
 def test_a_slip_gets_one_clear_line(album, tmp_path, capsys, args, message):

@@ -30,11 +30,14 @@ class CropConfig:
     size: side in pixels, after resizing.
     aged: share of the crops that look like old photographs, [0, 1].
     min_area: the least area, as a share of the photograph's largest square, (0, 1].
+    paired: whether each crop is followed by its mirror image, in a second half of the batch; then
+        only mirror images are aged.
     """
 
     size: int
     aged: float = 0.0
     min_area: float = 0.35
+    paired: bool = False
 
 
 class CropBatch(NamedTuple):
@@ -45,7 +48,7 @@ class CropBatch(NamedTuple):
     aged_index: (A,), their indices in the batch.
     blur_sides: (B,), pixels to which each crop's input is downsampled before it is upsampled
         again; S leaves it sharp.
-    photo_index: (B,), the photographs that they are crops of.
+    photo_index: the photographs that they are crops of, (B,); of pairs (B/2,).
     """
 
     rgb: Tensor
@@ -124,6 +127,11 @@ def cut_crop(rgb: Tensor, min_area: float, chances: Sequence[float], crop: Tenso
     crop.copy_(F.interpolate(part, crop.shape[-2:], mode="bilinear", antialias=True)[0])
 
 
+def _blur_side(size: int, sharpness: float) -> int:
+    """Return the pixels to which a crop's input is downsampled; half of them stay sharp."""
+    return round(size * min(1, MIN_BLUR_SCALE + (1 - MIN_BLUR_SCALE) * 2 * sharpness))
+
+
 def make_batch(
     photos: Sequence[Tensor],
     photo_index: Sequence[int],
@@ -139,22 +147,27 @@ def make_batch(
         seeds: one for each crop, which decides everything about it, so that a resumed run sees
             the same crops as an unbroken one.
     """
-    size, aged = config.size, config.aged
-    rgb = torch.empty(len(photos), size, size, 3, dtype=torch.uint8).movedim(-1, 1)
+    size, aged, count = config.size, config.aged, len(photos)
+    total = 2 * count if config.paired else count
+    rgb = torch.empty(total, size, size, 3, dtype=torch.uint8).movedim(-1, 1)
     aged_index: list[int] = []
-    blur_sides: list[int] = []
+    blur_sides = [size] * total
     greys = [torch.empty(0, 1, size, size, dtype=torch.uint8)]
-    for photo, crop, seed in zip(photos, rgb, seeds, strict=True):
+    for n, (photo, seed) in enumerate(zip(photos, seeds, strict=True)):
         generator = torch.Generator().manual_seed(seed)
         *chances, age_chance, sharpness = torch.rand(7, generator=generator).tolist()
-        cut_crop(photo, config.min_area, chances, crop)
+        cut_crop(photo, config.min_area, chances, rgb[n])
+        if age_chance < aged * BORDER_SHARE:
+            paint_border(rgb[n], generator)
+        blur_sides[n] = _blur_side(size, sharpness)
+        last = n
+        if config.paired:
+            last = count + n
+            rgb[last] = rgb[n].flip(-1)
+            blur_sides[last] = _blur_side(size, torch.rand((), generator=generator).item())
         if age_chance < aged:
-            if age_chance < aged * BORDER_SHARE:
-                paint_border(crop, generator)
-            aged_index.append(len(blur_sides))
-            greys.append(age(crop, generator)[None])
-        scale = min(1, MIN_BLUR_SCALE + (1 - MIN_BLUR_SCALE) * 2 * sharpness)
-        blur_sides.append(round(size * scale))
+            aged_index.append(last)
+            greys.append(age(rgb[last], generator)[None])
     return CropBatch(
         rgb,
         torch.cat(greys),

@@ -42,6 +42,29 @@ def bins_loss(logits: Tensor, ab: Tensor, centres: Tensor) -> Tensor:
     return cross_entropy(log_probability, ab, centres) + l1
 
 
+def consistency_loss(logits: Tensor, aged_index: Tensor) -> Tensor:
+    """Return how far the colours of crops are from those of their mirror images, in nats.
+
+    It is the KL divergence of either's bins from the mean of both, as in R-Drop (Liang et al.,
+    NeurIPS 2021) with mirroring in place of dropout. A mirror image that is aged learns alone, from
+    the crop itself, which is the easier one.
+
+    Args:
+        logits: (2B, K, H, W); the second half is of the mirror images of the first.
+        aged_index: (A,), which of all are aged; none of the first half.
+    """
+    crops, mirrored = torch.log_softmax(logits.float(), dim=1).chunk(2)
+    mirrored = mirrored.flip(-1)
+    learns = torch.ones(len(logits), device=logits.device)
+    learns[aged_index - len(crops)] = 0  # the crop of an aged mirror image does not
+    teaches = crops.detach().exp()  # (B, K, H, W)
+    middle = (teaches + mirrored.detach().exp()) / 2
+    is_alone = (learns[: len(crops)] == 0)[:, None, None, None]
+    targets = torch.cat((middle, torch.where(is_alone, teaches, middle)))
+    divergence = F.kl_div(torch.cat((crops, mirrored)), targets, reduction="none").sum(dim=1)
+    return (divergence.mean(dim=(1, 2)) * learns).mean()
+
+
 def pool_ab(ab: Tensor, logits: Tensor) -> Tensor:
     """Average ab (B, 2, H, W) to the resolution of logits (B, K, h, w).
 

@@ -96,6 +96,7 @@ class TrainOptions:
     freeze_norm: bool
     start_from: str | None
     loss: str
+    consistency: float
     learning_rate: float
     weight_decay: float
     seed: int
@@ -214,6 +215,9 @@ def _add_optimization_options(group: argparse._ArgumentGroup) -> None:
     add("--loss", choices=tuple(LOSSES), default="l1",
         help="l1: the mean colour; bins: also how likely each colour is "
         f"{describe_default('loss')}")  # fmt: skip
+    add("--consistency", type=at_least(0, float), default=0.0, metavar="WEIGHT",
+        help="show the network each crop's mirror image too, which alone is aged then, and add to "
+        f"the loss how far the colours of both are apart, so many times {DEFAULT}")  # fmt: skip
     add("--learning-rate", type=at_least(0, float), default=5e-4, metavar="RATE",
         help=f"Adam's, at its highest {describe_default('learning_rate')}")  # fmt: skip
     add("--weight-decay", type=at_least(0, float), default=0.0, metavar="LAMBDA",
@@ -251,7 +255,7 @@ def _to_options(args: argparse.Namespace) -> TrainOptions:
 
 def _refuse_overruled(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if an option was given that has no effect beside another one."""
-    of_unet = ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss")
+    of_unet = ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss", "consistency")
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
         "--model classic": of_unet if args.model == "classic" else (),

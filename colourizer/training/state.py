@@ -140,8 +140,8 @@ def build_network(options: TrainOptions) -> tuple[Network, dict[str, Any]]:
         model.freeze_encoder(options.freeze_encoder)
         if options.freeze_norm:
             model.freeze_norm()
-    elif options.start_from and options.loss != "l1":
-        hint = "start from a checkpoint of Model_CNN, or leave --loss out"
+    elif options.start_from and (options.loss != "l1" or options.consistency):
+        hint = "start from a checkpoint of Model_CNN, or leave --loss and --consistency out"
         what = "its network is trained with L1 between RGB and RGB only"
         raise CheckpointError(Path(options.start_from), what, hint)
     return model, content

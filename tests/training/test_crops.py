@@ -132,3 +132,23 @@ def test_the_border_of_an_old_photograph_is_neutral_in_the_truth_too(monkeypatch
     assert not changed[:, 12:36, 12:36].any()
     _, ab = network_input_and_target(old)
     assert ab.movedim(1, -1)[changed].abs().max() < 0.5  # Lab units
+
+
+def test_of_pairs_the_second_half_is_the_mirror_image_and_it_alone_is_aged():
+    photos = [pixels_of(scene(n, 60, 60)) for n in range(12)]
+    alone = cut(photos, 32, 0.0)
+    numbers = range(len(photos))
+    pairs = make_batch(photos, numbers, CropConfig(32, 0.5, paired=True), numbers)
+    assert len(pairs.rgb) == len(pairs.blur_sides) == 24
+    assert torch.equal(pairs.rgb[:12].flip(-1), pairs.rgb[12:])
+    assert pairs.photo_index.tolist() == list(numbers)
+    assert 2 < len(pairs.aged_index) < 10
+    assert pairs.aged_index.min() >= 12
+    plain = [n for n in numbers if n + 12 not in pairs.aged_index]
+    assert torch.equal(pairs.rgb[plain], alone.rgb[plain])
+    assert not torch.equal(pairs.blur_sides[:12], pairs.blur_sides[12:])
+    lightness, _ = network_input_and_target(pairs)
+    sharp = pairs.blur_sides.eq(32)
+    both = [n for n in plain if sharp[n] and sharp[n + 12]]
+    assert both
+    assert torch.equal(lightness[both].flip(-1), lightness[[n + 12 for n in both]])

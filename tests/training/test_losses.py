@@ -5,7 +5,7 @@ import torch
 
 from colourizer.colour.bins import ab_bin_centres, soft_bins
 from colourizer.training.fast import bins_loss as fast
-from colourizer.training.losses import bins_loss, l1_loss
+from colourizer.training.losses import bins_loss, consistency_loss, l1_loss
 
 CENTRES = ab_bin_centres()
 
@@ -42,3 +42,26 @@ def test_the_fast_bins_loss_has_the_value_and_the_gradient_of_the_plain_one(memo
         results += [loss.detach(), leaf.grad]
     torch.testing.assert_close(results[2], results[0])
     torch.testing.assert_close(results[3], results[1], rtol=1e-3, atol=1e-6)
+
+
+NO_AGED = torch.zeros(0, dtype=torch.int64)
+
+
+def test_consistency_is_zero_between_a_crop_and_its_mirrored_prediction_and_more_elsewhere():
+    crops = torch.randn(2, 7, 3, 5, generator=torch.Generator().manual_seed(0))
+    assert consistency_loss(torch.cat((crops, crops.flip(-1))), NO_AGED).abs() < 1e-6
+    assert consistency_loss(torch.cat((crops, crops)), NO_AGED) > 0.1
+
+
+def test_a_crop_and_its_mirror_image_approach_each_other_and_an_aged_one_learns_alone():
+    crops = torch.randn(2, 7, 3, 5, generator=torch.Generator().manual_seed(0))
+    logits = torch.cat((crops, -crops)).requires_grad_()
+    consistency_loss(logits, torch.tensor([3])).backward()
+    one, mirrored = logits.detach().softmax(dim=1), logits.detach().flip(-1).softmax(dim=1)
+    apart = (one[:2] - mirrored[2:]) / (4 * 3 * 5)  # of the mean over all places
+    assert logits.grad is not None
+    first, second = logits.grad[:2], logits.grad[2:].flip(-1)
+    torch.testing.assert_close(first[0], apart[0] / 2)
+    torch.testing.assert_close(second[0], -apart[0] / 2)
+    assert not first[1].any()
+    torch.testing.assert_close(second[1], -apart[1])

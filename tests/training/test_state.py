@@ -73,7 +73,7 @@ def test_parts_that_a_network_of_before_lacks_change_nothing_to_begin_with():
     before = Model_CNN(ModelConfig(attention_blocks=0)).eval()
     torch.nn.init.normal_(before.head.weight)
     after = add_missing_parts(before)
-    assert after.config.attention_blocks == 2
+    assert after.config.attention_blocks == ModelConfig().attention_blocks
     lightness = torch.rand(1, 1, 64, 32) * 100
     assert torch.equal(after(lightness), before(lightness))
 
