@@ -340,7 +340,7 @@ def cut_stream(
     ahead: deque[FoundPhoto] = deque()
     found = iter(found)
     while True:
-        ahead.extend(itertools.islice(found, AHEAD * size * workers() - len(ahead)))
+        ahead.extend(itertools.islice(found, max(0, AHEAD * size * workers() - len(ahead))))
         if not ahead:
             return
         group = [ahead.popleft()]

@@ -86,6 +86,13 @@ def test_groups_are_cut_without_their_number_and_become_smaller_towards_the_end(
     assert len(groups) >= min(count, workers)
 
 
+def test_groups_are_cut_when_most_of_the_workers_are_lost():
+    photos = [FoundPhoto(Path(str(n)), PurePosixPath(str(n)), False) for n in range(2000)]
+    workers = iter([16, 16])
+    groups = list(cut_stream(photos, 16, lambda: next(workers, 4)))
+    assert [photo for group in groups for photo in group] == photos
+
+
 def test_listing_is_never_far_ahead_of_what_is_done():
     listed = 0
 
