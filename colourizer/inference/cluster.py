@@ -48,7 +48,7 @@ OBJECT_STORE = 200_000_000  # bytes that Ray takes of this machine: a checkpoint
 ACTOR_CORES = 4  # of an actor, at most: with more, threads wait for each other in Python
 MAX_LOSSES = 3  # of actors while they coloured a photograph; then it is a failed one
 GROW_SECONDS = 5.0  # between looks for machines that have room for another actor
-MAX_FAILED_STARTS = 3  # of actors, one after another; then their reason is believed
+MAX_FAILED_STARTS = 3  # of actors, since one has started; then their reason is believed
 WAIT_SECONDS = 0.1  # for results, of which many are taken at a time
 PATIENCE = 2.0  # seconds that running work has to finish after Ctrl-C
 GROUP_SIZE = BATCHES_PER_GROUP * CPU_BATCH_SIZE  # photographs in a call of an actor
@@ -218,7 +218,7 @@ class Pool:
     def grow(self) -> None:
         """Start actors where there is room for them, at most one look in GROW_SECONDS."""
         now = time.monotonic()
-        if now - self._last_look < GROW_SECONDS * 2**self._failed_starts:
+        if now - self._last_look < GROW_SECONDS * 2 ** min(self._failed_starts, MAX_FAILED_STARTS):
             return
         self._last_look = now
         kind, each = ("GPU", 1) if self._gpus else ("CPU", self._cores)
@@ -287,7 +287,7 @@ class Pool:
             self._ray.get(ready)
         except self._ray.exceptions.RayError as error:
             self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS and not self._busy:
+            if self._failed_starts >= MAX_FAILED_STARTS and not (self._busy or self._starting):
                 reason = str(error).strip().rpartition("\n")[2]
                 hint = "the program has to be installed on every machine of the cluster"
                 raise UsageError(f"--ray: no actor could start ({reason})", hint) from error
