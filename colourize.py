@@ -56,8 +56,8 @@ from colourizer.inference.streaming import (
     READING_THREADS,
     Listing,
     colourize_streamed,
-    is_below,
     plan_alone,
+    spell_as_listed,
     stream_photos,
 )
 from colourizer.inference.variants import MAX_VARIANTS
@@ -445,18 +445,19 @@ def group_addressed_hints(
     grouped: dict[Location, tuple[Hint, ...]] = {}
     for hint in hints:
         place = parse_location(hint.source)
+        spelled = [found for path in named if (found := spell_as_listed(place, path))]
+        source = place if place in spelled else next(iter(spelled), None)
         try:
-            found = any(place == path or is_below(place, path) for path in named)
-            if not (found and is_there(place)):
+            if not (source and is_there(source)):
                 what = f"--hint {place}: no such photograph here"
                 raise UsageError(what, "name it by its whole address, as the command line does")
         except StorageError as error:
             raise UsageError(f"--hint {place}: {error}", *list_hints(error)) from error
         is_film = is_film_name(PurePath(place.name))
-        if is_film and named != [place]:
+        if is_film and named != [source]:
             raise UsageError(f"--hint {place}: a film with hints needs a run of its own")
-        own = group_hints([hint._replace(source="")], [Job(place, [], is_film=is_film)])
-        grouped[place] = (*grouped.get(place, ()), *own[place])
+        own = group_hints([hint._replace(source="")], [Job(source, [], is_film=is_film)])
+        grouped[source] = (*grouped.get(source, ()), *own[source])
     return grouped
 
 

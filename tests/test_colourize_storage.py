@@ -15,6 +15,7 @@ from support.scenes import scene
 from support.sidecar import XMP
 
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
+from colourizer.record.tag import read_tag
 from colourizer.storage import connection, files
 
 
@@ -67,6 +68,14 @@ def test_a_storage_s_folder_comes_back_in_colour_with_its_subfolders(memory, run
     before = read_all(memory, "/out")
     assert "0 colourized, 4 skipped, 1 failed" in run("memory://scans", "-o", "memory://out")[2]
     assert read_all(memory, "/out") == before
+
+
+def test_a_hint_in_another_spelling_of_its_path_is_used(memory, run, tmp_path, monkeypatch):
+    scene(0).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    assert run(".", "-o", "memory://out", "--hint", f"{tmp_path}/photo.png:9,9,#ff0000")[0] == 0
+    tag = read_tag(io.BytesIO(memory.cat_file("/out/photo.png")))
+    assert tag.settings.hints == "9,9,#ff0000"
 
 
 def test_a_dry_run_names_the_files_that_are_written_then(memory, run):

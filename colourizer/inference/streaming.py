@@ -178,6 +178,21 @@ def is_below(path: Location, folder: Location) -> bool:
     return False
 
 
+def spell_as_listed(path: Location, named: Location) -> Location | None:
+    """Return a path as the listing of a named one spells it; None if it is not in there.
+
+    A listing follows no links to folders; links to files keep their names.
+    """
+    if _absolute(path) == _absolute(named):
+        return named
+    with suppress(ValueError):
+        if isinstance(path, Path) and isinstance(named, Path):
+            return named / (path.parent.resolve() / path.name).relative_to(named.resolve())
+        if isinstance(path, Address) and isinstance(named, Address):
+            return named / path.without_credentials().relative_to(named.without_credentials())
+    return None
+
+
 def _say(path: Location, error: StorageError) -> str:
     return "\n".join((f"{path}: {error}", *getattr(error, "__notes__", ())))
 

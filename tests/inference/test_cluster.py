@@ -24,7 +24,8 @@ class FakeRay:
     exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayError)
 
     def __init__(self, cores: int) -> None:
-        self.cores, self.made = cores, []
+        self.cores = cores
+        self.made: list[int] = []
         self.done: dict[object, Exception | None] = {}
 
     def nodes(self) -> list[dict[str, object]]:

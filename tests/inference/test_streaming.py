@@ -14,6 +14,7 @@ from colourizer.inference.streaming import (
     distinct_name,
     is_below,
     plan_alone,
+    spell_as_listed,
 )
 from colourizer.photos.files import is_photo_name
 from colourizer.storage.address import parse_location
@@ -74,6 +75,27 @@ def test_a_folder_with_a_login_is_the_same_one_without():
     folder, output = (parse_location(f"sftp://{host}/a") for host in ("anna:secret@host", "host"))
     assert is_below(folder / "b", output) and is_same(folder / "b", output / "b")
     assert not is_below(folder, output / "b")
+
+
+def test_a_path_is_spelled_as_the_listing_of_its_folder_spells_it(tmp_path, monkeypatch):
+    (tmp_path / "album" / "sub").mkdir(parents=True)
+    (tmp_path / "album" / "sub" / "a.jpg").touch()
+    (tmp_path / "album" / "link.jpg").symlink_to("sub/a.jpg")
+    (tmp_path / "same").symlink_to("album")
+    monkeypatch.chdir(tmp_path)
+    for text, named, spelled in [
+        (f"{tmp_path}/album/sub/a.jpg", "album", "album/sub/a.jpg"),
+        ("album/link.jpg", "album", "album/link.jpg"),
+        ("same/sub/a.jpg", "album", "album/sub/a.jpg"),
+        (f"{tmp_path}/same/sub/a.jpg", "album/sub/a.jpg", "album/sub/a.jpg"),
+        ("sftp://host/a/b", "sftp://anna:secret@host/a", "sftp://anna:secret@host/a/b"),
+        ("sftp://host/a", "sftp://anna:secret@host/a", "sftp://anna:secret@host/a"),
+    ]:
+        assert spell_as_listed(parse_location(text), parse_location(named)) == parse_location(
+            spelled
+        )
+    assert spell_as_listed(Path("a.jpg"), Path("album")) is None
+    assert spell_as_listed(Path("a.jpg"), parse_location("s3://album")) is None
 
 
 @pytest.mark.parametrize("count, workers", [(1, 2), (7, 2), (100, 3), (1000, 1)])
