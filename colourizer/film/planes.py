@@ -89,6 +89,7 @@ def cell_greys(
         fields = [means(eight[n::2]) for n in (0, 1)]
         cells = np.empty((len(fields[0]) + len(fields[1]), fields[0].shape[1]), np.uint8)
         cells[0::2], cells[1::2] = fields
+        cells = cells[: -(-len(eight) // height)]  # two fields of odd height have a row too many
     else:
         cells = means(eight)
     if coding.full_range:

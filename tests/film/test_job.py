@@ -403,8 +403,12 @@ def test_a_photograph_has_no_seconds(tmp_path, run):
     assert "--hint: a photograph has no seconds" in err
 
 
-def test_another_codec_can_be_asked_for(tmp_path, run):
-    source = make_film(tmp_path / "film.mkv", Film(frames=4, sound="flac"))
+@pytest.mark.parametrize("film", [
+    Film(frames=4, sound="flac"),
+    Film(frames=4, size=(54, 64), fields="tff", codec="ffv1", options={}),
+], ids=["with sound", "interlaced, of 27 rows a field"])  # fmt: skip
+def test_another_codec_can_be_asked_for(film, tmp_path, run):
+    source = make_film(tmp_path / "film.mkv", film)
     code, out, err = run(source, "--film-codec", "ffv1")
     assert code == 0, err
     with av.open(out[0]) as written:

@@ -71,6 +71,17 @@ def test_cells_of_an_interlaced_frame_lie_within_its_fields():
     assert (interlaced[1::2] == 0).all()
 
 
+def test_an_interlaced_frame_has_as_many_rows_of_cells_as_a_progressive_one():
+    luma = np.zeros((10, 6), np.uint8)
+    luma[0::2] = 235
+    luma[1::2] = 16
+    for height in range(5, 11):
+        greys = cell_greys(luma[:height], (2, 2), BT601, interlaced=True)
+        assert greys.shape == cell_greys(luma[:height], (2, 2), BT601, interlaced=False).shape
+        assert (greys[0::2] == 255).all()
+        assert (greys[1::2] == 0).all()
+
+
 def test_odd_sides_have_cells_of_what_is_there():
     luma = np.full((5, 7), 16, np.uint8)
     luma[-1], luma[:, -1] = 235, 235
