@@ -1,5 +1,6 @@
 """Where a film's file ends by what its container says: one that ends before was cut off."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,13 +17,11 @@ SLACK = 8  # bytes: some programs count the first header of an AVI twice
 def is_cut_off(path: Path) -> bool:
     """Return whether a film's file is shorter than its container says; False if it says nothing.
 
-    A file that was cut between two packets of MPEG is not known from a whole one.
-
-    Raises:
-        OSError: it cannot be read.
+    A file that was cut between two packets of MPEG is not known from a whole one. Of one that
+    cannot be read nothing is known, either.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:
+        size = path.stat().st_size
         start = file.read(START_BYTES)
         if start.startswith(b"RIFF"):
             return find_riff_end(file, size) > size + SLACK
@@ -34,10 +33,10 @@ def is_cut_off(path: Path) -> bool:
             file.seek(max(0, size - END_BYTES))
             end = file.read()
             return find_part_end(end) > len(end)
-    for length, first in PACKETS:
-        syncs = start[first::length]
-        if len(syncs) > 1 and set(syncs) == {SYNC}:
-            return size % length > 0
+        for length, first in PACKETS:
+            syncs = start[first::length]
+            if len(syncs) > 1 and set(syncs) == {SYNC}:
+                return size % length > 0
     return False
 
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -175,7 +175,8 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
 
 def hash_films(job: Job[Path], outcome: Outcome) -> None:
     """Add the hashes of a film and of its results to its outcome."""
-    outcome.source_hash = hash_source(job.source)
+    with suppress(OSError):  # it was removed meanwhile
+        outcome.source_hash = hash_source(job.source)
     outcome.hashes = {path: hash_source(path) for path in outcome.files if isinstance(path, Path)}
 
 

@@ -46,6 +46,6 @@ def make_rows(outcome: Outcome) -> list[Row]:
             row = replace(row, settings=replace(row.settings, variant=variant))
         rows.append(row)
     if outcome.result not in ("colourized", "skipped"):  # one of several could not be written
-        missing = next(path for path in job.targets() if path not in files)
-        rows.append(replace(shared, output=address_of(missing)))
+        missing = [path for path in job.targets() if path not in files]
+        rows += [replace(shared, output=address_of(path)) for path in missing[:1]]
     return rows

@@ -366,6 +366,28 @@ def test_damaged_films_never_stop_a_folder(tmp_path, run):
     assert rest == sorted(set(rest))
 
 
+def test_a_film_that_is_removed_before_its_turn_never_stops_a_folder(tmp_path, run, monkeypatch):
+    for name in "ab":
+        make_film(tmp_path / f"{name}.mkv", Film(frames=2))
+    monkeypatch.setattr(job, "remove_leftovers", lambda _: (tmp_path / "a.mkv").unlink())
+    code, out, err = run(tmp_path)
+    assert (code, out) == (1, [str(tmp_path / "out" / "b.mkv")])
+    assert f"error: {tmp_path / 'a.mkv'}: cannot be read as a film (no such file" in err
+
+
+def test_a_film_whose_source_is_removed_meanwhile_is_coloured_without_its_hash(
+    tmp_path, run, monkeypatch
+):
+    source, report = make_film(tmp_path / "film.mkv", Film(frames=2)), tmp_path / "report.jsonl"
+    join = job.join_videos
+    monkeypatch.setattr(job, "join_videos", lambda *args: (join(*args), source.unlink())[0])
+    code, out, err = run(source, "--report", report)
+    assert (code, out) == (0, [str(tmp_path / "out" / "film.mkv")]), err
+    (row,) = map(json.loads, report.read_text().splitlines())
+    assert row["result"] == "colourized"
+    assert row["output_sha256"] == hashlib.sha256(Path(out[0]).read_bytes()).hexdigest()
+
+
 def test_without_pyav_a_film_is_left_out_and_it_is_said_what_to_install(tmp_path, run, monkeypatch):
     folder = tmp_path / "album"
     folder.mkdir()
