@@ -208,9 +208,8 @@ def colourize_film(job: Job, wanted: list[Path], run: FilmRun, outcome: Outcome)
     job.coloured[0].parent.mkdir(parents=True, exist_ok=True)
     folder = segments_folder(job.coloured[0])
     with SegmentStore(folder, segments_key(job, videos, run), len(videos)) as store:
-        there = store.count_frames()
-        outcome.match = encode_segments(job, info, settings, videos, store, run)
-        outcome.frames = store.count_frames() - there
+        made = encode_segments(job, info, settings, videos, store, run)
+        outcome.match, outcome.frames = made
         if not store.segments:
             raise FilmError("has no frames that can be decoded")
         notes = join_videos(plans, store) + describe_late_hints(store, info, run.options.hints)
@@ -227,13 +226,14 @@ def encode_segments(
     videos: list[Video],
     store: SegmentStore,
     run: FilmRun,
-) -> float | None:
+) -> tuple[float | None, int]:
     """Encode those of a film's segments that are not on the disk.
 
     Decoding, the network and encoding each have a thread.
 
     Returns:
-        The share of the frames that the reference matches; None without one, or if all are there.
+        The share of the frames that the reference matches, None without one or if all are there;
+        and how many were encoded.
 
     Raises:
         FilmError: it cannot be decoded or encoded.
@@ -241,23 +241,24 @@ def encode_segments(
         Stopped: the run ends.
     """
     if store.is_complete:
-        return None
+        return None, 0
     look, options = run.colourizer.look, run.options
     colours = FilmColours(run.colourizer, look, info.upright_size, options.reference)
-    if store.segments and (state := store.state()) is not None:
+    if store.segments and (state := store.load_state()) is not None:
         colours.restore(state)
-    after = store.position()
+    else:
+        store.drop()
+    after, done = store.position(), store.count_frames()
     start = store.segments[0].pts[0] if after else None
     reader = FilmReader(job.source, info, store.segments[-1].damaged if after else 0)
     painter = FilmPainter(info, settings.cell, colours, options.hints, start)
     with closing(prefetch(reader.frames(after), FRAMES_AHEAD)) as decoded:
         frames = painter.colourize(decoded, after.pts if after else None)
         with closing(prefetch(frames, FRAMES_AHEAD)) as coloured:
-            total, done = info.frames or None, after.frames if after else 0
-            name = job.source.name
+            total, name = info.frames or None, job.source.name
             with progress(coloured, name, total, unit="frame", initial=done, leave=False) as shown:
                 encode_frames(shown, info, settings, videos, store, reader, run.stop)
-    return colours.match
+    return colours.match, store.count_frames() - done
 
 
 def is_result(path: Path) -> bool:

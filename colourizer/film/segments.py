@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import struct
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from av.packet import Packet
 from colourizer.film.container import FilmError
 from colourizer.film.read import Position
 from colourizer.photos.files import fit_name
-from colourizer.runtime.atomic_file import write_bytes
+from colourizer.runtime.atomic_file import write_atomically, write_bytes
 
 try:
     import fcntl
@@ -144,20 +145,21 @@ class SegmentStore:
                 return segments
             segments.append(segment)
 
-    def state(self) -> dict[str, Any] | None:
-        """Return the state of the colours after the last whole segment; None if it is lost.
-
-        Then all segments are dropped.
-        """
+    def load_state(self) -> dict[str, Any] | None:
+        """Return the state of the colours after the last whole segment; None if it is lost."""
         path = self._state_path(len(self.segments) - 1)
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError):
-            for old in (*self.folder.glob("*.json"), self.folder / "complete"):
-                old.unlink(missing_ok=True)
-            self.segments = []
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()  # torch.load does not notice a flipped byte
+            return None if damaged else torch.load(path, weights_only=True)
+        except Exception:  # what is no archive, or a torn one, raises anything
             return None
-        return state
+
+    def drop(self) -> None:
+        """Forget all segments: the film begins anew."""
+        for path in (*self.folder.glob("*.json"), self.folder / "complete"):
+            path.unlink(missing_ok=True)
+        self.segments = []
 
     def position(self) -> Position | None:
         """Return the place in the film after the last whole segment; None at its beginning."""
@@ -198,9 +200,7 @@ class SegmentStore:
             file.close()
             Path(file.name).replace(self.packets_path(number, video))
         if state is not None:
-            unfinished = self._state_path(number).with_suffix(".unfinished")
-            torch.save(state, unfinished)
-            unfinished.replace(self._state_path(number))
+            write_atomically(self._state_path(number), lambda file: torch.save(state, file))
         write_bytes(self.folder / f"{number:06}.json", json.dumps(asdict(segment)).encode())
         if state is None:
             write_bytes(self.folder / "complete", b"")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -554,6 +555,34 @@ def test_a_film_goes_on_from_the_last_whole_segment_as_if_nothing_had_happened(
     assert seen == [1, 2, 0, 0]  # two segments of four were there
     assert Path(out[0]).read_bytes() == unbroken
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("part", ["data.pkl", "data/0"])
+def test_a_film_whose_last_state_is_damaged_begins_anew(part, tmp_path, run, monkeypatch):
+    monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
+    source = make_film(tmp_path / "film.mp4", Film(frames=15))
+    finish, add = job.SegmentStore.finish, colourize.Pace.add
+
+    def stop_after_one(*args):
+        finish(*args)
+        raise KeyError("the power fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job.SegmentStore, "finish", stop_after_one)
+        assert run(source, network=True)[0] == 1
+    (state,) = tmp_path.glob("out/.film.mp4.segments/*.state")
+    with zipfile.ZipFile(state) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(part))
+        lost = archive.read(name)
+    assert any(lost)
+    state.write_bytes(state.read_bytes().replace(lost, bytes(len(lost))))
+    frames = []
+    monkeypatch.setattr(
+        colourize.Pace, "add", lambda *args: (frames.append(args[1].frames), add(*args))
+    )
+    code, out, err = run(source, network=True)
+    assert (code, frames) == (0, [15]), err
+    assert numbers(Path(out[0])) == list(range(15))
 
 
 @pytest.mark.parametrize("is_updated", [False, True])
