@@ -29,11 +29,17 @@ OPTIONS_OF_CODEC = {
     "libsvtav1": {"preset": "8", "crf": "25"},
     **dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "mjpeg"), _BY_QUANTIZER),
 }
+ANOTHER_CODEC = "name another encoder with --film-codec"
 LEFT_OUT = "that are films; colour them after: pip install 'image-colourizer[film]'"
 
 
 class FilmError(Exception):
     """A film that cannot be coloured; the message says why, notes hold hints."""
+
+    def __init__(self, what: str, *hints: str) -> None:
+        super().__init__(what)
+        for hint in hints:
+            self.add_note(f"hint: {hint}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from colourizer.film.container import OPTIONS_OF_CODEC, QUICKTIME, FilmError, FilmTarget
+from colourizer.film.container import (
+    ANOTHER_CODEC,
+    OPTIONS_OF_CODEC,
+    QUICKTIME,
+    FilmError,
+    FilmTarget,
+)
 from colourizer.film.planes import MAX_BITS
 from colourizer.film.probe import FIELD_ORDERS, ColourTags, FilmInfo, say
 
@@ -130,12 +136,8 @@ def open_encoder(settings: VideoSettings) -> VideoCodecContext:
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
-        message = (
-            f"{settings.target.codec} does not encode such a film ({say(error, in_detail=True)})"
-        )
-        failure = FilmError(message)
-        failure.add_note("hint: name another encoder with --film-codec")
-        raise failure from error
+        what = f"{settings.target.codec} does not encode such a film"
+        raise FilmError(f"{what} ({say(error, in_detail=True)})", ANOTHER_CODEC) from error
     return context
 
 

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from colourizer.film.container import FilmError, muxer_options
+from colourizer.film.container import ANOTHER_CODEC, FilmError, muxer_options
 from colourizer.film.encode import VideoSettings, add_video_stream
 from colourizer.film.probe import FilmInfo, open_film, say, video_stream
 from colourizer.film.segments import SegmentStore, read_packets
@@ -119,9 +119,7 @@ def begin_film(
     except (av.FFmpegError, ValueError) as error:
         muxer = plan.settings.target.muxer
         what = f"cannot be written as {muxer} ({say(error, in_detail=True)})"
-        failure = FilmError(what)
-        failure.add_note("hint: name another encoder with --film-codec")
-        raise failure from error
+        raise FilmError(what, ANOTHER_CODEC) from error
     return stream, copied, left_out
 
 

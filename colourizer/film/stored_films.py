@@ -110,9 +110,7 @@ def copy_film(job: Job[Location], made_by: str, stack: ExitStack) -> Job[Path]:
         there = sum(path.stat().st_size for path in folder.rglob("*"))
         if ROOM * version[0] > shutil.disk_usage(folder).free + there:
             needed = f"{ROOM * version[0] / 1e6:.0f} MB"
-            error = FilmError(f"needs {needed} for temporary files in {folder.parent}")
-            error.add_note(f"hint: {ROOM_HINT}")
-            raise error
+            raise FilmError(f"needs {needed} for temporary files in {folder.parent}", ROOM_HINT)
     if isinstance(source, Address):
         copy = folder / "source" / source.name
         if not copy.exists():

@@ -447,6 +447,14 @@ def test_a_container_that_cannot_hold_the_codec_is_said(tmp_path, run):
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_an_encoder_that_does_not_take_the_film_is_said_with_what_to_do(tmp_path, run):
+    source = make_film(tmp_path / "film.avi", Film(frames=2, attributes=IN_ORDER))
+    code, out, err = run(source, "--film-codec", "h263")  # which has a few sizes only
+    assert (code, out) == (1, [])
+    assert f"error: {source}: cannot be written as avi (invalid argument" in err
+    assert "hint: name another encoder with --film-codec\n" in err
+
+
 def test_a_hint_reaches_the_colours_with_the_first_frame_of_its_time(tmp_path, run, monkeypatch):
     given = []
 
