@@ -83,6 +83,7 @@ def colourize_found_film(
     if outcome.disk_full and isinstance(run.outputs.output, Address):  # with temporary files
         outcome.disk_full = run.disk_full = False
         outcome.hints.append(ROOM_HINT)
+    run.disk_full |= outcome.disk_full
     return outcome
 
 

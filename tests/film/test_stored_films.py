@@ -1,5 +1,6 @@
 """Films of storages: copied, coloured and sent whole; nothing is left on the local disk."""
 
+import errno
 import io
 import os
 import shutil
@@ -169,6 +170,20 @@ def test_without_room_for_a_film_only_the_film_fails_and_says_how_to_have_it(
     assert "hint: the environment variable TMPDIR" in err
     assert "the disk is full" not in err
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_local_disk_that_is_full_ends_the_run(memory, tmp_path, run, monkeypatch):
+    memory.copy("/scans/1931/film.mp4", "/scans/1931/film2.mp4")
+
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(job, "write_atomically", fill)
+    code, out, err = run("memory://scans", "-o", tmp_path / "out")
+    assert (code, out) == (1, [str(tmp_path / "out" / "photo.png")])
+    assert "film.mp4: cannot be written (no space left on device)" in err
+    assert "film2.mp4" not in err
+    assert "the disk is full" in err
 
 
 def test_a_film_needs_its_checkpoint_no_more_once_the_network_is_loaded(
