@@ -218,7 +218,7 @@ class FilmColours:
         self._cells, self._ab = state["cells"], state["ab"]
         self._samples = samples and HintSamples(*samples)
         self._waiting = [Hint(x, y, (rgb[0], rgb[1], rgb[2])) for x, y, rgb in state["waiting"]]
-        self._matched = state.get("matched", self._matched)  # films begun before have none
+        self._matched = state["matched"]
 
 
 def _widen(levels: tuple[float, float] | None, own: tuple[float, float]) -> tuple[float, float]:

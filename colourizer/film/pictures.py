@@ -61,7 +61,7 @@ class FilmPainter:
             info: of the film.
             cell: (height, width) of the pixels that share one chroma when it is encoded.
             colours: of the frames so far.
-            hints: all of them; those before `first` were given to the colours already.
+            hints: all of them; the colours have those up to `after` of `colourize`.
             start: the time of the film's first frame; None at its beginning.
         """
         self._info = info
