@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import cast
 
-from colourizer.film.container import LEFT_OUT, MUXER_OF, can_read_films, is_film_name
+from colourizer.film.container import LEFT_OUT, MUXER_OF, FilmError, can_read_films, is_film_name
 from colourizer.film.film_hints import FilmHint, parse_film_hint
 from colourizer.film.film_settings import film_settings
 from colourizer.film.stored_films import colourize_found_film, plan_film
@@ -391,7 +391,7 @@ def check_codec(name: str | None) -> None:
         UsageError: there is none of that name.
     """
     if name:
-        from colourizer.film.job import FilmError, check_film_codec  # takes PyAV
+        from colourizer.film.job import check_film_codec  # takes PyAV
 
         try:
             check_film_codec(name)

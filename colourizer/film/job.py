@@ -29,7 +29,7 @@ from colourizer.film.join import JoinPlan, check_join, join_film
 from colourizer.film.pictures import FilmPainter
 from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
-from colourizer.film.recode import Stopped, Video, encode_frames
+from colourizer.film.recode import Video, encode_frames
 from colourizer.film.segments import SegmentStore, segments_folder
 from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome, hash_unrecorded
 from colourizer.inference.colourizer import Colourizer
@@ -44,7 +44,7 @@ from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import MADE_BY
 from colourizer.runtime.atomic_file import DISK_FULL, remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
-from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.interrupt import Interrupt, Stopped
 from colourizer.runtime.parallel import prefetch
 from colourizer.runtime.process import count_cores
 

@@ -14,7 +14,7 @@ from colourizer.film.planes import chroma_planes, fit_bits, make_frame
 from colourizer.film.probe import FilmInfo
 from colourizer.film.read import FilmReader
 from colourizer.film.segments import Segment, SegmentStore, write_packet
-from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.interrupt import Interrupt, Stopped
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,6 @@ class Video:
     path: Path
     settings: VideoSettings
     make: Callable[[VideoFrame], VideoFrame]
-
-
-class Stopped(BaseException):
-    """The run ends; what is whole on disk is kept."""
 
 
 class SegmentEncoder:

@@ -52,7 +52,7 @@ from colourizer.record.tag import read_tag
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
 from colourizer.runtime.cli import list_hints
-from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.interrupt import Interrupt, Stopped
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 from colourizer.storage.address import Address, Location
@@ -150,10 +150,6 @@ class Unfinished:
     opened: ImageFile.ImageFile | None
     pixels: int
     outcome: Outcome
-
-
-class Stopped(BaseException):
-    """The run ends, and work that has begun is dropped."""
 
 
 @dataclass

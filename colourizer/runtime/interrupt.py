@@ -8,6 +8,10 @@ from collections.abc import Callable
 PATIENCE = 4.0  # seconds that running work has to finish after Ctrl-C
 
 
+class Stopped(BaseException):
+    """The run ends, and work that has begun is dropped."""
+
+
 class Interrupt:
     """Context in which Ctrl-C and SIGTERM only set `exit_code`, so that work ends between steps.
 
