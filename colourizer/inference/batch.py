@@ -234,7 +234,10 @@ def colourize_jobs(
         groups = cut_into_groups(jobs, size, threads)
         wanted = itertools.takewhile(lambda _: not run.ends, groups)
         results = map_ordered(wanted, partial(colourize_group, run=run), threads, 16 * threads)
-        for _, (outcomes, flushes) in results:
+        for _, result in results:
+            if isinstance(result, Exception):
+                raise result
+            outcomes, flushes = result
             for flush in flushes:
                 flush.result()
             yield from outcomes

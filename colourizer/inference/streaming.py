@@ -396,6 +396,8 @@ def colourize_groups(found: Iterable[FoundPhoto], run: Run, threads: int) -> Ite
     wanted = itertools.takewhile(lambda _: not run.ends, groups)
     results = map_ordered(wanted, partial(colourize_found, run=run), threads, 2 * threads)
     for _, outcomes in results:
+        if isinstance(outcomes, Exception):
+            raise outcomes
         yield from outcomes
 
 

@@ -50,7 +50,10 @@ def verify_report(path: Path, as_json: bool = False, place: Location | None = No
     counting = iter(index.counting())
     wanted = (row for row in read_rows(path, []) if next(counting))
     results = map_ordered(_written(wanted, rows), check_output, count_cores(), 100 * count_cores())
-    for row, (what, detail) in progress(results, "verifying", len(index), unit="file"):
+    for row, checked in progress(results, "verifying", len(index), unit="file"):
+        if isinstance(checked, Exception):
+            raise checked
+        what, detail = checked
         found[what] += 1
         if what in WRONG:
             print_error(f"{row.output}: {detail or what}")

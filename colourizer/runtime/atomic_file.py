@@ -76,12 +76,13 @@ class PartFile:
         _part_files.discard(self._part)
 
     def discard(self) -> None:
-        """Remove the part file; the target stays as it is."""
+        """Remove the part file, if that can be done; the target stays as it is."""
         if self._flushed:
             wait([self._flushed])
         with suppress(AttributeError, OSError):  # not opened; or the disk is full
             self._file.close()
-        self._part.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.unlink()
         _part_files.discard(self._part)
 
 

@@ -56,6 +56,17 @@ def test_a_flush_that_was_begun_early_and_failed_fails_the_file(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_removed_ends_nothing(tmp_path):
+    (tmp_path / "out").mkdir()
+    part = PartFile(tmp_path / "out" / "a.png")
+    part.write(lambda file: file.write(b"content"))
+    (tmp_path / "out").rename(tmp_path / "moved")
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        part.finish()
+    part.discard()
+
+
 def test_a_folder_that_is_not_there_yet_is_made(tmp_path):
     write_bytes(tmp_path / "new" / "folder" / "a", b"content")
     assert (tmp_path / "new" / "folder" / "a").read_bytes() == b"content"
