@@ -52,8 +52,8 @@ class AlbumError(Exception):
     """The album cannot be studied."""
 
     def __init__(self, error: OSError) -> None:
-        folder = tempfile.gettempdir()
-        super().__init__(f"--album: {folder}: {(error.strerror or str(error)).lower()}")
+        folder = f"{tempfile.tempdir}: " if tempfile.tempdir else ""  # None if there is none
+        super().__init__(f"--album: {folder}{(error.strerror or str(error)).lower()}")
         self.add_note("hint: set TMPDIR to a folder with room for 0.3 MB a photograph")
 
 

@@ -1,6 +1,8 @@
 """Arrays in a temporary file, for what would not fit into memory; nothing of it is left behind."""
 
+import io
 import tempfile
+from functools import cached_property
 from threading import Lock
 from typing import NamedTuple
 
@@ -18,24 +20,29 @@ class StoredArray(NamedTuple):
 class ArrayFile:
     """A file in the system's temporary folder (TMPDIR) that arrays are appended to.
 
-    It has no name, so that it goes with the process, even if that is killed. Threads may share it.
+    It is opened for the first array. It has no name, so that it goes with the process, even if that
+    is killed. Threads may share it.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this object
         self._lock = Lock()
+
+    @cached_property
+    def _file(self) -> io.BufferedRandom:
+        return tempfile.TemporaryFile()
 
     def __enter__(self) -> "ArrayFile":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if "_file" in vars(self):
+            self._file.close()
 
     def append(self, array: np.ndarray) -> StoredArray:
         """Write an array; return what `read` takes.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be opened or written.
         """
         with self._lock:
             at = self._file.seek(0, 2)

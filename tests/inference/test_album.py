@@ -292,6 +292,19 @@ def test_a_temporary_folder_that_is_full_is_said_in_a_sentence(photos, run, monk
     assert "hint: set TMPDIR" in err
 
 
+def test_only_an_album_needs_a_temporary_folder(photos, run, tmp_path, monkeypatch):
+    def find_none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "gettempdir", find_none)
+    assert run(photos, "-o", tmp_path / "out")[0] == 0
+    for output in (tmp_path / "album", "memory://album"):
+        code, _, err = run(photos, "--album", "-o", output)
+        assert code == 1
+        assert "error: --album: no usable temporary directory found in ['/tmp']\nhint: set" in err
+
+
 @pytest.mark.long
 def test_ctrl_c_while_it_looks_leaves_nothing(photos, tmp_path):
     for i in range(2000):
