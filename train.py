@@ -454,8 +454,8 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
     except (CheckpointError, WeightsError, ShardsError) as error:
         group.print_error(error)
         return 2
-    except OSError as error:  # a rejected.txt that may not be read
-        group.print_error(f"{error.filename}: {error.strerror}")
+    except OSError as error:  # a rejected.txt that may not be read, a full disk
+        group.print_error(f"{error.filename or options.cache}: {error.strerror}")
         return 1
     if group.is_main:
         print_data(options, data)

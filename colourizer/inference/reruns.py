@@ -82,7 +82,7 @@ def find_difference(
         (size, modified), (output_size, written) = stat_file(source), stat_file(output)
         if modified and written and modified > written + CLOCK_STEP:
             return "older than its source"
-        if row and row.has_hashes and row.source_bytes != size:
+        if row and row.has_hashes and size not in (0, row.source_bytes):
             return "made of another file of that name"
     if row and row.has_hashes:
         if row.settings == DEFAULT:  # it had no tag when the report was begun

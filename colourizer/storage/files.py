@@ -72,15 +72,17 @@ def open_file(place: Location, size: int = 0) -> Iterator[io.BytesIO | io.Buffer
     if isinstance(place, Address) and size > LARGE:
         with storage_errors(place.scheme):
             storage, path = open_storage(place)
-            with storage.open(path, "rb", block_size=BLOCK) as file:
-                yield file
+            file = storage.open(path, "rb", block_size=BLOCK)
+            file.read = storage_errors(place.scheme)(file.read)  # not what is done with it
+        with file:
+            yield file
         return
     with io.BytesIO(read_bytes(place)) if isinstance(place, Address) else place.open("rb") as file:
         yield file
 
 
 def stat_file(place: Location) -> tuple[int, int]:
-    """Return a file's size in bytes, and its modification in nanoseconds since 1970 or, unknown, 0.
+    """Return a file's size in bytes, and its modification in nanoseconds since 1970; unknown is 0.
 
     Raises:
         StorageError: its storage does not say.
@@ -201,7 +203,7 @@ def fetch_copy(address: Address, folder: Path) -> Path:
         with storage_errors(address.scheme):
             storage, path = open_storage(address)
             storage.get_file(path, str(copy))
-        if copy.stat().st_size != size:
+        if size and copy.stat().st_size != size:
             raise StorageError(
                 f"could be read in part only ({copy.stat().st_size} of {size} bytes)"
             )

@@ -9,7 +9,7 @@ from colourizer.runtime.atomic_file import remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
 from colourizer.storage.address import Address, parse_location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import BLOCK, open_file, stat_file
+from colourizer.storage.files import BLOCK, LARGE, open_file, stat_file
 from colourizer.storage.listing import iterate_files
 from colourizer.training.shards import ShardsError, find_shards, load_reader
 
@@ -79,11 +79,11 @@ def list_stored_shards(address: str) -> dict[str, Address]:
 
 
 def _is_same(path: Path, version: tuple[int, int]) -> bool:
-    """Return whether a local file has the size and the time of a stored one."""
+    """Return whether a local file has the size, if it is known, and the time of a stored one."""
     if not path.exists():
         return False
     (size, modified), stat = version, path.stat()
-    return stat.st_size == size and abs(stat.st_mtime_ns - modified) <= CLOCK_STEP
+    return size in (0, stat.st_size) and abs(stat.st_mtime_ns - modified) <= CLOCK_STEP
 
 
 def _fetch(shard: Address, path: Path, size: int, modified: int) -> None:
@@ -94,9 +94,9 @@ def _fetch(shard: Address, path: Path, size: int, modified: int) -> None:
     """
 
     def copy(file: BinaryIO) -> None:
-        with open_file(shard, size) as stored:
+        with open_file(shard, size or LARGE + 1) as stored:  # unknown, it may be large
             shutil.copyfileobj(stored, file, BLOCK)
-        if file.tell() != size:
+        if size and file.tell() != size:
             raise StorageError(f"{shard.name} could be read in part only")
 
     write_atomically(path, copy, modified)
