@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -396,7 +396,7 @@ def network_to_judge(run: Run) -> Network:
 
 def read_data(options: TrainOptions, group: ProcessGroup) -> TrainingSet:
     """Read the photographs; the first process of each machine fills the cache for the others."""
-    validation = Path(options.validation) if options.validation else None
+    validation = cast(Path, parse_location(options.validation)) if options.validation else None
     side = max(options.size, options.final_size or 0)
     side = max(VALIDATION_SIDE, round(CROP_MARGIN * side))
     cache = Path(options.cache) if options.cache else None
@@ -423,9 +423,10 @@ def find_slip(options: TrainOptions) -> tuple[str, str] | None:
         if hide_credentials(folder) != folder:
             what = f"{hide_credentials(folder)}: an address with a user name, password or query"
             return what, "settings.json would keep it: let the storage's own library find it"
-        if isinstance(parse_location(folder), Address) and folder != options.validation:
+        place = parse_location(folder)
+        if isinstance(place, Address) and folder != options.validation:
             continue
-        if not Path(folder).is_dir():
+        if not (isinstance(place, Path) and place.is_dir()):
             return f"{folder}: no such folder", "python train.py FOLDER_OF_COLOUR_PHOTOS"
     if not options.resume and holds_run(options.run):
         hint = f"--resume {options.run} goes on with it, -o DIR begins another"

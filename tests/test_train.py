@@ -293,6 +293,15 @@ def test_a_slip_gets_one_clear_line(album, tmp_path, capsys, args, message):
     assert message in capsys.readouterr().err
 
 
+def test_a_folder_may_be_named_by_a_file_address(album, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(train, "read_training_set", lambda *given: read.extend(given[:2]))
+    options = train.parse_args([f"file://{album}", "--validation", f"file://{album}/sub"])
+    assert train.find_slip(options) is None
+    train.read_data(options, train.ProcessGroup(torch.device("cpu")))
+    assert read == [[album], album / "sub"]
+
+
 def test_too_few_photos_are_said_to_be_so(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run_train(tmp_path / "empty", "-o", tmp_path / "run", *CLASSIC) == 1
