@@ -50,7 +50,7 @@ from colourizer.inference.output_plan import (
 )
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
-from colourizer.inference.reruns import EXISTS_ALREADY, choose_files
+from colourizer.inference.reruns import choose_files
 from colourizer.inference.side_pictures import SHEET_PHOTOS, SpacedSample, write_contact_sheet
 from colourizer.inference.streaming import (
     READING_THREADS,
@@ -68,7 +68,7 @@ from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
 from colourizer.photos.source import hash_source
 from colourizer.record.report import Report, ReportError
-from colourizer.record.row import Settings
+from colourizer.record.row import EXISTS_ALREADY, Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.stored_report import StoredReport, fetch_report
 from colourizer.record.verify import verify_report

@@ -259,7 +259,7 @@ def study_unfinished(jobs: Sequence[Job], run: Run, file: ArrayFile, threads: in
     unfinished = (files for _, files in map_ordered(jobs, look, threads, threads))
     if not (run.outputs.update or any(unfinished)):
         return None
-    workers = Workers(threads, pixels_in_flight() * run.cores // count_cores(), run.stop)
+    workers = Workers(threads, run.budget.total, run.stop)
     colours = run.colours
     return study_album(jobs, run.colourizer, file, workers, colours.hints, colours.reference)
 

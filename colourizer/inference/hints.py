@@ -15,10 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colourizer.inference.coherence import FEATURE_WEIGHTS
 from colourizer.inference.things import thing_vectors
 
-# Weight of each stride's normalized decoder features (strides 8 and 4) in the squared distance.
-FEATURE_WEIGHTS = (1.1, 2.0)
 # Weight for hints of a place's own features, and of those of the thing that it belongs to.
 OWN_WEIGHT, THING_WEIGHT = 0.4, 2.5
 # Length scales: the distances at which the kernel is 1/e.

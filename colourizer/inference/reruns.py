@@ -6,15 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from colourizer.inference.output_plan import Job, OutputOptions, Place, list_unfinished
-from colourizer.record.row import DEFAULT, Settings
+from colourizer.record.row import DEFAULT, EXISTS_ALREADY, Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 from colourizer.storage.address import Address, Location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import open_file, stat_file
-
-EXISTS_ALREADY = "there already"
-CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
+from colourizer.storage.files import CLOCK_STEP, open_file, stat_file
 
 
 def choose_files(

@@ -5,6 +5,7 @@ from typing import Any
 
 # What a picture is of its scan: the first four values of Row.picture.
 COLOURED, CONFIDENCE, VARIANTS, COMPARISON = "coloured", "confidence", "variants", "comparison"
+EXISTS_ALREADY = "there already"  # begins the reason of what was skipped as its output exists
 DIGITS = 12  # of a hash that are enough to tell one network or reference from another
 # They move a colour by less than can be seen: a mixed cluster's scans are of the same settings.
 INVISIBLE = ("device", "precision")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from colourizer.record.report import ReportError, read_rows
-from colourizer.record.row import Row
+from colourizer.record.row import EXISTS_ALREADY, Row
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 from colourizer.runtime.cli import print_error, print_note, print_result, progress
@@ -80,7 +80,7 @@ def _written(rows: Iterator[Row], others: Counter[str]) -> Iterator[Row]:
 
 
 def _was_there(row: Row) -> bool:
-    return row.reason.startswith("there already")
+    return row.reason.startswith(EXISTS_ALREADY)
 
 
 def check_output(row: Row) -> tuple[str, str]:

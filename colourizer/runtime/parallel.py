@@ -75,16 +75,16 @@ class BoundedExecutor:
 
 
 class PixelBudget:
-    """Bound on the pixels in memory over all threads; `hold` blocks until its share fits."""
+    """Bound on the pixels in memory over all threads, `total`; `hold` blocks until they fit."""
 
     def __init__(self, pixels: int) -> None:
-        self._free = self._total = pixels
+        self._free = self.total = pixels
         self._changed = Condition()
 
     @contextmanager
     def hold(self, pixels: int) -> Iterator[None]:
         """Reserve pixels of the budget; a request beyond all of it waits for all of it."""
-        pixels = min(pixels, self._total)
+        pixels = min(pixels, self.total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= pixels)
             self._free -= pixels

@@ -26,6 +26,7 @@ from colourizer.storage.connection import (
 
 TIMES = ("LastModified", "last_modified", "mtime", "modified", "created")  # storages' names
 LARGE, BLOCK = 100_000_000, 16_000_000  # bytes
+CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
 PART = ".part-"  # begins the name of a file that is not yet complete
 
 

@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from colourizer.runtime.atomic_file import write_bytes
-
-# A file that changed so recently may change again without a later time: some file systems count
-# in steps of two seconds.
-SETTLED_NS = 2 * 10**9
+from colourizer.storage.files import CLOCK_STEP
 
 
 class FileVersion(NamedTuple):
@@ -22,7 +19,7 @@ class FileVersion(NamedTuple):
 
     def is_settled(self) -> bool:
         """Return whether a later change of the file would show in its times."""
-        return time.time_ns() - max(self.mtime, self.ctime) > SETTLED_NS
+        return time.time_ns() - max(self.mtime, self.ctime) > CLOCK_STEP
 
 
 def file_version(path: Path) -> FileVersion:

@@ -19,7 +19,12 @@ METADATA = re.compile(r"__[^/]*__($|/)")  # names that webdataset passes over
 
 
 class ShardsError(Exception):
-    """Shards that cannot be used."""
+    """Shards that cannot be used; notes hold hints."""
+
+    def __init__(self, what: str, *hints: str) -> None:
+        super().__init__(what)
+        for hint in hints:
+            self.add_note(f"hint: {hint}")
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,7 @@ def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:
     try:
         from webdataset.tariterators import tar_file_expander
     except ImportError as error:
-        missing = ShardsError("webdataset: not installed")
-        missing.add_note('hint: pip install -e ".[shards]"')
-        raise missing from error
+        raise ShardsError("webdataset: not installed", 'pip install -e ".[shards]"') from error
     return tar_file_expander
 
 

@@ -9,12 +9,11 @@ from colourizer.runtime.atomic_file import remove_leftovers, write_atomically
 from colourizer.runtime.cli import list_hints, progress
 from colourizer.storage.address import Address, parse_location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import BLOCK, LARGE, open_file, stat_file
+from colourizer.storage.files import BLOCK, CLOCK_STEP, LARGE, open_file, stat_file
 from colourizer.storage.listing import iterate_files
 from colourizer.training.shards import ShardsError, find_shards, load_reader
 
 FOLDER = "shards"  # in the cache
-CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
 
 
 def fetch_shards(address: str, cache: Path | None) -> Path:
@@ -28,11 +27,13 @@ def fetch_shards(address: str, cache: Path | None) -> Path:
         ShardsError: there are none, they cannot be read, or there is too little room.
     """
     if cache is None:
-        raise _error(f"{address}: needs a folder that keeps the shards", "leave out --no-cache")
+        raise ShardsError(
+            f"{address}: needs a folder that keeps the shards", "leave out --no-cache"
+        )
     try:
         shards = list_stored_shards(address)
         if not shards:
-            raise _error(
+            raise ShardsError(
                 f"{address}: no tar shards there", "docs/training.md says how to make some"
             )
         folder = cache / FOLDER / hashlib.sha256(address.encode()).hexdigest()[:16]
@@ -46,11 +47,11 @@ def fetch_shards(address: str, cache: Path | None) -> Path:
         needed, free = sum(versions[name][0] for name in missing), shutil.disk_usage(folder).free
         if needed > free:
             what = f"{cache}: the shards need {needed / 1e9:.3g} GB, and {free / 1e9:.3g} are free"
-            raise _error(what, "name another folder with --cache")
+            raise ShardsError(what, "name another folder with --cache")
         for name in progress(missing, "fetching", unit="shard"):
             _fetch(shards[name], folder / name, *versions[name])
     except StorageError as error:
-        raise _error(f"{address}: {error}", *list_hints(error)) from error
+        raise ShardsError(f"{address}: {error}", *list_hints(error)) from error
     return folder
 
 
@@ -100,10 +101,3 @@ def _fetch(shard: Address, path: Path, size: int, modified: int) -> None:
             raise StorageError(f"{shard.name} could be read in part only")
 
     write_atomically(path, copy, modified)
-
-
-def _error(what: str, *hints: str) -> ShardsError:
-    error = ShardsError(what)
-    for hint in hints:
-        error.add_note(f"hint: {hint}")
-    return error

@@ -51,7 +51,7 @@ def test_damaged_notes_are_none(tmp_path, content):
 def test_a_file_that_has_just_changed_is_not_settled(tmp_path, monkeypatch):
     file, _ = noted(tmp_path)
     assert not file_version(file).is_settled()
-    monkeypatch.setattr(file_versions, "SETTLED_NS", 0)
+    monkeypatch.setattr(file_versions, "CLOCK_STEP", 0)
     assert file_version(file).is_settled()
 
 

@@ -302,7 +302,7 @@ def test_who_writes_into_a_photograph_does_not_change_the_cache(album, tmp_path)
 
 
 def test_what_has_not_changed_is_neither_hashed_nor_verified_again(album, tmp_path, monkeypatch):
-    monkeypatch.setattr(file_versions, "SETTLED_NS", 0)  # the files are new
+    monkeypatch.setattr(file_versions, "CLOCK_STEP", 0)  # the files are new
     first, _ = read(album, tmp_path / "cache")
     monkeypatch.setattr(photo_cache, "hashlib", None)
     monkeypatch.setattr(
@@ -319,7 +319,7 @@ def test_a_cache_of_an_older_version_is_read_verified_and_from_then_on_trusted(
     (folder,) = (tmp_path / "cache").iterdir()
     notes = folder / "unchanged.json"
     notes.unlink(missing_ok=True)
-    monkeypatch.setattr(file_versions, "SETTLED_NS", 0)
+    monkeypatch.setattr(file_versions, "CLOCK_STEP", 0)
     assert same(read(album, tmp_path / "cache")[0], first)
     noted = json.loads(notes.read_text())
     assert sorted(row[-1] == "verified" for row in noted.values()) == [False] * 12 + [True] * 4
