@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -103,7 +103,7 @@ class FoundFiles:
 
 
 def find_all(
-    paths: list[Path], output: Path, is_film: Callable[[Path], bool] = lambda _: False
+    paths: list[Path], output: Path, is_film: Callable[[PurePath], bool] = lambda _: False
 ) -> FoundFiles:
     """Find the photographs and films that a command line names.
 
@@ -115,13 +115,12 @@ def find_all(
     found: list[FoundPhoto] = []
     unreadable: list[OSError] = []
     left_out: Counter[str] = Counter()
-    wrong = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    # A missing folder counts as well: the others' names must not depend on it.
-    folders = sum(p.is_dir() or not (p.exists() or is_photo_name(p) or is_film(p)) for p in paths)
-    keep_names = output == Path(DEFAULT_OUTPUT) or folders > 1
+    missing = [path for path in paths if not path.exists()]
+    wrong = [f"{path}: no such file or folder" for path in missing]
+    names_kept = keeps_names(output, sum(path.is_dir() for path in paths), missing, is_film)
     for path in paths:
         if path.is_dir():
-            root = Path(path.resolve().name if keep_names else "")
+            root = Path(path.resolve().name if names_kept else "")
             others: list[Path] = []
             for photo in find_photos(path, output, unreadable, others):
                 found.append(FoundPhoto(photo, root / photo.relative_to(path), named=False))
@@ -136,6 +135,25 @@ def find_all(
     wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
     del left_out[""]
     return FoundFiles(found, wrong, left_out)
+
+
+def keeps_names(
+    output: Location,
+    folders: int,
+    missing: Iterable[PurePath],
+    is_film: Callable[[PurePath], bool],
+) -> bool:
+    """Return whether results in the output folder go to folders that are named as their sources.
+
+    Args:
+        output: the folder for all of them.
+        folders: how many the command line names that are there.
+        missing: what it names that is not there; folders of it count as well, as the names of the
+            others' results must not depend on it.
+        is_film: whether a name is a film's.
+    """
+    folders += sum(not (is_photo_name(path) or is_film(path)) for path in missing)
+    return output == Path(DEFAULT_OUTPUT) or folders > 1
 
 
 def unused_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:

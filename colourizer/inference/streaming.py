@@ -24,10 +24,10 @@ from colourizer.inference.batch import (
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
-    DEFAULT_OUTPUT,
     FoundPhoto,
     Job,
     OutputOptions,
+    keeps_names,
 )
 from colourizer.inference.sidecars import pair_sidecars
 from colourizer.photos.files import (
@@ -118,7 +118,7 @@ def stream_photos(
     """
     folders: list[Location] = []
     photos: list[Location] = []
-    missing = 0
+    missing: list[PurePath] = []
     for path in paths:
         try:
             kind = is_folder(path)
@@ -127,16 +127,17 @@ def stream_photos(
                 raise UsageError(what, "name another folder with -o")
         except StorageError as error:
             listing.wrong.append(_say(path, error))
+            missing.append(PurePath(path.name))
         else:
             if kind is None:
                 listing.wrong.append(f"{path}: no such file or folder")
-                missing += not is_photo_name(PurePath(path.name))
+                missing.append(PurePath(path.name))
             else:
                 (folders if kind else photos).append(path)
     if folders and photos:
         raise UsageError(f"{photos[0]}: name photographs or folders here, not both")
-    keep_names = output == Path(DEFAULT_OUTPUT) or len(folders) + missing > 1
-    names = [_name_of(path) for path in photos or (folders if keep_names else ())]
+    names_kept = keeps_names(output, len(folders), missing, is_film)
+    names = [_name_of(path) for path in photos or (folders if names_kept else ())]
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise UsageError(f"{twice}: is the name of two paths; colour one after the other")
@@ -144,7 +145,7 @@ def stream_photos(
     if photos:
         found = (_name_photo(path, is_film) for path in photos)
     else:
-        roots = names if keep_names else [""] * len(folders)
+        roots = names if names_kept else [""] * len(folders)
         each = (
             _list_folder(folder, PurePosixPath(root), output, listing, is_film)
             for folder, root in zip(folders, roots, strict=True)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from colourizer.film.container import is_film_name
 from colourizer.inference import streaming
-from colourizer.inference.output_plan import FoundPhoto, OutputOptions, is_same
+from colourizer.inference.output_plan import FoundPhoto, OutputOptions, find_all, is_same
 from colourizer.inference.streaming import (
     Listing,
     cut_stream,
@@ -62,6 +63,23 @@ def test_a_key_never_leads_out_of_the_output_folder(tmp_path, monkeypatch):
     found = streaming.stream_photos([parse_location("memory://scans")], tmp_path, Listing())
     (job,) = (plan_alone(photo, OutputOptions(tmp_path)) for photo in found)
     assert job.coloured == [tmp_path / "a/%/b/%2E%2E/%2E%2E/c.jpg"]
+
+
+def test_only_a_folder_that_is_missing_changes_where_results_of_others_go(tmp_path):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.jpg").touch()
+    down = parse_location("what://down/album")
+    for path, below in [
+        (tmp_path / "none.jpg", "a.jpg"),
+        (tmp_path / "none.mp4", "a.jpg"),
+        (tmp_path / "none", "scans/a.jpg"),
+        (down, "scans/a.jpg"),
+    ]:
+        paths, output = [tmp_path / "scans", path], tmp_path / "out"
+        found = list(streaming.stream_photos(paths, output, Listing(), is_film_name))
+        if path is not down:
+            found += find_all(paths, output, is_film_name).photos
+        assert {photo.below.as_posix() for photo in found} == {below}
 
 
 @given(st.sets(st.lists(st.sampled_from(("%", "25", "2E", "."))).map("".join), min_size=2))
