@@ -27,7 +27,6 @@ from colourizer.inference.batch import (
     ColourOptions,
     Outcome,
     colourize_jobs,
-    read_content,
 )
 from colourizer.inference.cluster import Task, colourize_on_cluster, join_cluster
 from colourizer.inference.colourizer import Colourizer
@@ -89,7 +88,7 @@ from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Address, Location, parse_location
 from colourizer.storage.connection import StorageError
-from colourizer.storage.files import check_writable, read_bytes
+from colourizer.storage.files import check_writable, read_bytes, read_content
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
 FEW_HUES, ONE_HUE, OF_ONE_HUE = 0.85, 0.95, 0.45
 # Lab units: the mean chroma that photographs have, and at vividness 1 the share of what is less
 # that is added; at most by this factor, as what is grey all over has nothing to enlarge.
-LIKELY_CHROMA, ADDED, MAX_GAIN = 15.0, 0.6, 2.5
+LIKELY_CHROMA, ADDED, MAX_FACTOR = 15.0, 0.6, 2.5
 # Lab units: nothing is enlarged beyond it, as faces, the one thing in a grey street that has its
 # colour, would become red.
 MAX_ENLARGED = 25.0
@@ -61,4 +61,4 @@ def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
     chroma = ab.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
     mean = chroma.mean(dim=(2, 3), keepdim=True)
     gain = 1 + ADDED * vividness * (LIKELY_CHROMA - mean).clamp_min(0) / mean
-    return ab * torch.minimum(gain.clamp_max(MAX_GAIN), (MAX_ENLARGED / chroma).clamp_min(1))
+    return ab * torch.minimum(gain.clamp_max(MAX_FACTOR), (MAX_ENLARGED / chroma).clamp_min(1))

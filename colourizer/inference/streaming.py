@@ -446,7 +446,8 @@ def colourize_streamed(
         recorded: what a report says of earlier runs; or None.
 
     Yields:
-        The outcome of each, in their order, films last, once its files are written.
+        The outcome of each, once its files are written; in their order, but what cannot be planned
+        behind the others of its group, and films last.
 
     Raises:
         AlbumError: an album cannot be studied.

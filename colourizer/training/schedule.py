@@ -131,7 +131,7 @@ class DurationEstimate:
 
     schedule: the run's.
     steps: how many were measured so far.
-    measured_from: when the measurement began, by time.monotonic().
+    measured_from: when the measurement began, in the run's seconds without those of validations.
     step_seconds: what the last estimate was made from; 0 before the first.
     """
 
@@ -144,7 +144,7 @@ class DurationEstimate:
         """Return the first estimate, in words, when enough steps were measured; else nothing.
 
         Args:
-            now: when the step ended, by time.monotonic().
+            now: when the step ended, in the run's seconds without those of validations.
         """
         self.steps += 1
         if self.steps == MEASURED_FROM:

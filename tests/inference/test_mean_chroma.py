@@ -8,7 +8,7 @@ from colourizer.inference.mean_chroma import (
     FEW_HUES,
     LIKELY_CHROMA,
     MAX_ENLARGED,
-    MAX_GAIN,
+    MAX_FACTOR,
     OF_ONE_HUE,
     TAKEN_BACK,
     USUAL_MEAN,
@@ -95,4 +95,4 @@ def test_more_colour_in_gives_more_colour_out():
 
 def test_what_is_all_but_grey_is_not_made_colourful():
     assert torch.equal(enlarge_faint(torch.zeros(1, 2, 3, 5), 1.0), torch.zeros(1, 2, 3, 5))
-    assert enlarge_faint(of_mean(0.5), 1.0).norm(dim=1).mean() <= 0.5 * MAX_GAIN + 1e-5
+    assert enlarge_faint(of_mean(0.5), 1.0).norm(dim=1).mean() <= 0.5 * MAX_FACTOR + 1e-5
