@@ -173,20 +173,21 @@ def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
 
 
 @pytest.mark.parametrize(
-    "address, said, package",
+    "address, said, package, install",
     [
-        ("s3://scans", "Install s3fs to access S3", "s3fs"),
-        ("sftp://scans", 'SFTPFileSystem requires "paramiko" to be installed', "paramiko"),
-        ("gs://scans", "Please install gcsfs to access Google Storage", "gcsfs"),
+        ("s3://scans", "Install s3fs to access S3", "s3fs", '-e ".[cluster]"'),
+        ("sftp://scans", 'SFTPFileSystem requires "paramiko" to be installed', *["paramiko"] * 2),
+        ("gs://scans", "Please install gcsfs to access Google Storage", *["gcsfs"] * 2),
         (
             "web://scans",
             'requires "requests" and "aiohttp" to be installed',
             "requests and the package aiohttp",
+            "requests aiohttp",
         ),
     ],
 )
 def test_a_storage_without_its_package_says_what_to_install(
-    address, said, package, run, tmp_path, monkeypatch
+    address, said, package, install, run, tmp_path, monkeypatch
 ):
     def missing(_: str) -> None:
         raise ImportError(said)
@@ -196,7 +197,8 @@ def test_a_storage_without_its_package_says_what_to_install(
     code, _, err = run(address, "-o", tmp_path / "out")
     assert code == 2
     scheme = address.removesuffix("scans")
-    assert f"error: {address}: {scheme} needs the package {package}\nhint: pip install" in err
+    needs = f"error: {address}: {scheme} needs the package {package}"
+    assert f"{needs}\nhint: pip install {install}\n" in err
 
 
 def test_no_message_and_no_file_has_the_password_of_an_address(run, tmp_path, monkeypatch):

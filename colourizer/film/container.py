@@ -30,7 +30,7 @@ OPTIONS_OF_CODEC = {
     **dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "mjpeg"), _BY_QUANTIZER),
 }
 ANOTHER_CODEC = "name another encoder with --film-codec"
-LEFT_OUT = "that are films; colour them after: pip install 'image-colourizer[film]'"
+LEFT_OUT = 'that are films; colour them after: pip install -e ".[film]"'
 
 
 class FilmError(Exception):

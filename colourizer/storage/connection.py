@@ -16,7 +16,7 @@ from colourizer.storage.address import (
     hide_credentials,
 )
 
-INSTALL = "pip install 'image-colourizer[cluster]'"
+INSTALL = 'pip install -e ".[cluster]"'
 S3 = "s3://"
 # A store that is asked for too much refuses for a while; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS win.
 S3_RETRIES = {"mode": "standard", "max_attempts": 10}

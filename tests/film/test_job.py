@@ -398,7 +398,7 @@ def test_without_pyav_a_film_is_left_out_and_it_is_said_what_to_install(tmp_path
     code, out, err = run(folder)
     assert (code, len(out)) == (0, 1)
     assert "left out: 1 file that are films" in err or "left out: 1 file" in err
-    assert "pip install 'image-colourizer[film]'" in err
+    assert 'pip install -e ".[film]"' in err
 
 
 @pytest.mark.parametrize(
