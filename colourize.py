@@ -643,7 +643,7 @@ def colourize_folder(
             print_error(f"--report {options.report}: {error}", *list_hints(error))
             return 2
         except OSError as error:
-            print_error(f"--report {error.filename}: {error.strerror}")
+            print_error(f"--report {error.filename or options.report}: {error.strerror}")
             return 2
         try:
             if options.ray:
@@ -877,8 +877,8 @@ def verify(options: Options) -> int:
         except ReportError as error:
             print_error(error)
             return 2
-        except StorageError as error:
-            print_error(f"{place}: {error}", *list_hints(error))
+        except (OSError, StorageError) as error:
+            print_error(f"{place}: {getattr(error, 'strerror', None) or error}", *list_hints(error))
             return 2
         return verify_report(path, options.json, place)
 

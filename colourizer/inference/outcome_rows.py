@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from colourizer import __version__
 from colourizer.inference.batch import Outcome
-from colourizer.inference.reruns import EXISTS_ALREADY, address_of
-from colourizer.record.row import COMPARISON, CONFIDENCE, DEFAULT, VARIANTS, Row
+from colourizer.inference.reruns import address_of
+from colourizer.record.row import COMPARISON, CONFIDENCE, DEFAULT, EXISTS_ALREADY, VARIANTS, Row
 
 
 def make_rows(outcome: Outcome) -> list[Row]:

@@ -292,13 +292,18 @@ def test_a_temporary_folder_that_is_full_is_said_in_a_sentence(photos, run, monk
     assert "hint: set TMPDIR" in err
 
 
-def test_only_an_album_needs_a_temporary_folder(photos, run, tmp_path, monkeypatch):
+def test_only_albums_and_storages_need_a_temporary_folder(photos, run, tmp_path, monkeypatch):
     def find_none() -> str:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "gettempdir", find_none)
     assert run(photos, "-o", tmp_path / "out")[0] == 0
+    code, _, err = run(photos, "-o", tmp_path / "out", "--report", "memory://report.jsonl")
+    assert (code, err) == (2, "error: --report memory://report.jsonl: No usable temporary directory"
+                              " found in ['/tmp']\n")  # fmt: skip
+    code, _, err = run("--verify", "memory://report.jsonl")
+    assert (code, "error: memory://report.jsonl: No usable" in err) == (2, True)
     for output in (tmp_path / "album", "memory://album"):
         code, _, err = run(photos, "--album", "-o", output)
         assert code == 1
