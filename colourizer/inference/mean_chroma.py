@@ -7,9 +7,6 @@ from torch import Tensor
 # Lab units: the length of a mean up to which it is no cast, and the share of what is more that is
 # taken back.
 USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
-# Lengths of the mean over mean chroma, from a photograph of few hues to one of a single hue, as a
-# room in sepia; there, at vividness 1, this share of the mean is taken back besides.
-FEW_HUES, ONE_HUE, OF_ONE_HUE = 0.85, 0.95, 0.45
 # Lab units: the mean chroma that photographs have, and at vividness 1 the share of what is less
 # that is added; at most by this factor, as what is grey all over has nothing to enlarge.
 LIKELY_CHROMA, ADDED, MAX_FACTOR = 15.0, 0.6, 2.5
@@ -18,7 +15,7 @@ LIKELY_CHROMA, ADDED, MAX_FACTOR = 15.0, 0.6, 2.5
 MAX_ENLARGED = 25.0
 
 
-def limit_cast(ab: Tensor, vividness: float | Tensor, weight: Tensor | None = None) -> Tensor:
+def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return chroma with a cast taken back: a tint stronger than photographs have.
 
     A photograph's mean chroma is what the network knows least well, and an error of it can be seen
@@ -26,24 +23,17 @@ def limit_cast(ab: Tensor, vividness: float | Tensor, weight: Tensor | None = No
 
     Args:
         ab: (1, 2, h, w) in Lab units.
-        vividness: as it was read out with; the higher, the more is taken back of a single hue. A
-            tensor () in the graph that onnx_graph.py makes.
-        weight: (1, 1, h, w), of each place in the means; None weighs all alike.
+        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
     if weight is None:
-        mean, mean_chroma = (each.mean(dim=(2, 3), keepdim=True) for each in (ab, chroma))
+        mean = ab.mean(dim=(2, 3), keepdim=True)
     else:
         total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
         mean = (ab * weight).sum(dim=(2, 3), keepdim=True) / total
-        mean_chroma = (chroma * weight).sum(dim=(2, 3), keepdim=True) / total
     length = mean.square().sum(dim=1, keepdim=True).sqrt()
     direction = mean / length.clamp_min(1e-6)
     along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
-    concentration = length / mean_chroma.clamp_min(1e-6)  # 1 if all places have the same hue
-    one_hue = ((concentration - FEW_HUES) / (ONE_HUE - FEW_HUES)).clamp(0, 1)
     excess = TAKEN_BACK * (length - USUAL_MEAN).clamp_min(0)
-    excess = excess + OF_ONE_HUE * vividness * one_hue * length.clamp_max(USUAL_MEAN)
     return ab - direction * torch.minimum(along, excess)
 
 

@@ -148,7 +148,7 @@ class Readout(nn.Module):
         leaning = lean(probability, self.centres, thing_directions(things, variant))
         weight = vivid_weight(sure, lightness)
         ab = read_ab(leaning, self.centres, self.shares, vividness, weight)
-        ab = limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)), vividness)
+        ab = limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
         return enlarge_faint(ab, vividness)
 
 

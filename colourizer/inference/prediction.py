@@ -224,7 +224,7 @@ class Prediction:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, weight)
-        ab = limit_cast(average_alike(ab, self._affinity), vividness)
+        ab = limit_cast(average_alike(ab, self._affinity))
         ab = enlarge_faint(ab, vividness).cpu()
         return self._replace_shared(ab, vividness, variant) if self.shared else ab
 
@@ -238,8 +238,7 @@ class Prediction:
             odd = halve(self.shared.directions[(variant - 1) // 2][None])
             probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight, own = self.shared.weight, halve(ab)
-        agreed = read_ab(probability, centres, shares, vividness, vivid)
-        agreed = limit_cast(agreed, vividness, weight)
+        agreed = limit_cast(read_ab(probability, centres, shares, vividness, vivid), weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.
