@@ -8,7 +8,7 @@ from torch import Tensor
 # To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
-# From 0, the safe mean, to 1. At the default RGB-PSNR is 0.6 dB above that of grey.
+# From 0, the safe mean, to 1. At the default RGB-PSNR is 0.7 dB above that of grey.
 DEFAULT_VIVIDNESS = 0.7
 # At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
 MAX_REBALANCING = 0.9
