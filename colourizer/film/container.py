@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
+from colourizer.runtime.hinted_error import HintedError
+
 # FFmpeg's name of the muxer for each suffix. MPEG programs are written as DVDs have them.
 MUXER_OF = {
     **dict.fromkeys((".mp4", ".m4v"), "mp4"),
@@ -33,13 +35,8 @@ ANOTHER_CODEC = "name another encoder with --film-codec"
 LEFT_OUT = 'that are films; colour them after: pip install -e ".[film]"'
 
 
-class FilmError(Exception):
+class FilmError(HintedError):
     """A film that cannot be coloured; the message says why, notes hold hints."""
-
-    def __init__(self, what: str, *hints: str) -> None:
-        super().__init__(what)
-        for hint in hints:
-            self.add_note(f"hint: {hint}")
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,13 @@ from typing import Any, NoReturn, TextIO
 from tqdm import tqdm
 
 from colourizer.runtime import early_interrupt
+from colourizer.runtime.hinted_error import HintedError
 
 _failures: list[str] = []  # streams that could not be written to
 
 
-class UsageError(Exception):
+class UsageError(HintedError):
     """The command line asks for what cannot be done; notes hold hints."""
-
-    def __init__(self, what: str, *hints: str) -> None:
-        super().__init__(what)
-        for hint in hints:
-            self.add_note(f"hint: {hint}")
 
 
 def at_least(smallest: float, kind: type = int) -> Callable[[str], Any]:

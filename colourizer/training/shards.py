@@ -14,17 +14,13 @@ from torch import Tensor
 
 from colourizer.photos.files import is_photo_name
 from colourizer.photos.read import read_rgb
+from colourizer.runtime.hinted_error import HintedError
 
 METADATA = re.compile(r"__[^/]*__($|/)")  # names that webdataset passes over
 
 
-class ShardsError(Exception):
+class ShardsError(HintedError):
     """Shards that cannot be used; notes hold hints."""
-
-    def __init__(self, what: str, *hints: str) -> None:
-        super().__init__(what)
-        for hint in hints:
-            self.add_note(f"hint: {hint}")
 
 
 @dataclass(frozen=True)
