@@ -419,7 +419,7 @@ def stream_jobs(options: Options) -> Plan:
         print_left_out(listing.left_out)
         raise
     if all(hint.source for hint in options.hints):
-        hints = group_addressed_hints(options.hints, options.named)
+        hints = group_addressed_hints(options.hints, named, output)
         return Plan([], listing=listing, stream=stream, hints=hints)
     first, *others = itertools.islice(stream, 2)
     if others or any(hint.source for hint in options.hints):
@@ -430,13 +430,14 @@ def stream_jobs(options: Options) -> Plan:
 
 
 def group_addressed_hints(
-    hints: Iterable[FilmHint], named: list[Location]
+    hints: Iterable[FilmHint], named: list[Location], output: Location
 ) -> dict[Location, tuple[Hint, ...]]:
     """Return hints by the photographs that they name by their whole paths or addresses.
 
     Args:
         hints: each with a source.
         named: the photographs and folders of the command line.
+        output: the folder of all results.
 
     Raises:
         UsageError: there is no such photograph, or it cannot have them.
@@ -444,7 +445,9 @@ def group_addressed_hints(
     grouped: dict[Location, tuple[Hint, ...]] = {}
     for hint in hints:
         place = parse_location(hint.source)
-        spelled = [found for path in named if (found := spell_as_listed(place, path))]
+        spelled = [
+            found for path in named if (found := spell_as_listed(place, path, output, is_film_name))
+        ]
         source = place if place in spelled else next(iter(spelled), None)
         try:
             if not (source and is_there(source)):
@@ -791,8 +794,9 @@ def report_outcomes(
         try:
             if report:
                 report.write(*make_rows(outcome))
-        except OSError as error:
-            print_error(f"--report: cannot be written ({(error.strerror or str(error)).lower()})")
+        except (OSError, StorageError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            print_error(f"--report: cannot be written ({reason})", *list_hints(error))
             counts["failed"] += 1
             report = None
     return disk_full

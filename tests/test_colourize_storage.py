@@ -159,6 +159,7 @@ def test_an_archive_is_read_and_a_folder_written(tmp_path, run):
         (["memory://scans", "--hint", "x.png:3,4,#ff0000"], "--hint x.png: no such photograph"),
         (["memory://scans", "--hint", "memory://scans/y.png:3,4,#ff0000"], "no such photograph"),
         (["memory://scans/a", "--hint", "memory://scans/b/x.png:3,4,#ff0000"], "by its whole"),
+        (["memory://scans", "--hint", "memory://scans/.b/x.png:3,4,#ff0000"], "no such photograph"),
         (["memory://scans", "--ray", "local"], "memory:// is within one process"),
     ],
 )
@@ -166,6 +167,7 @@ def test_what_cannot_be_meant_is_bad_usage(memory, run, args, message):
     fill(memory, "/scans", 2)
     memory.pipe_file("/scans/a/x.png", encoded(0))
     memory.pipe_file("/scans/b/x.png", encoded(0))
+    memory.pipe_file("/scans/.b/x.png", encoded(0))
     memory.mkdir("/out/below")
     code, out, err = run(*args, "-o", "memory://out")
     assert (code, out) == (2, [])

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "colour": set(),
     "photos": {"runtime"},
     "record": {"storage", "runtime"},
-    "storage": set(),
+    "storage": {"runtime"},
     "Model_CNN": {"colour"},
     "network": {"Model_CNN", "colour", "runtime"},
     "inference": {"network", "Model_CNN", "photos", "record", "storage", "colour", "runtime"},

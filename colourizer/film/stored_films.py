@@ -12,7 +12,7 @@ from colourizer.inference.batch import Outcome, Run, hash_unrecorded, recorded_i
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
 from colourizer.inference.streaming import NUMBER, fit_distinct, next_name, place_below
-from colourizer.runtime.temporary_folder import kept_folder, temporary_folder
+from colourizer.runtime.temporary_folder import ROOM_HINT, kept_folder, temporary_folder
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import fetch_copy, send_file, stat_file
 
@@ -20,7 +20,6 @@ SUFFIXES = "|".join(suffix[1:] for suffix in MUXER_OF)
 COMPARED = re.compile(rf"(?P<stem>.*\.(?:{SUFFIXES})_compared){NUMBER}", re.I | re.S)
 ROOM = 4  # times a film's size: the copy, the segments, and the result of both
 MADE = "coloured"  # the folder of segments and results
-ROOM_HINT = "the environment variable TMPDIR names another folder for temporary files"
 
 
 def plan_film(film: FoundPhoto, options: OutputOptions) -> Job:

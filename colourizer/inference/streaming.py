@@ -54,7 +54,7 @@ from colourizer.runtime.process import count_cores
 from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import StorageError
 from colourizer.storage.files import find_kind, read_bytes
-from colourizer.storage.listing import iterate_files
+from colourizer.storage.listing import is_hidden, iterate_files
 
 GROUP_BYTES = 64_000_000  # of files from a storage that a thread has in memory, at most, or one
 READING_THREADS = 3  # for each core: while one computes, others wait for a storage
@@ -179,19 +179,31 @@ def is_below(path: Location, folder: Location) -> bool:
     return False
 
 
-def spell_as_listed(path: Location, named: Location) -> Location | None:
+def spell_as_listed(
+    path: Location, named: Location, output: Location, is_film: Callable[[PurePath], bool]
+) -> Location | None:
     """Return a path as the listing of a named one spells it; None if it is not in there.
 
     A listing follows no links to folders; links to files keep their names.
+
+    Args:
+        path: of a photograph or film that exists.
+        named: the same one, or a folder.
+        output: as of `stream_photos`.
+        is_film: as of `stream_photos`.
     """
     if _absolute(path) == _absolute(named):
         return named
+    name, below = PurePath(path.name), ""
     with suppress(ValueError):
         if isinstance(path, Path) and isinstance(named, Path):
-            return named / (path.parent.resolve() / path.name).relative_to(named.resolve())
-        if isinstance(path, Address) and isinstance(named, Address):
-            return named / path.without_credentials().relative_to(named.without_credentials())
-    return None
+            whole = path.parent.resolve() / path.name
+            below = whole.relative_to(named.resolve()).as_posix()
+        elif isinstance(path, Address) and isinstance(named, Address):
+            below = path.without_credentials().relative_to(named.without_credentials())
+    wanted = is_photo_name(name) or is_film(name)
+    is_there = below and wanted and not (is_hidden(below) or is_below(path, output))
+    return named / below if is_there else None
 
 
 def _say(path: Location, error: StorageError) -> str:

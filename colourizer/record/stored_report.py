@@ -8,14 +8,21 @@ from pathlib import Path
 from threading import Event, Thread
 
 from colourizer.record.report import Report, ReportError, journal_of
+from colourizer.record.row import Row
 from colourizer.runtime.cli import print_note
 from colourizer.runtime.parallel import map_ordered
 from colourizer.storage.address import Address
-from colourizer.storage.connection import AccessDeniedError, NoSuchFileError, StorageError
+from colourizer.storage.connection import (
+    AccessDeniedError,
+    FullDiskError,
+    NoSuchFileError,
+    StorageError,
+)
 from colourizer.storage.files import (
     check_writable,
     fetch_copy,
     find_kind,
+    full_disk_errors,
     read_bytes,
     remove_files,
     send_file,
@@ -43,6 +50,7 @@ def fetch_report(address: Address, folder: Path) -> tuple[Path, list[Address]]:
     Raises:
         ReportError: it is a folder.
         StorageError: it cannot be read.
+        FullDiskError: there is no room for it.
     """
     if find_kind(address) == "directory":
         raise ReportError(address, "is a folder", "name a file in it")
@@ -57,7 +65,7 @@ def fetch_report(address: Address, folder: Path) -> tuple[Path, list[Address]]:
             continue
         if isinstance(rows, Exception):
             raise rows
-        with journal_of(path).open("ab") as journal:
+        with full_disk_errors(folder), journal_of(path).open("ab") as journal:
             journal.write(rows)
         parts.append(part)
     return path, parts
@@ -102,17 +110,29 @@ class StoredReport(Report):
         self._sender = Thread(target=self._send_regularly, daemon=True)
         self._sender.start()
 
+    def write(self, *rows: Row) -> None:
+        """Add rows, as Report does.
+
+        Raises:
+            FullDiskError: there is no room for them.
+        """
+        with full_disk_errors(self._copy.parent):
+            super().write(*rows)
+
     def close(self) -> None:
         """Keep the last row for each scan and output, and send the report if it has changed.
 
         Raises:
             StorageError: it cannot be sent; a note says where it is kept.
-            OSError: the copy cannot be written.
+            FullDiskError: there is no room for it; parts of it have been sent.
         """
         self._ended.set()
         self._sender.join()
         try:
-            self._send()
+            with full_disk_errors(self._copy.parent):
+                self._send()
+        except FullDiskError:
+            raise
         except StorageError as error:
             kept = Path(tempfile.mkdtemp(prefix="colourizer-report-"), self._copy.name)
             shutil.copyfile(self._copy, kept)

@@ -17,6 +17,7 @@ except ImportError:  # Windows
 
 KEPT, KEPT_SECONDS = "colourizer-kept-", 7 * 24 * 3600  # since it was used last
 LOCK = "lock"
+ROOM_HINT = "the environment variable TMPDIR names another folder for temporary files"
 
 
 def temporary_folder(stack: ExitStack) -> Path:

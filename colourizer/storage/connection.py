@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from colourizer.runtime.hinted_error import HintedError
 from colourizer.storage.address import (
     CONTAINER_AT,
     NAMES_WITH_AT,
@@ -41,13 +42,12 @@ LIST_HINT = "the bucket has to permit s3:ListBucket, too"
 ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
 
 
-class StorageError(Exception):
+class StorageError(HintedError):
     """A storage refuses, or does not answer; notes hold hints. The message names no address."""
 
-    def __init__(self, what: str, *hints: str) -> None:
-        super().__init__(what)
-        for hint in hints:
-            self.add_note(f"hint: {hint}")
+
+class FullDiskError(StorageError):
+    """The disk for temporary files is full, which is no fault of the storage."""
 
 
 class AccessDeniedError(StorageError):

@@ -10,11 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from colourizer.runtime.atomic_file import DISK_FULL
+from colourizer.runtime.temporary_folder import ROOM_HINT
 from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import (
     LIST_HINT,
     S3,
     AccessDeniedError,
+    FullDiskError,
     NoSuchBucketError,
     NoSuchFileError,
     StorageError,
@@ -197,18 +200,32 @@ def fetch_copy(address: Address, folder: Path) -> Path:
 
     Raises:
         StorageError: it cannot be read.
+        FullDiskError: there is no room for it.
     """
     copy = folder / address.name
     with suppress(NoSuchFileError):
         size, _ = stat_file(address)
         with storage_errors(address.scheme):
             storage, path = open_storage(address)
-            storage.get_file(path, str(copy))
+            with full_disk_errors(folder):
+                storage.get_file(path, str(copy))
         if size and copy.stat().st_size != size:
             raise StorageError(
                 f"could be read in part only ({copy.stat().st_size} of {size} bytes)"
             )
     return copy
+
+
+@contextmanager
+def full_disk_errors(folder: Path) -> Iterator[None]:
+    """Raise that the disk of a temporary folder is full as a FullDiskError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        # From none: it is not the disk of the results, on which no further one can be written.
+        raise FullDiskError(f"the disk of {folder.parent} is full", ROOM_HINT) from None
 
 
 def remove_files(folder: Address, files: Sequence[Address]) -> None:

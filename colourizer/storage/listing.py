@@ -29,8 +29,13 @@ def iterate_files(folder: Address) -> Iterator[Listed]:
         iterate = _iterate_s3 if folder.scheme == S3 else _iterate_folders
         for path, size in iterate(storage, root):
             below = path.removeprefix(root).removeprefix("/")
-            if not any(part.startswith(".") and part.strip(".") for part in below.split("/")):
+            if not is_hidden(below):
                 yield Listed(folder / below, below, size)
+
+
+def is_hidden(below: str) -> bool:
+    """Return whether a path below a folder leads to a hidden file or through a hidden folder."""
+    return any(part.startswith(".") and part.strip(".") for part in below.split("/"))
 
 
 def _iterate_s3(storage: Any, root: str) -> Iterator[tuple[str, int]]:

@@ -30,6 +30,8 @@ from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions  # noqa: E402
 from colourizer.record.report import read_rows  # noqa: E402
 from colourizer.runtime.interrupt import Interrupt  # noqa: E402
+from colourizer.runtime.temporary_folder import ROOM_HINT  # noqa: E402
+from colourizer.storage import files  # noqa: E402
 from colourizer.storage.address import parse_location  # noqa: E402
 
 Usage = namedtuple("Usage", "total used free")
@@ -116,6 +118,26 @@ def test_a_film_that_could_not_be_sent_is_sent_by_the_next_run(memory, tmp_path,
     assert run(*options)[1] == ["memory://out/film.mp4"]
     assert run("--verify", report)[2] == "1 outputs: 1 as recorded\n"
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_film_for_whose_copy_there_is_no_room_does_not_end_the_run(
+    memory, tmp_path, run, monkeypatch
+):
+    """As memory for temporary files ends before the disk of the results does."""
+    copy = stored_films.fetch_copy
+
+    def fail_first(address, folder):
+        if address.name == "a.mp4":
+            with files.full_disk_errors(folder):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return copy(address, folder)
+
+    monkeypatch.setattr(stored_films, "fetch_copy", fail_first)
+    memory.cp_file("/scans/1931/film.mp4", "/scans/1931/a.mp4")
+    code, out, err = run("memory://scans/1931", "-o", tmp_path / "out")
+    assert (code, out) == (1, [str(tmp_path / "out" / "film.mp4")]), err
+    said = f"error: memory://scans/1931/a.mp4: the disk of {tmp_path / 'temp'} is full"
+    assert f"{said}\nhint: {ROOM_HINT}\n" in err
 
 
 def test_a_film_of_other_settings_begins_anew(memory, tmp_path, run, monkeypatch):

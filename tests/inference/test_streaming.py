@@ -101,19 +101,38 @@ def test_a_path_is_spelled_as_the_listing_of_its_folder_spells_it(tmp_path, monk
     (tmp_path / "album" / "link.jpg").symlink_to("sub/a.jpg")
     (tmp_path / "same").symlink_to("album")
     monkeypatch.chdir(tmp_path)
+
+    def spell(text, named):
+        return spell_as_listed(
+            parse_location(text),
+            parse_location(named),
+            Path("out"),
+            lambda name: name.suffix == ".film",
+        )
+
     for text, named, spelled in [
         (f"{tmp_path}/album/sub/a.jpg", "album", "album/sub/a.jpg"),
         ("album/link.jpg", "album", "album/link.jpg"),
         ("same/sub/a.jpg", "album", "album/sub/a.jpg"),
         (f"{tmp_path}/same/sub/a.jpg", "album/sub/a.jpg", "album/sub/a.jpg"),
-        ("sftp://host/a/b", "sftp://anna:secret@host/a", "sftp://anna:secret@host/a/b"),
+        ("sftp://host/a/b.jpg", "sftp://anna:secret@host/a", "sftp://anna:secret@host/a/b.jpg"),
         ("sftp://host/a", "sftp://anna:secret@host/a", "sftp://anna:secret@host/a"),
+        ("album/.a.jpg", "album/.a.jpg", "album/.a.jpg"),
+        ("zip://a.jpg::.x/y.zip", "zip://::.x/y.zip", "zip://a.jpg::.x/y.zip"),
+        ("s3://scans/../a.jpg", "s3://scans", "s3://scans/../a.jpg"),
+        ("a.film", ".", "a.film"),
     ]:
-        assert spell_as_listed(parse_location(text), parse_location(named)) == parse_location(
-            spelled
-        )
-    assert spell_as_listed(Path("a.jpg"), Path("album")) is None
-    assert spell_as_listed(Path("a.jpg"), parse_location("s3://album")) is None
+        assert spell(text, named) == parse_location(spelled)
+    for text, named in [
+        ("a.jpg", "album"),
+        ("a.jpg", "s3://album"),
+        (".thumbnails/a.jpg", "."),
+        ("album/.a.jpg", "album"),
+        ("s3://scans/.thumbnails/a.jpg", "s3://scans"),
+        ("s3://scans/letter.txt", "s3://scans"),
+        ("out/a.jpg", "."),
+    ]:
+        assert spell(text, named) is None
 
 
 @pytest.mark.parametrize("count, workers", [(1, 2), (7, 2), (100, 3), (1000, 1)])

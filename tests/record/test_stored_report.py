@@ -1,5 +1,6 @@
 """stored_report.py: whenever a run is killed, its rows are in the storage, each once in the end."""
 
+import errno
 import json
 import time
 from contextlib import closing
@@ -8,10 +9,11 @@ import fsspec
 import pytest
 
 from colourizer.record import stored_report
-from colourizer.record.report import ReportError, read_rows
+from colourizer.record.report import Report, ReportError, read_rows
 from colourizer.record.row import Row
 from colourizer.record.stored_report import StoredReport, fetch_report
 from colourizer.storage.address import parse_location
+from colourizer.storage.connection import FullDiskError
 from colourizer.storage.listing import Listed
 
 
@@ -137,6 +139,23 @@ def test_a_report_to_which_nothing_is_added_is_not_sent_again(address, tmp_path,
     with closing(StoredReport(address, next(new))) as report:
         report.write(row(1, "skipped"))
     assert files() == [f"/reports/{address.name}"]
+
+
+def test_a_full_local_disk_is_named_and_the_rows_that_were_sent_stay(
+    address, tmp_path, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    report = StoredReport(address, tmp_path)
+    report.write(row(1))
+    monkeypatch.setattr(Report, "write", fail)
+    with pytest.raises(FullDiskError, match=f"the disk of {tmp_path.parent} is full"):
+        report.write(row(2))
+    monkeypatch.setattr("colourizer.record.report.compact", fail)
+    with pytest.raises(FullDiskError, match=f"the disk of {tmp_path.parent} is full"):
+        report.close()
+    assert read(address, tmp_path / "copy") == [row(1)]
 
 
 def test_what_is_no_report_is_named_by_its_address(tmp_path):

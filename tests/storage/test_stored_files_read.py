@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from unittest.mock import Mock
 
@@ -15,9 +16,11 @@ from colourizer.inference.reruns import find_difference
 from colourizer.record.row import DEFAULT, Row
 from colourizer.record.row_index import Recorded
 from colourizer.record.verify import AS_RECORDED, check_output
+from colourizer.runtime.cli import list_hints
+from colourizer.runtime.temporary_folder import ROOM_HINT
 from colourizer.storage import files
 from colourizer.storage.address import parse_location
-from colourizer.storage.connection import StorageError
+from colourizer.storage.connection import FullDiskError, StorageError
 from colourizer.training.stored_shards import fetch_shards
 
 CONTENT = b"shard" * 100
@@ -83,6 +86,15 @@ def test_a_fault_of_who_reads_a_large_file_is_none_of_its_storage(large):
     with pytest.raises(OSError, match="No space left"), files.open_file(large, 500) as file:
         assert file.read() == CONTENT
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+def test_a_copy_for_which_there_is_no_room_names_the_disk_and_not_its_storage(large, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.tar").symlink_to("/dev/full")
+    with pytest.raises(FullDiskError, match=f"^the disk of {tmp_path} is full\\n") as caught:
+        files.fetch_copy(large, tmp_path / "folder")
+    assert list_hints(caught.value) == [ROOM_HINT]
 
 
 def test_a_large_file_that_can_no_longer_be_read_is_a_fault_of_its_storage(large, monkeypatch):
