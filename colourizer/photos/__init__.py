@@ -17,6 +17,7 @@ upright_xmp    the same in XMP, without what is left out of the file
 icc            colour profiles: grey and CMYK -> sRGB; RGB ones made
 tone           what PNG and AVIF say of their values without a profile
 jpeg_segments  a JPEG's app segments and scans
+heif_boxes     properties of the picture in an AVIF or HEIF
 png, tiff      written strip by strip
 tiff_pages     a TIFF's pictures, and which one is the photograph
 tiff_samples   its samples, of any depth, -> pixels and alpha

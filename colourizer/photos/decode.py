@@ -10,7 +10,8 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.files import TIFF_STARTS, why_name_left_out
+from colourizer.photos.files import TIFF_STARTS, is_avif, why_name_left_out
+from colourizer.photos.heif_boxes import read_stored_orientation
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import (
     END,
@@ -20,7 +21,7 @@ from colourizer.photos.jpeg_segments import (
     iterate_segments,
     parse_grey_scans,
 )
-from colourizer.photos.orientation import swaps_sides
+from colourizer.photos.orientation import STORED_ORIENTATION, swaps_sides
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
 from colourizer.photos.png import SIGNATURE, iterate_chunks
 from colourizer.photos.sixteen_bit import join_bytes, select_byte
@@ -34,6 +35,8 @@ PILLOWS_MAX_PIXELS, MAX_PIXELS_PER_BYTE = 2 * 89_478_485, 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 MAX_HEADER = 1 << 20  # bytes of a file in which it is looked for what kind it is of
 UNIDENTIFIED = "not an image, or of a format that is not supported"
+# What libjpeg says of scans that lack a part: Pillow does not tell, and makes it grey.
+MISSING_SCANS = ("premature end of data segment", "bad Huffman code", "instead of RST")
 NEUTRAL_TOLERANCE = 3  # of 255: how much rounding leaves between R, G and B of a grey JPEG
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a JPEG's frame
 LOSSLESS, HIERARCHICAL = (0xC3, 0xC7, 0xCB, 0xCF), (0xC5, 0xC6, 0xCD, 0xCE)  # among those
@@ -88,7 +91,9 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
             file.seek(0)
             start = file.read(MAX_HEADER)
             if others := _register_heif(start):
-                return Image.open(closeable_source(source), formats=others)
+                image = Image.open(closeable_source(source), formats=others)
+                image.info[STORED_ORIENTATION] = read_stored_orientation(file)
+                return image
             if start.startswith(SIGNATURE):
                 return Image.open(_strip_png(file), formats=FORMATS)
             refuse_rare_jpeg(start)
@@ -122,9 +127,8 @@ def _refuse_bomb(source: Path | BinaryIO, image: Image.Image) -> None:
 
 def _strip_png(file: BinaryIO) -> io.BytesIO:
     """Return a PNG with only the chunks that make its pixels."""
-    file.seek(0)
     wanted = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-    chunks = (chunk for name, chunk in iterate_chunks(file.read()) if name in wanted)
+    chunks = (chunk for name, chunk in iterate_chunks(file) if name in wanted)
     return io.BytesIO(b"".join((SIGNATURE, *chunks)))
 
 
@@ -137,7 +141,7 @@ def _register_heif(start: bytes) -> tuple[str, ...]:
     Raises:
         PhotoError: the plugin is not installed.
     """
-    if start[4:8] != b"ftyp" or start[8:12] not in HEIF_BRANDS or b"avif" in start[16:]:
+    if start[4:8] != b"ftyp" or start[8:12] not in HEIF_BRANDS or is_avif(start):
         return ()
     try:
         import pillow_heif  # slow to import, and few have it
@@ -212,11 +216,17 @@ def decode_jpeg_without_pillow(image: Any) -> np.ndarray | None:
     Returns:
         pixels, as stored, (H, W) uint8, or (H, W, 3) where any are coloured; None if Pillow has to
         decode the file, or to find what is wrong with it.
+
+    Raises:
+        PhotoError: a part of its pixels is missing.
     """
-    if image.mode not in ("L", "RGB"):
+    if image.mode not in ("L", "RGB", "CMYK"):
         return None
     try:
         content = read_content(image.fp)  # the photograph's file, which is open
+        if image.mode == "CMYK":
+            decode_jpeg(content, "CMYK")  # only to find what is missing
+            return None
         if image.mode == "RGB":
             rgb = decode_jpeg(content, "RGB")
             across, down = image.layer[0][1:3]  # pixels that share one chroma sample
@@ -225,7 +235,9 @@ def decode_jpeg_without_pillow(image: Any) -> np.ndarray | None:
                 if max(np.abs(green - other).max() for other in (red, blue)) > NEUTRAL_TOLERANCE:
                     return rgb
         grey = decode_jpeg(content, "GRAY")[..., 0]  # of a colour JPEG it is the luma
-    except (ValueError, OSError, MemoryError):  # damaged, of a rare kind, or very large
+    except (ValueError, OSError, MemoryError) as error:  # damaged, of a rare kind, or very large
+        if any(words in str(error) for words in MISSING_SCANS):
+            raise PhotoError(f"cannot be decoded ({error})") from error
         return None
     return grey_to_srgb(grey, image.info.get("icc_profile") or b"") if image.mode == "L" else grey
 

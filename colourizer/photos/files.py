@@ -42,7 +42,7 @@ FORMAT_OF_START = {
     **dict.fromkeys(TIFF_STARTS, "TIFF"),
 }
 STARTS = tuple(start for start in FORMAT_OF_START if len(start) > 2)  # BM may begin a text
-START_BYTES = 12  # that tell a format
+START_BYTES = 64  # that tell a format
 APPLE_DOUBLE = "._"  # begins the name of a file that macOS keeps beside a photograph
 MAX_NAME = 255  # bytes of a file's name, on nearly all file systems
 # What a coloured photograph is written as, by the format it was read from: 256 palette entries are
@@ -73,7 +73,7 @@ def why_left_out(path: Path) -> str:
         return reason
     if not path.name.startswith("."):
         start = read_start(path)
-        if start.startswith(STARTS) or start[8:] == b"WEBP":
+        if start.startswith(STARTS) or start[8:12] == b"WEBP":
             kind = "with an unknown suffix" if path.suffix else "without a suffix"
             return f"{kind}; name them on the command line"
     return ""
@@ -163,11 +163,21 @@ def find_format(path: Path) -> str:
 
 def format_of_start(start: bytes) -> str:
     """Return the format, by Pillow's name, of a file's first START_BYTES; nothing if unknown."""
-    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
-    if start[4:] == b"ftypavif":
+    if is_avif(start):
         return "AVIF"
     return next((true for first, true in FORMAT_OF_START.items() if start.startswith(first)), "")
+
+
+def is_avif(start: bytes) -> bool:
+    """Return whether a file's first START_BYTES are an AVIF's, though it may not name that first.
+
+    The brands that it fulfils follow each other, 4 bytes each (ISO/IEC 14496-12, 4.3).
+    """
+    brands = start[8 : int.from_bytes(start[:4], "big")]
+    named = {brands[n : n + 4] for n in range(0, len(brands), 4)}
+    return start[4:8] == b"ftyp" and not named.isdisjoint((b"avif", b"avis"))
 
 
 def written_name(path: PurePath, target: str | None = None, file_format: str = "") -> str:

@@ -108,12 +108,24 @@ def append_end_marker(content: bytes) -> bytes | None:
 
     Whether the last scan is whole can only be known by decoding it.
     """
+    has_end, lacks_bits = _find_ends(content)
+    return None if has_end or lacks_bits else content.removesuffix(END[:1]) + END
+
+
+def lacks_scans(content: bytes) -> bool:
+    """Return whether a JPEG has an end marker, but before it not all scans of its pixels."""
+    return _find_ends(content) == (True, True)
+
+
+def _find_ends(content: bytes) -> tuple[bool, bool]:
+    """Return whether a JPEG has an end marker, and whether no scan has some of its bits."""
     components: list[int] = []
     low_bits: dict[tuple[int, int], int] = {}  # still missing, by component and coefficient
+    has_end = False
     for marker, body in iterate_segments(content) if content.startswith(START) else ():
         if marker == EOI:
-            return None
-        if marker in FRAMES and not components and len(body) == 6 + 3 * body[5]:
+            has_end = True
+        elif marker in FRAMES and not components and len(body) == 6 + 3 * body[5]:
             components = [body[6 + 3 * n] for n in range(body[5])]
             low_bits = {(of, k): 8 for of in components for k in range(64)}
         elif marker == SOS:
@@ -121,9 +133,7 @@ def append_end_marker(content: bytes) -> bytes | None:
             first, last, shifts = body[1 + 2 * n : 4 + 2 * n]
             for of in body[1 : 1 + 2 * n : 2]:
                 low_bits |= {(of, k): shifts & 15 for k in range(first, last + 1)}
-    if not components or any(low_bits.values()):
-        return None
-    return content.removesuffix(END[:1]) + END
+    return has_end, not components or any(low_bits.values())
 
 
 def parse_grey_scans(content: bytes) -> GreyScans | None:

@@ -1,6 +1,6 @@
 """EXIF orientation: where points and rectangles of a stored picture lie once it is upright."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from PIL import ExifTags, Image
 
@@ -18,8 +18,13 @@ _TURNS: dict[int, Callable[[float, float], tuple[float, float]]] = {
 }
 
 
+STORED_ORIENTATION = "stored orientation"  # in the info of a HEIF, which its plugin turns upright
+
+
 def read_orientation(image: Image.Image) -> int:
     """Return the orientation, 1 to 8, of an opened image that Pillow has not yet turned."""
+    if image.format == "HEIF":  # whose EXIF need not say it
+        return int(image.info.get(STORED_ORIENTATION, 1))
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken EXIF is no reason to give up a photograph
@@ -34,8 +39,8 @@ def swaps_sides(orientation: int) -> bool:
 
 def upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
     """Return the upright size (H, W) of an opened image that Pillow has not yet turned."""
-    # Of a TIFF Pillow gives the upright size from the beginning.
-    turned = swaps_sides(orientation) and image.format != "TIFF"
+    # Of a TIFF and a HEIF Pillow gives the upright size from the beginning.
+    turned = swaps_sides(orientation) and image.format not in ("TIFF", "HEIF")
     return image.size if turned else (image.height, image.width)
 
 
@@ -47,3 +52,11 @@ def turn_point(orientation: int, x: float, y: float) -> tuple[float, float]:
 def turn_extent(orientation: int, width: float, height: float) -> tuple[float, float]:
     """Return width and height, upright, of something that has these in the stored picture."""
     return (height, width) if swaps_sides(orientation) else (width, height)
+
+
+def join_turns(orientations: Iterable[int]) -> int:
+    """Return the orientation that does at once what several do one after the other."""
+    mark = place = 0.25, 0.0  # which each turn puts elsewhere
+    for orientation in orientations:
+        place = turn_point(orientation, *place)
+    return next(orientation for orientation in _TURNS if turn_point(orientation, *mark) == place)

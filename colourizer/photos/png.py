@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from io import SEEK_END
 from typing import BinaryIO
 
 import numpy as np
@@ -47,13 +48,13 @@ def write_png(
     file.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
 
 
-def iterate_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def iterate_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield name and bytes of each of a PNG's chunks; the last ones may be cut off."""
-    place = len(SIGNATURE)
-    while len(head := content[place : place + 8]) == 8:
-        end = place + 12 + int.from_bytes(head[:4], "big")
-        yield head[4:], content[place:end]
-        place = end
+    end = file.seek(0, SEEK_END)
+    file.seek(len(SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        size = int.from_bytes(head[:4], "big") + 4
+        yield head[4:], head + file.read(min(size, end))
 
 
 def _metadata_chunks(metadata: Metadata) -> bytes:

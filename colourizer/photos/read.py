@@ -25,17 +25,20 @@ from colourizer.photos.decode import (
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space
+from colourizer.photos.jpeg_segments import lacks_scans
 from colourizer.photos.metadata import read_metadata
 from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.photo import Photo
 from colourizer.photos.pillow_limits import pillow_limits
 from colourizer.photos.pixels import reduce_neutral, split_alpha, to_8_bits
 from colourizer.photos.sixteen_bit import has_16_bit_colours, select_byte
+from colourizer.photos.source import read_content
 from colourizer.photos.tiff_image import TiffImage
 from colourizer.photos.tone import Tone, read_tone
 from colourizer.runtime.parallel import map_ordered
 
 NO_END_MARKER = "lacks its end marker; all its pixels are there"
+FEWER_SCANS = "lacks scans of its finer details"
 
 
 def read_rgb(source: Path | BinaryIO, shortest_side: int | None = None) -> Image.Image:
@@ -157,6 +160,8 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
         photo = replace(photo, scans=read_grey_scans(source))
     if is_jpeg and lacks_end_marker(source):
         photo = replace(photo, note=NO_END_MARKER)
+    if image.info.get("progressive") and lacks_scans(read_content(source)):
+        photo = replace(photo, note=FEWER_SCANS)
     if file_format == "HEIF" and (pictures := getattr(image, "n_frames", 1)) > 1:
         photo = replace(photo, note=f"has {pictures} pictures, of which the primary one was taken")
     image.close()
@@ -174,15 +179,12 @@ def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tupl
     decode(image)  # which turns a TIFF
     # Before turning, which writes EXIF and XMP anew.
     metadata = read_metadata(source, image, orientation, size)
-    as_stored = image.im
     apply_orientation(image)
-    turned = image.im is not as_stored
-    del as_stored  # as large as the photograph
     if deep:
         pixels, alpha = decode_16_bit(source, image)
     else:
         pixels, alpha = split_alpha(image)
-    return Photo(pixels, str(image.format), alpha, metadata), turned
+    return Photo(pixels, str(image.format), alpha, metadata), orientation != 1
 
 
 def _simplify(photo: Photo) -> Photo:

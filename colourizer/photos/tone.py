@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from colourizer.photos.errors import PhotoError
+from colourizer.photos.heif_boxes import read_properties
 from colourizer.photos.icc import SRGB_CURVE, SRGB_PRIMARIES, Curve, encode_srgb, rgb_profile
 from colourizer.photos.png import iterate_chunks
 from colourizer.photos.source import open_source
@@ -36,7 +37,6 @@ PRIMARIES = {
 SRGB_GAMMA = 2.2  # what a PNG says of sRGB
 GAMMA_TOLERANCE = 0.06  # of the ratio of gammas: so much is carried over, and no more
 PNG_UNIT = 100_000
-HEADER_BYTES = 1 << 20  # nclx stands before the pixels
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,11 @@ def read_tone(source: Path | BinaryIO, image: Image.Image) -> Tone | None:
     if image.format != "PNG" and image.info.get("icc_profile"):
         return None
     with open_source(source) as file:
-        file.seek(0)
-        content = file.read(HEADER_BYTES)
-    if image.format == "PNG":
-        return _read_png_tone(content, image)
-    place = content.find(b"colrnclx") + 8
-    return _tone_of_codes(*struct.unpack_from(">2H", content, place)) if place >= 8 else None
+        if image.format == "PNG":
+            return _read_png_tone(file, image)
+        colours = (box for kind, box in read_properties(file) if kind == b"colr")
+        codes = [box for box in colours if box.startswith(b"nclx") and len(box) >= 8]
+    return _tone_of_codes(*struct.unpack_from(">2H", codes[0], 4)) if codes else None
 
 
 def _tone_of_codes(primaries: int, transfer: int, chunks: bytes = b"") -> Tone | None:
@@ -104,9 +103,9 @@ def _tone_of_codes(primaries: int, transfer: int, chunks: bytes = b"") -> Tone |
     return None if (curve, points) == (SRGB_CURVE, SRGB_PRIMARIES) else Tone(curve, points, chunks)
 
 
-def _read_png_tone(content: bytes, image: Image.Image) -> Tone | None:
+def _read_png_tone(file: BinaryIO, image: Image.Image) -> Tone | None:
     """Return what a PNG's chunks say: cICP goes before a profile, that before sRGB, gAMA, cHRM."""
-    before_pixels = takewhile(lambda chunk: chunk[0] != b"IDAT", iterate_chunks(content))
+    before_pixels = takewhile(lambda chunk: chunk[0] != b"IDAT", iterate_chunks(file))
     found = dict(reversed(list(before_pixels)))  # of two of a name, decoders take the first
     if len(chunk := found.get(b"cICP", b"")) == 16:
         image.info.pop("icc_profile", None)

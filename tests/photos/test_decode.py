@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import struct
 import sys
 import time
@@ -12,6 +13,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
+from support.heif_file import box, heif
 from support.scenes import scene
 
 from colourizer.inference.colourizer import Colourizer
@@ -56,6 +58,22 @@ def test_a_truncated_jpeg_raises_photo_error(tmp_path):
     (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
     with pytest.raises(PhotoError, match=r"(?i)truncated"):
         read_photo(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_whose_scans_lack_a_part_is_refused_though_it_has_an_end(mode, options):
+    file = io.BytesIO()
+    scene(5, 80, 112).convert(mode).save(file, "JPEG", quality=90, **options)
+    content = file.getvalue()
+    assert not read_photo(io.BytesIO(content)).note
+    scans = [found.start() for found in re.finditer(b"\xff\xda", content)]
+    middle = (scans[-1] + len(content)) // 2
+    with pytest.raises(PhotoError, match="cannot be decoded"):
+        read_photo(io.BytesIO(content[:middle] + b"\xff\xd9"))
+    for scan in scans[1:]:  # of progressive ones
+        photo = read_photo(io.BytesIO(content[:scan] + b"\xff\xd9"))
+        assert photo.note == "lacks scans of its finer details"
 
 
 def png_of(width: int, height: int, *extra: tuple[bytes, bytes], pixels: bytes = b"") -> bytes:
@@ -363,12 +381,18 @@ def test_heic_is_read_where_the_package_is_and_written_as_jpeg(tmp_path, monkeyp
     package = types.SimpleNamespace(register_heif_opener=register)
     monkeypatch.setitem(sys.modules, "pillow_heif", package)
     path = tmp_path / "a.heic"
-    path.write_bytes(b"\0\0\0\x18ftypheic".ljust(32, b"\0") + scene(0).tobytes())
+    properties = [box(b"irot", b"\1")]  # which turns; the plugin obeys it
+    path.write_bytes(heif(properties, [], content=scene(0).tobytes()))
     try:
         photo = read_photo(path)
         assert not photo.note
         FakeHeif.n_frames = 2
         assert read_photo(path).note == "has 2 pictures, of which the primary one was taken"
+        assert not photo.converted
+        path.write_bytes(heif(properties, [1], content=scene(0).tobytes()))
+        turned = read_photo(path)
+        assert turned.converted == ("turned upright",)
+        assert np.array_equal(turned.pixels, photo.pixels)
     finally:
         Image.OPEN.pop("HEIF", None)
         Image.ID.remove("HEIF")

@@ -70,6 +70,15 @@ def test_a_suffix_that_is_added_says_what_the_file_is(tmp_path, suffix, really):
     assert written_name(path, "jpeg", find_format(path)) == f"aunt.{suffix}.jpg"
 
 
+@pytest.mark.parametrize("suffix", ["gif", "heic"])
+def test_an_avif_that_first_names_another_brand_is_one(tmp_path, suffix):
+    path = tmp_path / f"aunt.{suffix}"
+    scene(0).save(path, "AVIF")
+    path.write_bytes(path.read_bytes().replace(b"ftypavif", b"ftypmif1", 1))
+    assert read_photo(path).format == "AVIF"
+    assert written_name(path, file_format=find_format(path)) == f"aunt.{suffix}.avif"
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

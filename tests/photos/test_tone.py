@@ -108,6 +108,12 @@ def test_about_srgbs_gamma_is_said_again_and_the_values_stay(tmp_path, target, w
         assert strong > 1.1 * np.ptp(from_gamma, axis=2).mean()
 
 
+def test_gamma_counts_however_much_text_stands_before_it(tmp_path):
+    text = chunk(b"tEXt", b"Comment\0" + b"a" * (2 << 20))
+    path = png(tmp_path / "a.png", GREY, text + gamma(1))
+    assert np.abs(read_photo(path).pixels - srgb_of(GREY / 255) * 255).max() < 0.51
+
+
 def test_what_says_srgb_stays_without_a_profile(tmp_path):
     twice = chunk(b"sRGB", b"\0") + gamma(0.45455), codes(1, 13) + codes(9, 16)
     for chunks in (*twice, codes(1, 13), gamma(0), b""):
