@@ -414,8 +414,8 @@ def stream_jobs(options: Options) -> Plan:
         named, output = options.named, options.outputs.output
         stream = stream_photos(named, output, listing, is_film_name, no_films)
     except UsageError:
-        for message in listing.wrong:
-            print_error(message)
+        for wrong in listing.wrong:
+            print_error(wrong)
         print_left_out(listing.left_out)
         raise
     if all(hint.source for hint in options.hints):
@@ -666,8 +666,8 @@ def colourize_folder(
         speed = pace.describe()
         if outputs.compare and not stop.exit_code:
             counts["failed"] += not make_contact_sheet(plan.jobs, outputs.output, compared.items)
-    for message in listing.wrong:
-        print_error(message)
+    for wrong in listing.wrong:
+        print_error(wrong)
     counts["failed"] += len(listing.wrong)
     done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
     print_note(f"{done} ({speed})")
@@ -860,8 +860,8 @@ def dry_run(
             print_result(outcome.as_json())
         elif wanted:
             print_result("\n".join(map(str, wanted)))
-    for message in plan.listing.wrong:
-        print_error(message)
+    for wrong in plan.listing.wrong:
+        print_error(wrong)
     counts["failed"] += len(plan.listing.wrong)
     done = f"{counts['planned']} would be colourized, {counts['skipped']} skipped"
     print_note(f"{done}, {counts['failed']} failed")

@@ -795,7 +795,7 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
 
     def fails_for_one(self, photographs, with_features):
         if any(lightness.shape[-1] == 64 and lightness.mean() > 99 for lightness in photographs):
-            raise RuntimeError("what nobody expected")
+            raise RuntimeError("what nobody\n  expected\n")
         return predict(self, photographs, with_features)
 
     monkeypatch.setattr(Colourizer, "predict", fails_for_one)
@@ -807,7 +807,8 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
         f"error: {album / 'photo1.png'}: what nobody expected"
     ]
     rows = [json.loads(line) for line in out]
-    assert [row["result"] for row in rows].count("failed") == 1
+    (failed,) = (row for row in rows if row["result"] == "failed")
+    assert failed["reason"] == "what nobody expected"
     for row in rows:
         assert row["seconds"] > 0
         assert all(Path(path).exists() for path in row["files"])

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from colourizer.colour.space import BT601, BT709, BT2020, YcbcrCoding
 from colourizer.film.container import FilmError
+from colourizer.runtime.cli import one_line
 
 PROBED_FRAMES = 12  # of which one that is interlaced makes an interlaced film
 MAX_ERRORS = 100  # of reading; then the film is given up
@@ -110,7 +111,7 @@ def say(error: BaseException, in_detail: bool = False) -> str:
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     logged = getattr(error, "log", None)
     detail = logged[2] if logged and isinstance(logged[2], str) else ""
-    return f"{said.lower()}: {detail.strip()}" if detail and in_detail else said.lower()
+    return one_line(f"{said.lower()}: {detail}" if detail and in_detail else said.lower())
 
 
 def probe_film(path: Path) -> FilmInfo:

@@ -51,7 +51,7 @@ from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
-from colourizer.runtime.cli import list_hints
+from colourizer.runtime.cli import list_hints, one_line
 from colourizer.runtime.interrupt import Interrupt, Stopped
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
@@ -345,7 +345,7 @@ def recorded_in(outcome: Outcome, run: Run) -> Iterator[None]:
         if disk_full and run.disk_full:  # reported by another photograph
             outcome.result, outcome.reason = "stopped", "stopped"
         else:
-            outcome.result, outcome.reason = "failed", str(error) or type(error).__name__
+            outcome.result, outcome.reason = "failed", one_line(str(error) or type(error).__name__)
             outcome.hints = list_hints(error)
         outcome.disk_full = disk_full
         run.disk_full |= disk_full

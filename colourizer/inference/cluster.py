@@ -35,7 +35,7 @@ from colourizer.inference.streaming import (
 )
 from colourizer.photos.read import read_photo
 from colourizer.record.row_index import RowIndex
-from colourizer.runtime.cli import UsageError, print_note
+from colourizer.runtime.cli import UsageError, one_line, print_note
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores
 from colourizer.storage.address import Location
@@ -276,7 +276,7 @@ class Pool:
             try:
                 yield from self._ray.get(result)
             except self._ray.exceptions.RayTaskError as error:
-                yield from self._take_lost(group, str(error.cause))
+                yield from self._take_lost(group, one_line(str(error.cause)))
             except self._ray.exceptions.RayError:
                 self._drop(actor)
                 yield from self._take_lost(group, "perhaps memory is short")

@@ -47,7 +47,8 @@ from colourizer.photos.files import (
 from colourizer.record.row_index import RowIndex
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import remove_leftovers
-from colourizer.runtime.cli import UsageError
+from colourizer.runtime.cli import UsageError, list_hints
+from colourizer.runtime.hinted_error import HintedError
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
@@ -77,11 +78,11 @@ RESULT_OF_FORMAT = re.compile(rf"(?P<stem>.*(?:\.(?:{KINDS})|{BESIDE})){NUMBER}"
 class Listing:
     """What was found while photographs were listed.
 
-    wrong: a message for each path that does not exist or cannot be listed.
+    wrong: an error for each path that does not exist or cannot be listed.
     left_out: how many files seem photographs but are not coloured, by the reason.
     """
 
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[HintedError] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -126,11 +127,11 @@ def stream_photos(
                 what = f"{output}: is where the photographs are"
                 raise UsageError(what, "name another folder with -o")
         except StorageError as error:
-            listing.wrong.append(_say(path, error))
+            listing.wrong.append(_name_in(error, path))
             missing.append(PurePath(path.name))
         else:
             if kind is None:
-                listing.wrong.append(f"{path}: no such file or folder")
+                listing.wrong.append(HintedError(f"{path}: no such file or folder"))
                 missing.append(PurePath(path.name))
             else:
                 (folders if kind else photos).append(path)
@@ -206,8 +207,8 @@ def spell_as_listed(
     return named / below if is_there else None
 
 
-def _say(path: Location, error: StorageError) -> str:
-    return "\n".join((f"{path}: {error}", *getattr(error, "__notes__", ())))
+def _name_in(error: StorageError, path: Location) -> HintedError:
+    return HintedError(f"{path}: {error}", *list_hints(error))
 
 
 def _name_of(path: Location) -> str:
@@ -248,7 +249,9 @@ def _list_folder(
                 place = without / below.parent
                 remove_leftovers([place])
             yield FoundPhoto(path, below, named=False, is_film=film)
-        listing.wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
+        listing.wrong += [
+            HintedError(f"{error.filename}: {error.strerror}") for error in unreadable
+        ]
         return
     inside = None
     if isinstance(output, Address) and is_below(output, folder):
@@ -265,7 +268,7 @@ def _list_folder(
             below = root.joinpath(*map(name_part, below_name.split("/")))
             yield FoundPhoto(address, below, False, film, size, sidecars)
     except StorageError as error:
-        listing.wrong.append(_say(folder, error))
+        listing.wrong.append(_name_in(error, folder))
 
 
 def name_part(part: str) -> str:

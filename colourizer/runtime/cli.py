@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -91,7 +92,12 @@ def describe_error(error: object, *hints: str) -> str:
     """
     notes = (*getattr(error, "__notes__", ()), *(f"hint: {hint}" for hint in hints))
     message = str(error) or type(error).__name__
-    return "\n".join((f"error: {message}", *notes))
+    return "\n".join(map(one_line, (f"error: {message}", *notes)))
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends: what libraries say, and names of files, may have some."""
+    return re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
 
 
 def print_error(error: object, *hints: str) -> None:
@@ -107,7 +113,7 @@ def list_hints(error: BaseException) -> list[str]:
 def print_note(*lines: str) -> None:
     """Write lines other than errors to stderr, above any progress bar."""
     if lines:
-        _write_to_stderr("\n".join(lines))
+        _write_to_stderr("\n".join(map(one_line, lines)))
 
 
 def progress(

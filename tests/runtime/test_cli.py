@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colourizer.runtime.cli import print_error, print_note, print_result
+from colourizer.runtime.cli import UsageError, print_error, print_note, print_result
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +42,15 @@ def test_a_line_is_written_with_its_end_so_that_processes_do_not_join_theirs(
     monkeypatch.setattr(f"sys.{stream}", file)
     say()
     assert file.pieces == [expected]
+
+
+def test_what_has_several_lines_is_said_in_one(capsys):
+    error = UsageError("film.avi: not of this size.\nValid sizes are:\n  128x96\n", "a\r\nb")
+    print_error(error, "c")
+    print_note("note: new\nline.png: cut off")
+    error, *others = capsys.readouterr().err.splitlines()
+    assert error == "error: film.avi: not of this size. Valid sizes are: 128x96"
+    assert others == ["hint: a b", "hint: c", "note: new line.png: cut off"]
 
 
 def test_a_result_that_stdout_has_no_letters_for_is_printed_all_the_same(monkeypatch):
