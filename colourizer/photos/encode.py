@@ -91,8 +91,12 @@ def encode(
 def _update_metadata(metadata: Metadata, provenance: str | None, file_format: str) -> Metadata:
     """Return the metadata of an upright photograph that `provenance` made."""
     exif = update_exif(metadata.exif, provenance)
-    xmp = update_xmp(metadata.xmp, provenance, Image.MIME[file_format])
+    xmp = update_xmp(metadata.xmp, provenance, _media_type(file_format))
     return replace(metadata, exif=exif, xmp=xmp)
+
+
+def _media_type(file_format: str) -> str:
+    return f"image/{file_format.lower()}"  # of all that are written; Pillow knows some too late
 
 
 def _save_options(like: Photo, file_format: str, provenance: str | None) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def _save_options(like: Photo, file_format: str, provenance: str | None) -> dict
         "dpi": metadata.dpi,
         "icc_profile": metadata.icc_profile,
         "exif": exif and b"Exif\0\0" + exif,
-        "xmp": update_xmp(metadata.xmp, provenance, Image.MIME[file_format]),
+        "xmp": update_xmp(metadata.xmp, provenance, _media_type(file_format)),
     }
     return options | {name: value for name, value in described.items() if value}
 

@@ -11,6 +11,7 @@ from support.scenes import scene
 
 from colourizer.photos.encode import encode
 from colourizer.photos.errors import PhotoError
+from colourizer.photos.files import TARGETS
 from colourizer.photos.metadata import Metadata
 from colourizer.photos.photo import Photo
 from colourizer.photos.read import read_photo
@@ -179,6 +180,16 @@ def test_a_photo_can_be_written_in_another_format(target):
     assert (photo.alpha is None) == (target == "jpeg")
     assert photo.metadata.icc_profile == PROFILE
     assert b"aunt Mary, 1931" in photo.metadata.exif
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_format_that_pillow_has_not_yet_loaded_is_written_and_named(target, monkeypatch):
+    monkeypatch.setattr(Image, "MIME", {})  # as in a new process, which has read a JPEG only
+    xmp = b'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="image/x"/>'
+    photo = Photo(np.zeros((8, 8, 3), np.uint8), "JPEG", metadata=Metadata(xmp=xmp))
+    file = io.BytesIO()
+    write_photo(file, photo.pixels, photo, target=target)
+    assert b'dc:format="image/%s"' % target.encode() in file.getvalue()
 
 
 @pytest.mark.parametrize("alpha", [None, ALPHA])
