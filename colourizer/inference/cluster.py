@@ -48,6 +48,8 @@ OBJECT_STORE = 200_000_000  # bytes that Ray takes of this machine: a checkpoint
 ACTOR_CORES = 4  # of an actor, at most: with more, threads wait for each other in Python
 MAX_LOSSES = 3  # of actors while they coloured a photograph; then it is a failed one
 GROW_SECONDS = 5.0  # between looks for machines that have room for another actor
+WAITING_SECONDS = 60.0  # that actors wait for room on the machines until the user is told
+NO_ROOM_SECONDS = 600.0  # that a run waits for the first machine large enough for an actor
 MAX_FAILED_STARTS = 3  # of actors, since one has started; then their reason is believed
 WAIT_SECONDS = 0.1  # for results, of which many are taken at a time
 PATIENCE = 2.0  # seconds that running work has to finish after Ctrl-C
@@ -184,24 +186,30 @@ class Pool:
         """Divide the cluster's machines, as they are now, into actors of one size."""
         import ray
 
-        self._ray = ray
-        nodes = self._nodes()
-        gpu_nodes = [node for node in nodes if node.get("GPU", 0) >= 1]
-        self._gpus = int(task.device != "cpu" and bool(gpu_nodes))
-        if self._gpus:  # each actor has one, and its share of the cores
-            sizes = [int(node.get("CPU", 0) // node["GPU"]) for node in gpu_nodes]
-        else:
-            sizes = [int(node.get("CPU", 0)) for node in nodes]
-        self._cores = min([ACTOR_CORES, *(size for size in sizes if size)])
-        self._threads = self._cores * threads_per_core
+        self._ray, self._told_task, self._threads_per_core = ray, task, threads_per_core
         self._album = task.colours.album
-        self._task = ray.put(replace(task, cores=self._cores, threads=self._threads))
+        self._divide()
         self._starting: dict[Any, Any] = {}  # actors, by the results that say they are ready
         self._busy: dict[Any, int] = {}  # groups that each actor has to do
         self._running: dict[Any, tuple[Any, Group]] = {}  # actors and groups, by their results
         self._suspects: deque[Group] = deque()  # photographs of lost actors
         self._alone: Any = None  # the actor that those go to
         self._failed_starts, self._last_look = 0, float("-inf")
+        self._waits_since, self._has_told = 0.0, False
+
+    def _divide(self) -> None:
+        """Choose the size of actors, so that each machine has room for one."""
+        nodes, task = self._nodes(), self._told_task
+        gpu_nodes = [node for node in nodes if node.get("GPU", 0) >= 1]
+        self._gpus = int(task.device != "cpu" and bool(gpu_nodes))
+        if self._gpus:  # each actor has one, and its share of the cores
+            cores = [(node.get("CPU", 0), node["GPU"]) for node in gpu_nodes]
+        else:
+            cores = [(node.get("CPU", 0), 1) for node in nodes]
+        sizes = (max(1, int(count // actors)) for count, actors in cores if count >= 1)
+        self._cores = min([ACTOR_CORES, *sizes])
+        self._threads = self._cores * self._threads_per_core
+        self._task = self._ray.put(replace(task, cores=self._cores, threads=self._threads))
 
     def _nodes(self) -> list[dict[str, float]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -216,19 +224,73 @@ class Pool:
         return max(1, len(self._busy)) * self._cores
 
     def grow(self) -> None:
-        """Start actors where there is room for them, at most one look in GROW_SECONDS."""
+        """Start actors where there is room for them, at most one look in GROW_SECONDS.
+
+        Raises:
+            UsageError: no machine is large enough for one, for NO_ROOM_SECONDS.
+        """
         now = time.monotonic()
+        if not self._starting:
+            self._waits_since = now
         if now - self._last_look < GROW_SECONDS * 2 ** min(self._failed_starts, MAX_FAILED_STARTS):
             return
         self._last_look = now
-        kind, each = ("GPU", 1) if self._gpus else ("CPU", self._cores)
-        room = sum(int(node.get(kind, 0) // each) for node in self._nodes())
+        room = self._count_room()
+        if not (room or self._busy):  # smaller machines may have come
+            size = self._gpus, self._cores
+            self._divide()
+            if (self._gpus, self._cores) != size:
+                self._kill(*self._starting.values())
+                self._starting.clear()
+                room = self._count_room()
         make: Any = self._ray.remote(Worker).options(
             num_cpus=self._cores, num_gpus=self._gpus, max_concurrency=self._threads
         )
         for _ in range(max(1, room) - len(self._busy) - len(self._starting)):
             actor = make.remote(self._task)
             self._starting[actor.is_ready.remote()] = actor
+        self._tell_waiting(now - self._waits_since, room)
+
+    def _count_room(self) -> int:
+        """Return how many actors the machines have room for, if nothing else runs on them."""
+        each = {"CPU": self._cores} | ({"GPU": 1} if self._gpus else {})
+        return sum(
+            min(int(node.get(kind, 0) // count) for kind, count in each.items())
+            for node in self._nodes()
+        )
+
+    def _tell_waiting(self, seconds: float, room: int) -> None:
+        """Tell the user once that actors wait for room; end the run if there is never any.
+
+        Args:
+            seconds: since when they wait.
+            room: actors that the machines are large enough for.
+
+        Raises:
+            UsageError: no machine is large enough for one, for NO_ROOM_SECONDS.
+        """
+        cores = f"{self._cores} CPU{'s' if self._cores > 1 else ''}"
+        need = f"{cores}{' and a GPU' if self._gpus else ''}"
+        if seconds > NO_ROOM_SECONDS and not (room or self._busy):
+            what = f"--ray: no machine of the cluster has {need}, which an actor takes"
+            raise UsageError(what, "`ray status` shows what there is")
+        if seconds > WAITING_SECONDS and not self._has_told:
+            self._has_told = True
+            free, whole = self._ray.available_resources(), self._ray.cluster_resources()
+            kinds = ("CPU", "GPU") if self._gpus else ("CPU",)
+            are = ", ".join(
+                f"{free.get(kind, 0):g} of {whole.get(kind, 0):g} {kind}s" for kind in kinds
+            )
+            ready, waiting = len(self._busy), len(self._starting)
+            hint = "`ray status` shows what takes them; the run goes on where there is room"
+            if not room:
+                most = f"{NO_ROOM_SECONDS / 60:.0f} minutes"
+                hint = f"no machine is large enough; without one the run ends after {most}"
+            print_note(
+                f"note: --ray: {waiting} of {waiting + ready} actors have not started for "
+                f"{seconds:.0f} s; each takes {need}, and free are {are}",
+                f"hint: {hint}",
+            )
 
     def find_free(self, group: Group) -> Any:
         """Return an actor that has less to do than it can take; None if there is none.
@@ -317,14 +379,16 @@ class Pool:
         """Forget a lost actor; if it still lives somewhere, end it."""
         if self._busy.pop(actor, None) is not None:
             self._last_look = float("-inf")
-            with suppress(Exception):
+            self._kill(actor)
+
+    def _kill(self, *actors: Any) -> None:
+        for actor in actors:
+            with suppress(Exception):  # its machine is gone
                 self._ray.kill(actor)
 
     def end(self) -> Iterator[Outcome]:
         """End all actors; yield the outcomes of what was not done."""
-        for actor in (*self._busy, *self._starting.values()):
-            with suppress(Exception):
-                self._ray.kill(actor)
+        self._kill(*self._busy, *self._starting.values())
         groups = (*(group for _, group in self._running.values()), *self._suspects)
         for photo in (photo for group in groups for photo in group.photos):
             yield Outcome(photo.source, "stopped", reason="stopped")
