@@ -33,6 +33,7 @@ from colourizer.inference.retrieval import (
 from colourizer.photos.decode import open_image
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.cli import progress
+from colourizer.runtime.hinted_error import HintedError
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import PixelBudget, map_ordered
 from colourizer.storage.address import Location
@@ -48,13 +49,13 @@ PAIRS_AT_A_TIME = 32  # for a thread
 T = TypeVar("T")
 
 
-class AlbumError(Exception):
-    """The album cannot be studied."""
+class AlbumError(HintedError):
+    """The album cannot be studied; a note holds a hint."""
 
     def __init__(self, error: OSError) -> None:
         folder = f"{tempfile.tempdir}: " if tempfile.tempdir else ""  # None if there is none
-        super().__init__(f"--album: {folder}{(error.strerror or str(error)).lower()}")
-        self.add_note("hint: set TMPDIR to a folder with room for 0.3 MB a photograph")
+        what = f"--album: {folder}{(error.strerror or str(error)).lower()}"
+        super().__init__(what, "set TMPDIR to a folder with room for 0.3 MB a photograph")
 
 
 class Seen(NamedTuple):

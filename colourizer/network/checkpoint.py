@@ -13,6 +13,7 @@ from torch import Tensor
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.pretrained import find_weights, load_by_order, read_weights
 from colourizer.runtime.atomic_file import write_atomically
+from colourizer.runtime.hinted_error import HintedError
 from Model_CNN import Model_CNN, ModelConfig
 
 FORMAT = "image-colourizer 1"
@@ -24,12 +25,11 @@ Network = Model_CNN | ClassicCNN
 NETWORKS = {"unet": Model_CNN, "classic": ClassicCNN}
 
 
-class CheckpointError(Exception):
+class CheckpointError(HintedError):
     """A checkpoint that cannot be used; the message names the file, a note holds a hint."""
 
     def __init__(self, path: Path, what: str, hint: str) -> None:
-        super().__init__(f"{path}: {what}")
-        self.add_note(f"hint: {hint}")
+        super().__init__(f"{path}: {what}", hint)
 
 
 _USE_ANOTHER = "use a .pt file that train.py wrote, or checkpoints/colourizer.pt"

@@ -6,13 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from colourizer.runtime.hinted_error import HintedError
 
-class WeightsError(Exception):
+
+class WeightsError(HintedError):
     """Weights, or a package they need, are missing or do not fit; a note holds a hint."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.add_note(f"hint: {hint}")
 
 
 def find_weights(source: str, hint: str) -> Path:

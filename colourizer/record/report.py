@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from colourizer.record.row import ROW_TYPES, Row, row_from_dict
 from colourizer.record.row_index import DECISIVE, RowIndex, is_decisive
 from colourizer.runtime.atomic_file import write_atomically
+from colourizer.runtime.hinted_error import HintedError
 from colourizer.storage.address import Location
 
 PARQUET, JOURNAL = ".parquet", ".journal"
@@ -18,18 +19,16 @@ ROW_GROUP = 50_000  # rows of a Parquet file that are written, and in memory, at
 FLUSH_SECONDS = 5.0  # how much of a report a failing machine may lose; a failing process, nothing
 
 
-class ReportError(Exception):
-    """A report that cannot be read or written; the message names it, a note holds a hint."""
+class ReportError(HintedError):
+    """A report that cannot be read or written; the message names it, notes hold hints."""
 
-    def __init__(self, path: Location, what: str, hint: str = "") -> None:
-        super().__init__(f"{path}: {what}")
-        self._what, self._hint = what, hint
-        if hint:
-            self.add_note(f"hint: {hint}")
+    def __init__(self, path: Location, what: str, *hints: str) -> None:
+        super().__init__(f"{path}: {what}", *hints)
+        self._what, self._hints = what, hints
 
     def of(self, address: Location) -> "ReportError":
         """Return the same error of a report that this one's is a copy of."""
-        return ReportError(address, self._what, self._hint)
+        return ReportError(address, self._what, *self._hints)
 
 
 class Report:
