@@ -245,32 +245,32 @@ def parse_args(argv: list[str] | None = None) -> Options:
         parser.error("--update: has no meaning with --overwrite")
 
     outputs = OutputOptions(
-        args.output or Path(DEFAULT_OUTPUT),
-        args.format,
-        args.variants,
-        args.confidence,
-        args.compare,
-        args.overwrite,
-        args.update,
-        bool(args.report),
+        output=args.output or Path(DEFAULT_OUTPUT),
+        target=args.format,
+        variants=args.variants,
+        confidence=args.confidence,
+        compare=args.compare,
+        overwrite=args.overwrite,
+        update=args.update,
+        hashed=bool(args.report),
     )
     return Options(
-        args.paths,
-        outputs,
-        args.dry_run,
-        args.keep_luma,
-        not args.no_tag,
-        args.device,
-        args.checkpoint,
-        choose_look(args.look, args.vividness, args.warmth, args.saturation),
-        tuple(args.hint),
-        args.reference,
-        args.album,
-        args.film_codec,
-        args.json,
-        args.report,
-        args.verify,
-        args.ray,
+        paths=args.paths,
+        outputs=outputs,
+        dry_run=args.dry_run,
+        keep_luma=args.keep_luma,
+        tag=not args.no_tag,
+        device=args.device,
+        checkpoint=args.checkpoint,
+        look=choose_look(args.look, args.vividness, args.warmth, args.saturation),
+        hints=tuple(args.hint),
+        reference=args.reference,
+        album=args.album,
+        film_codec=args.film_codec,
+        json=args.json,
+        report=args.report,
+        verify=args.verify,
+        ray=args.ray,
     )
 
 
@@ -567,18 +567,19 @@ def colour_all(
         return colourize_local(plan.jobs, colourizer, options, colours, stop, recorded)
     colour_film = partial(colourize_found_film, codec=options.film_codec, hints=options.hints)
     if not options.ray:
-        how = outputs, colours, stop, colour_film, recorded
-        return colourize_streamed(plan.stream, colourizer, *how)
+        return colourize_streamed(
+            plan.stream, colourizer, outputs, colours, stop, colour_film, recorded
+        )
     task = Task(
-        options.checkpoint.read_bytes(),
-        options.checkpoint.name,
-        options.device,
-        options.look,
-        outputs,
-        replace(colours, reference=None),
-        read_bytes(options.reference) if options.reference else None,
-        colour_film,
-        recorded,
+        checkpoint=options.checkpoint.read_bytes(),
+        checkpoint_name=options.checkpoint.name,
+        device=options.device,
+        look=options.look,
+        outputs=outputs,
+        colours=replace(colours, reference=None),
+        reference=read_bytes(options.reference) if options.reference else None,
+        colourize_film=colour_film,
+        recorded=recorded,
     )
     threads = READING_THREADS if options.is_remote else 1
     return colourize_on_cluster(plan.stream, task, threads, stop)
@@ -905,7 +906,13 @@ def main(argv: list[str] | None = None) -> int:
         if str(error):
             print_error(error)
         return 2
-    colours = ColourOptions(plan.hints, reference, options.keep_luma, options.tag, options.album)
+    colours = ColourOptions(
+        hints=plan.hints,
+        reference=reference,
+        keep_luma=options.keep_luma,
+        tag=options.tag,
+        album=options.album,
+    )
     if options.dry_run:
 
         def settings(job: Job, variant: int) -> Settings:

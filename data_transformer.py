@@ -367,7 +367,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     source, output = args.source, args.output
     options = TransformOptions(
-        output, args.size, args.fit, args.rotations, tuple(args.scales), args.seed
+        output=output,
+        size=args.size,
+        fit=args.fit,
+        rotations=args.rotations,
+        scales=tuple(args.scales),
+        seed=args.seed,
     )
     if not source.is_dir():
         print_error(f"{source}: no such folder", "download photographs: python dataset.py")

@@ -270,7 +270,12 @@ def batches_with_progress(run: Run, size: int) -> Any:
     """Return the batches that are left of the epoch, as a progress bar (tqdm)."""
     options, state, group = run.options, run.state, run.group
     epoch = EpochConfig(
-        options.batch_size, options.seed, state.epoch, state.batch, group.rank, group.world_size
+        options.batch_size,
+        options.seed,
+        state.epoch,
+        first_batch=state.batch,
+        rank=group.rank,
+        world_size=group.world_size,
     )
     workers = LOADER_PROCESSES if group.device.type == "cuda" else 0
     paired = options.consistency > 0

@@ -89,15 +89,15 @@ def choose_settings(info: FilmInfo, target: FilmTarget) -> VideoSettings:
                 pixel_format = name if bits == 8 else f"{name}10le"
                 if pixel_format in known:
                     return VideoSettings(
-                        target,
-                        info.width,
-                        info.height,
-                        pixel_format,
-                        bits,
-                        info.rate,
-                        info.aspect,
-                        info.tags,
-                        info.fields,
+                        target=target,
+                        width=info.width,
+                        height=info.height,
+                        pixel_format=pixel_format,
+                        bits=bits,
+                        rate=info.rate,
+                        aspect=info.aspect,
+                        tags=info.tags,
+                        fields=info.fields,
                     )
     raise FilmError(f"{target.codec}: does not encode YCbCr of 8 or 10 bits")
 

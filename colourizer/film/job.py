@@ -105,11 +105,11 @@ def film_options(
         hints: of the photograph or film that has hints.
     """
     return FilmOptions(
-        settings,
-        codec,
-        hints if settings.hints else (),
-        colours.reference,
-        colourizer.provenance(settings) if colours.tag else None,
+        settings=settings,
+        codec=codec,
+        hints=hints if settings.hints else (),
+        reference=colours.reference,
+        provenance=colourizer.provenance(settings) if colours.tag else None,
     )
 
 
@@ -307,8 +307,14 @@ def hash_program() -> str:
 
 def plan_join(video: Video, job: Job, info: FilmInfo, run: FilmRun) -> JoinPlan:
     """Return what a video is joined of."""
-    is_compared, provenance = video.path == job.compared, run.options.provenance
-    return JoinPlan(video.path, job.source, info, video.settings, provenance, is_compared)
+    return JoinPlan(
+        path=video.path,
+        source=job.source,
+        info=info,
+        settings=video.settings,
+        provenance=run.options.provenance,
+        is_compared=video.path == job.compared,
+    )
 
 
 def join_videos(plans: Sequence[JoinPlan], store: SegmentStore) -> list[str]:

@@ -124,13 +124,13 @@ class FilmPainter:
             seen = np.asarray(square)
         upright = np.ascontiguousarray(np.rot90(seen, info.quarter_turns))
         frame = ColouredFrame(
-            timed.pts,
-            timed.duration,
-            luma,
-            greys,
-            luma_checksum(timed.frame),
-            timed.damaged,
-            torch.zeros(1, 2, 1, 1),
+            pts=timed.pts,
+            duration=timed.duration,
+            luma=luma,
+            greys=greys,
+            checksum=luma_checksum(timed.frame),
+            damaged=timed.damaged,
+            ab=torch.zeros(1, 2, 1, 1),  # until it is coloured
         )
         return frame, reduced_lightness(upright)
 

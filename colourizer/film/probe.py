@@ -162,18 +162,18 @@ def describe_film(
         fields = "tff" if is_top_field_first(interlaced) else "bff"
     aspect = stream.sample_aspect_ratio
     return FilmInfo(
-        first.width,
-        first.height,
-        max(component.bits for component in first.format.components),
-        Fraction(rate).limit_denominator(100_000),
-        time_base,
-        aspect if aspect and aspect > 0 else None,
-        tags,
-        coding,
-        fields,
-        tuple(numbers),
-        round(first.rotation / 90) % 4,
-        stream.frames or round(seconds * float(rate)),
+        width=first.width,
+        height=first.height,
+        bits=max(component.bits for component in first.format.components),
+        rate=Fraction(rate).limit_denominator(100_000),
+        time_base=time_base,
+        aspect=aspect if aspect and aspect > 0 else None,
+        tags=tags,
+        coding=coding,
+        fields=fields,
+        matrix=tuple(numbers),
+        quarter_turns=round(first.rotation / 90) % 4,
+        frames=stream.frames or round(seconds * float(rate)),
     )
 
 

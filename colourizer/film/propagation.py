@@ -54,7 +54,14 @@ def begin_scene(lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
     coarse, fine = features
     frames = torch.ones_like(fine[:, :1])
     keys = halve(stride_8_vectors(features))
-    return SceneFeatures(lightness, coarse, fine, frames, keys, torch.zeros_like(keys[:, :2]))
+    return SceneFeatures(
+        lightness=lightness,
+        coarse=coarse,
+        fine=fine,
+        frames=frames,
+        keys=keys,
+        difference=torch.zeros_like(keys[:, :2]),
+    )
 
 
 def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -> SceneFeatures:
@@ -79,12 +86,12 @@ def add_frame(scene: SceneFeatures, lightness: Tensor, features: list[Tensor]) -
     weight = 1 / frames  # of the new frame
     enlarged = F.interpolate(weight.to(lightness), lightness.shape[2:], mode="nearest")
     return SceneFeatures(
-        scene.lightness + (lightness - scene.lightness) * enlarged,
-        scene.coarse + (coarse - scene.coarse) * halve(weight),
-        new + (scene.fine - new) * (kept / frames),
-        frames.clamp_max(MAX_FRAMES),
-        halve(vectors),
-        scene.difference,
+        lightness=scene.lightness + (lightness - scene.lightness) * enlarged,
+        coarse=scene.coarse + (coarse - scene.coarse) * halve(weight),
+        fine=new + (scene.fine - new) * (kept / frames),
+        frames=frames.clamp_max(MAX_FRAMES),
+        keys=halve(vectors),
+        difference=scene.difference,
     )
 
 

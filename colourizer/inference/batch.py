@@ -307,9 +307,18 @@ def start_run(
     pixels = pixels_in_flight() * cores // count_cores()
     with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
         group_pixels = min(GROUP_PIXELS, pixels // computing)  # each thread has its share
-        budget, free = PixelBudget(pixels), Semaphore(computing)
-        of_all = colourizer, outputs, colours, stop
-        yield Run(*of_all, group_pixels, budget, flusher, free, recorded, cores=cores)
+        yield Run(
+            colourizer=colourizer,
+            outputs=outputs,
+            colours=colours,
+            stop=stop,
+            group_pixels=group_pixels,
+            budget=PixelBudget(pixels),
+            flusher=flusher,
+            computing=Semaphore(computing),
+            recorded=recorded,
+            cores=cores,
+        )
 
 
 def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Sequence[Job]]:

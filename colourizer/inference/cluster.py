@@ -150,8 +150,15 @@ class Worker:
             colours = replace(colours, reference=reference)
         self._stack, self._colourize_film = ExitStack(), task.colourize_film
         self._threads = task.threads
-        of_task = task.threads, task.recorded, task.cores
-        run = start_run(colourizer, task.outputs, colours, Interrupt(), *of_task)
+        run = start_run(
+            colourizer,
+            task.outputs,
+            colours,
+            Interrupt(),
+            task.threads,
+            recorded=task.recorded,
+            cores=task.cores,
+        )
         self._run = self._stack.enter_context(run)
 
     def is_ready(self) -> bool:

@@ -130,17 +130,17 @@ class Colourizer:
         """
         look = look or self.look
         return Settings(
-            self.fingerprint,
-            look.vividness if self.has_likelihoods else None,
-            look.warmth,
-            look.saturation,
-            variant + 1,
-            describe_hints(hints),
-            reference.sha256 if reference else "",
-            keep_luma,
-            self.device.type,
-            self.precision,
-            album,
+            network=self.fingerprint,
+            vividness=look.vividness if self.has_likelihoods else None,
+            warmth=look.warmth,
+            saturation=look.saturation,
+            variant=variant + 1,
+            hints=describe_hints(hints),
+            reference=reference.sha256 if reference else "",
+            keep_luma=keep_luma,
+            device=self.device.type,
+            precision=self.precision,
+            album=album,
         )
 
     def provenance(self, settings: Settings) -> str:

@@ -12,11 +12,11 @@ def make_rows(outcome: Outcome) -> list[Row]:
     """Return a row for each file that was written or found; or one that says why none was."""
     job, settings = outcome.job, outcome.settings or DEFAULT
     shared = Row(
-        address_of(outcome.source),
-        address_of(job.coloured[0]) if job else "",
-        outcome.result,
-        outcome.reason,
-        outcome.note,
+        source=address_of(outcome.source),
+        output=address_of(job.coloured[0]) if job else "",
+        result=outcome.result,
+        reason=outcome.reason,
+        note=outcome.note,
         source_sha256=outcome.source_hash[0],
         source_bytes=outcome.source_hash[1],
         converted="; ".join(outcome.converted),

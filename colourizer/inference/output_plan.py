@@ -235,7 +235,16 @@ def plan_outputs(found: list[FoundPhoto], options: OutputOptions) -> list[Job]:
         sheet = beside(others, f"{options.variants}_variants.png")
         sure = beside(options.confidence, "confidence.png")
         compared = beside(options.compare, "compared.jpg")
-        jobs.append(Job(source, [first, *others], sure, sheet, compared, photo.named))
+        jobs.append(
+            Job(
+                source,
+                [first, *others],
+                confidence=sure,
+                sheet=sheet,
+                compared=compared,
+                named=photo.named,
+            )
+        )
     return jobs
 
 

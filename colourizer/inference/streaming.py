@@ -164,7 +164,8 @@ def stream_photos(
 def _name_photo(path: Location, is_film: Callable[[PurePath], bool]) -> FoundPhoto:
     name = PurePath(path.name)
     is_web = isinstance(path, Address) and path.scheme in WEB  # which may refuse what is not there
-    return FoundPhoto(path, name, True, is_film(name), sidecars=() if is_web else None)
+    sidecars = () if is_web else None
+    return FoundPhoto(path, name, named=True, is_film=is_film(name), sidecars=sidecars)
 
 
 def _absolute(path: Location) -> Location:
@@ -266,7 +267,9 @@ def _list_folder(
                 listing.left_out.update([why_name_left_out(name)])
                 continue
             below = root.joinpath(*map(name_part, below_name.split("/")))
-            yield FoundPhoto(address, below, False, film, size, sidecars)
+            yield FoundPhoto(
+                address, below, named=False, is_film=film, size=size, sidecars=sidecars
+            )
     except StorageError as error:
         listing.wrong.append(_name_in(error, folder))
 
@@ -310,10 +313,10 @@ def plan_alone(photo: FoundPhoto, options: OutputOptions) -> Job:
     return Job(
         photo.source,
         [first, *variants],
-        beside(options.confidence, "confidence.png"),
-        beside(variants, f"{options.variants}_variants.png"),
-        beside(options.compare, "compared.jpg"),
-        photo.named,
+        confidence=beside(options.confidence, "confidence.png"),
+        sheet=beside(variants, f"{options.variants}_variants.png"),
+        compared=beside(options.compare, "compared.jpg"),
+        named=photo.named,
         sidecars=photo.sidecars,
     )
 
