@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.transforms.v2 import functional as transform
 
 from colourizer.colour.bins import soft_bins
 from colourizer.colour.space import rgb_to_lab
@@ -201,12 +201,12 @@ def read_training_set(
         held_out.add(last, train_cache.files.look_up(dict(kept)[last].pixels))
         kept = _without(kept, [last])
     return TrainingSet(
-        CachedPhotos([photo.pixels for _, photo in kept], train_cache.files),
-        [path for path, _ in kept],
-        stack_squares(held_out.squares),
-        held_out.paths,
-        +rejected,
-        validation_cache.reused + train_cache.reused,
+        train=CachedPhotos([photo.pixels for _, photo in kept], train_cache.files),
+        train_paths=[path for path, _ in kept],
+        validation=stack_squares(held_out.squares),
+        validation_paths=held_out.paths,
+        rejected=+rejected,
+        reused=validation_cache.reused + train_cache.reused,
     )
 
 
@@ -286,11 +286,11 @@ def list_sharded_set(
         except PhotoError:
             rejected["unreadable"] += 1
     return TrainingSet(
-        Shards([members[path] for path in train_paths], side),
-        train_paths,
-        stack_squares(validation_set.squares),
-        validation_set.paths,
-        rejected,
+        train=Shards([members[path] for path in train_paths], side),
+        train_paths=train_paths,
+        validation=stack_squares(validation_set.squares),
+        validation_paths=validation_set.paths,
+        rejected=rejected,
         reused=0,
     )
 
@@ -305,8 +305,9 @@ def crop_square(rgb: Tensor) -> Tensor:
         rgb (3, VALIDATION_SIDE, VALIDATION_SIDE) uint8.
     """
     size = (VALIDATION_SIDE, VALIDATION_SIDE)
-    image = ImageOps.fit(transform.to_pil_image(rgb), size, Image.Resampling.LANCZOS)
-    return transform.pil_to_tensor(image)
+    image = Image.fromarray(rgb.movedim(0, -1).contiguous().numpy())
+    square = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(square)).movedim(-1, 0)
 
 
 def stack_squares(squares: list[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from colourizer.runtime.interrupt import Interrupt
@@ -20,6 +21,11 @@ def scene(seed: int, height: int = 48, width: int = 64) -> Image.Image:
     clouds = Image.fromarray(rng.random((4, 5), dtype=np.float32)).resize((width, height))
     rgb = rgb * (0.6 + 0.4 * np.asarray(clouds))[..., None]
     return Image.fromarray((rgb + rng.normal(0, 4, rgb.shape)).clip(0, 255).astype(np.uint8))
+
+
+def pixels_of(image: Image.Image) -> torch.Tensor:
+    """Return an image's pixels, (3, H, W) uint8."""
+    return torch.from_numpy(np.array(image)).movedim(-1, 0)
 
 
 def stops_after(steps: int) -> type:

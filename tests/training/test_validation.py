@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from support.scenes import scene
-from torchvision.transforms.v2 import functional as transform
+from support.scenes import pixels_of, scene
 
 from colourizer.colour.bins import soft_bins
 from colourizer.colour.metrics import ab_error, psnr
@@ -15,7 +14,7 @@ from colourizer.training.validation import likelihoods_beat_shares, validate
 from Model_CNN import Model_CNN
 
 CPU = torch.device("cpu")
-PHOTOS = torch.stack([transform.pil_to_tensor(scene(n, 64, 64)) for n in range(13)])
+PHOTOS = torch.stack([pixels_of(scene(n, 64, 64)) for n in range(13)])
 
 
 def never() -> bool:
