@@ -22,18 +22,13 @@ from colourizer.film.film_hints import FilmHint, parse_film_hint
 from colourizer.film.film_settings import film_settings
 from colourizer.film.stored_films import colourize_found_film, plan_film
 from colourizer.inference.album_study import AlbumError
-from colourizer.inference.batch import (
-    COLOURIZED_BEFORE,
-    ColourOptions,
-    Outcome,
-    colourize_jobs,
-)
+from colourizer.inference.batch import colourize_jobs
 from colourizer.inference.cluster import Task, colourize_on_cluster, join_cluster
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import Hint, HintError
 from colourizer.inference.looks import LOOKS, MAX_SATURATION, Look, choose_look
 from colourizer.inference.matches import ReferenceMatches
-from colourizer.inference.outcome_rows import make_rows
+from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome, make_rows
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
     DEFAULT_OUTPUT,
@@ -50,6 +45,7 @@ from colourizer.inference.output_plan import (
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.reruns import choose_files
+from colourizer.inference.run import ColourOptions
 from colourizer.inference.side_pictures import SHEET_PHOTOS, SpacedSample, write_contact_sheet
 from colourizer.inference.streaming import (
     READING_THREADS,

@@ -30,10 +30,10 @@ from colourizer.colour.metrics import ab_error
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.album import Album
 from colourizer.inference.album_study import Workers, study_album
-from colourizer.inference.batch import pixels_in_flight
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import Job
 from colourizer.inference.preprocess import reduced_lightness
+from colourizer.inference.run import pixels_in_flight
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import BUNDLED
 from colourizer.photos.files import evenly_spaced, find_photos

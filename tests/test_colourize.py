@@ -22,6 +22,7 @@ import colourize
 from colourizer.colour.metrics import colourfulness
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference import batch
+from colourizer.inference import run as run_module
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer
 from colourizer.inference.lightness import photo_lightness
 from colourizer.network.classic_cnn import ClassicCNN
@@ -748,6 +749,12 @@ def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
     assert {p.name for p in out.iterdir()} == kept | {"photo0.png"}
 
 
+def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let colourize.py work as on a machine of so many cores."""
+    for module in (batch, run_module):
+        monkeypatch.setattr(module, "count_cores", lambda: count)
+
+
 def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkeypatch):
     at_once, lock = [], threading.Lock()
     most = 0
@@ -764,12 +771,12 @@ def test_no_more_photographs_are_in_memory_than_fit(album, tmp_path, run, monkey
         return read(path, *options)
 
     monkeypatch.setattr(batch, "read_prepared", watched)
-    monkeypatch.setattr(batch, "count_cores", lambda: 4)
-    monkeypatch.setattr(batch, "pixels_in_flight", lambda: 64 * 48 * 10)
+    use_cores(monkeypatch, 4)
+    monkeypatch.setattr(run_module, "pixels_in_flight", lambda: 64 * 48 * 10)
     assert len(run(album, "-o", tmp_path / "a")[1]) == 12
     assert most > 1
     most = 0
-    monkeypatch.setattr(batch, "pixels_in_flight", lambda: 100)  # less than one has
+    monkeypatch.setattr(run_module, "pixels_in_flight", lambda: 100)  # less than one has
     assert len(run(album, "-o", tmp_path / "b")[1]) == 12
     assert most == 1
 
@@ -799,7 +806,7 @@ def test_one_photograph_that_cannot_be_predicted_does_not_stop_its_neighbours(
         return predict(self, photographs, with_features)
 
     monkeypatch.setattr(Colourizer, "predict", fails_for_one)
-    monkeypatch.setattr(batch, "count_cores", lambda: 1)
+    use_cores(monkeypatch, 1)
     Image.new("L", (64, 48), 255).save(album / "photo1.png")
     code, out, err = run(album, "-o", tmp_path / "out", "--json")
     assert code == 1
@@ -831,8 +838,8 @@ def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count,
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_size_of_batches_and_groups_changes_nothing(album, tmp_path, run, monkeypatch, size):
     monkeypatch.setattr("colourizer.inference.colourizer.CPU_BATCH_SIZE", size)
-    monkeypatch.setattr(batch, "BATCHES_PER_GROUP", 2)
-    monkeypatch.setattr(batch, "count_cores", lambda: 1)  # more would share the 12 of them
+    monkeypatch.setattr(run_module, "BATCHES_PER_GROUP", 2)
+    use_cores(monkeypatch, 1)  # more would share the 12 of them
     groups = []
     colourize_group = batch.colourize_group
 
@@ -843,7 +850,7 @@ def test_the_size_of_batches_and_groups_changes_nothing(album, tmp_path, run, mo
     monkeypatch.setattr(batch, "colourize_group", counted)
     assert run(album, "-o", tmp_path / "out")[0] == 0
     assert max(groups) == (2 * size if size > 1 else 1)
-    monkeypatch.setattr(batch, "GROUP_PIXELS", 1)
+    monkeypatch.setattr(run_module, "GROUP_PIXELS", 1)
     code, out, _ = run(album, "-o", tmp_path / "alone")
     assert (code, len(out)) == (0, 12)
     for path in (tmp_path / "out").rglob("*.*"):
@@ -858,7 +865,8 @@ def test_it_lets_itself_have_as_many_files_open_as_its_groups_need(album, tmp_pa
     try:
         assert run(album, "-o", tmp_path / "out", "--variants", 4)[0] == 0
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert soft > batch.BATCHES_PER_GROUP * CPU_BATCH_SIZE * (1 + 5) * batch.MAX_FLUSHING_GROUPS
+        groups = run_module.MAX_FLUSHING_GROUPS
+        assert soft > run_module.BATCHES_PER_GROUP * CPU_BATCH_SIZE * (1 + 5) * groups
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -872,7 +880,7 @@ def test_asked_to_stop_it_ends_what_it_has_begun_and_says_so(album, tmp_path, ru
         return predict(*args)
 
     monkeypatch.setattr(Colourizer, "predict", asked)
-    monkeypatch.setattr(batch, "count_cores", lambda: 1)
+    use_cores(monkeypatch, 1)
     monkeypatch.setattr(colourize, "PATIENCE", 60)
     monkeypatch.setattr("colourizer.runtime.interrupt.Interrupt._end", lambda _: None)
     report = tmp_path / "report.jsonl"
@@ -910,7 +918,7 @@ def test_a_full_disk_ends_the_run_and_leaves_no_partial_file(album, tmp_path, ru
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(batch, "count_cores", lambda: 1)
+    use_cores(monkeypatch, 1)
     with monkeypatch.context() as later:
         later.setattr("os.fsync", full)
         code, out, err = run(album, "-o", tmp_path / "out")

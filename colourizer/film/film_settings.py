@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from colourizer.film.film_hints import FilmHint, describe_film_hints
-from colourizer.inference.batch import ColourOptions
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.run import ColourOptions
 from colourizer.record.row import Settings
 from colourizer.storage.address import Location
 

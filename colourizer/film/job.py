@@ -31,12 +31,14 @@ from colourizer.film.probe import FilmInfo, open_film, probe_film, say
 from colourizer.film.read import FilmReader
 from colourizer.film.recode import Video, encode_frames
 from colourizer.film.segments import SegmentStore, segments_folder
-from colourizer.inference.batch import COLOURIZED_BEFORE, ColourOptions, Outcome, hash_unrecorded
+from colourizer.inference.batch import hash_unrecorded
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import HintError
+from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome
 from colourizer.inference.output_plan import Job, OutputOptions
 from colourizer.inference.prediction import Reference
 from colourizer.inference.reruns import choose_files
+from colourizer.inference.run import ColourOptions
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.source import hash_source
 from colourizer.record.row import Settings

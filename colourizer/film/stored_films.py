@@ -8,9 +8,11 @@ from pathlib import Path
 from colourizer.film.container import MUXER_OF, FilmError
 from colourizer.film.film_hints import FilmHint
 from colourizer.film.film_settings import film_settings
-from colourizer.inference.batch import Outcome, Run, hash_unrecorded, recorded_in
+from colourizer.inference.batch import hash_unrecorded
+from colourizer.inference.outcome import Outcome
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
+from colourizer.inference.run import Run, recorded_in
 from colourizer.inference.streaming import NUMBER, fit_distinct, next_name, place_below
 from colourizer.runtime.temporary_folder import ROOM_HINT, kept_folder, temporary_folder
 from colourizer.storage.address import Address, Location

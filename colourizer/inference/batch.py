@@ -1,22 +1,16 @@
 """Many photographs, several at a time: read, predicted, written, and their outcomes recorded."""
 
-import gc
 import io
 import itertools
-import json
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Semaphore
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import torch
 from PIL import ImageFile
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
@@ -25,12 +19,14 @@ from colourizer.inference.album import Album
 from colourizer.inference.album_study import Workers, study_album
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import Hint, HintError
+from colourizer.inference.hints import HintError
+from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome
 from colourizer.inference.output_plan import Job, OutputOptions, list_unfinished
-from colourizer.inference.prediction import Prediction, Reference
+from colourizer.inference.prediction import Prediction
 from colourizer.inference.preprocess import PreparedPhoto
-from colourizer.inference.provenance import describe_album_hints, is_colourized
+from colourizer.inference.provenance import is_colourized
 from colourizer.inference.reruns import address_of, choose_files
+from colourizer.inference.run import ColourOptions, Run, group_size, recorded_in, start_run
 from colourizer.inference.side_pictures import (
     COMPARED_SIDE,
     SIDE_JPEG_QUALITY,
@@ -43,95 +39,18 @@ from colourizer.inference.sidecars import copy_sidecars
 from colourizer.photos.conversions import TURNED, describe_compression, describe_writing
 from colourizer.photos.decode import open_image
 from colourizer.photos.encode import save_image
-from colourizer.photos.errors import PhotoError, SeveralPicturesError
+from colourizer.photos.errors import PhotoError
 from colourizer.photos.source import hash_source
 from colourizer.photos.write import wrap_write_errors
-from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 from colourizer.runtime.array_file import ArrayFile
-from colourizer.runtime.atomic_file import DISK_FULL, PartFile, remove_leftovers
-from colourizer.runtime.cli import list_hints, one_line
-from colourizer.runtime.interrupt import Interrupt, Stopped
-from colourizer.runtime.parallel import BoundedExecutor, PixelBudget, map_ordered
-from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
+from colourizer.runtime.atomic_file import PartFile, remove_leftovers
+from colourizer.runtime.interrupt import Interrupt
+from colourizer.runtime.parallel import map_ordered
+from colourizer.runtime.process import count_cores
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import StoredFile, open_file, read_content
-
-# The pixels of photographs in memory at a time, over all threads, are at most the machine's memory
-# divided by MEMORY_PER_PIXEL (bytes), or the minimum. A larger photograph is coloured alone.
-MEMORY_PER_PIXEL, MIN_PIXELS_IN_FLIGHT = 64, 100_000_000
-# Threads take photographs in groups, and each step for a whole group, so that the code and tables
-# of that step stay in the CPU cache.
-BATCHES_PER_GROUP = 4
-GROUP_PIXELS = 40_000_000  # of a group of several photographs, at most
-MAX_FLUSHING_GROUPS = 4  # groups whose files are being flushed to disk, each in a thread
-SPARE_FILES = 100  # open besides photographs
-SWITCH_SECONDS = 1e-4  # Python's: how long a thread may wait for the GIL after a computation
-COLOURIZED_BEFORE = "a result of this program"
-
-
-@dataclass(frozen=True)
-class ColourOptions:
-    """How photographs are coloured and written.
-
-    hints: known colours of single points, by the path of their photograph.
-    reference: a colour photograph whose colours are propagated to them.
-    keep_luma: keep what grey JPEGs store bit for bit.
-    tag: whether their metadata say what coloured them.
-    album: whether what several of them show gets the same colours.
-    """
-
-    hints: Mapping[Location, tuple[Hint, ...]] = field(default_factory=dict)
-    reference: Reference | None = None
-    keep_luma: bool = False
-    tag: bool = True
-    album: bool = False
-
-    def settings(self, colourizer: Colourizer, path: Location, variant: int = 0) -> Settings:
-        """Return what moves the colours of a photograph's variant."""
-        hints, keep_luma = self.hints.get(path, ()), self.keep_luma
-        made = colourizer.settings(variant, hints, self.reference, keep_luma, album=self.album)
-        if not self.album:
-            return made
-        return replace(made, hints=describe_album_hints(self.hints, path))
-
-
-@dataclass
-class Outcome:
-    """The outcome of a photograph."""
-
-    source: Location
-    result: str  # colourized, skipped, failed, or stopped before its end
-    files: list[Location] = field(default_factory=list)
-    reason: str = ""
-    note: str = ""  # what is wrong with the file, though it was colourized
-    hints: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    disk_full: bool = False
-    job: Job | None = None
-    settings: Settings | None = None  # of the first variant
-    match: float | None = None  # the share that the reference matches, if there is one
-    frames: int = 0  # of a film, that were coloured
-    converted: list[str] = field(default_factory=list)  # what is not as it was in the file
-    # SHA-256 and bytes of the photograph, and of the files; if they are computed. Of files that
-    # were there, and of which a report has no hashes, they are in `found`.
-    source_hash: tuple[str, int] = "", 0
-    hashes: dict[Location, tuple[str, int]] = field(default_factory=dict)
-    found: dict[Location, tuple[str, int]] = field(default_factory=dict)
-    found_settings: Settings | None = None  # that they were made with, of the first variant
-    modified: int | None = None  # a local photograph's time, in nanoseconds since 1970
-    # Files that are written but not yet flushed to disk and renamed.
-    parts: list[tuple[Location, PartFile | StoredFile]] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """Return it as one line of JSON."""
-        row: dict[str, Any] = {"source": str(self.source), "result": self.result}
-        row |= {"files": [str(path) for path in self.files], "seconds": round(self.seconds, 3)}
-        if self.match is not None:
-            row["reference_match"] = round(self.match, 3)
-        said = {"reason": self.reason, "note": self.note}
-        return json.dumps(row | {name: text for name, text in said.items() if text})
 
 
 @dataclass
@@ -150,52 +69,6 @@ class Unfinished:
     opened: ImageFile.ImageFile | None
     pixels: int
     outcome: Outcome
-
-
-@dataclass
-class Run:
-    """What the photographs of a run share.
-
-    group_pixels: of a group of several photographs, at most.
-    computing: free for as many threads as there are cores; others read from a storage meanwhile.
-    recorded: what a report says of earlier runs; or None.
-    album: what the photographs share; or None.
-    cores: that are this run's.
-    disk_full: set by the photograph that finds it so; no later one can be written.
-    """
-
-    colourizer: Colourizer
-    outputs: OutputOptions
-    colours: ColourOptions
-    stop: Interrupt
-    group_pixels: int
-    budget: PixelBudget
-    flusher: BoundedExecutor
-    computing: Semaphore
-    recorded: RowIndex | None = None
-    album: Album | None = None
-    cores: int = 1
-    disk_full: bool = False
-
-    @property
-    def ends(self) -> bool:
-        """Whether the run has to end: no further photograph is begun."""
-        return bool(self.stop.exit_code) or self.disk_full
-
-    def check(self) -> None:
-        """Raise Stopped if the run ends."""
-        if self.ends:
-            raise Stopped
-
-    def settings(self, path: Location, variant: int = 0) -> Settings:
-        """Return what moves the colours of a photograph's variant."""
-        return self.colours.settings(self.colourizer, path, variant)
-
-    def provenance(self, path: Location, variant: int = 0) -> str | None:
-        """Return what the metadata of a photograph's variant say; None for nothing."""
-        if not self.colours.tag:
-            return None
-        return self.colourizer.provenance(self.settings(path, variant))
 
 
 def colourize_jobs(
@@ -264,63 +137,6 @@ def study_unfinished(jobs: Sequence[Job], run: Run, file: ArrayFile, threads: in
     return study_album(jobs, run.colourizer, file, workers, colours.hints, colours.reference)
 
 
-def group_size(colourizer: Colourizer) -> int:
-    """Return how many photographs a thread takes at a time.
-
-    On a GPU, batches are made across threads, so each takes one.
-    """
-    return BATCHES_PER_GROUP * colourizer.batch_size if colourizer.batch_size > 1 else 1
-
-
-@contextmanager
-def start_run(
-    colourizer: Colourizer,
-    outputs: OutputOptions,
-    colours: ColourOptions,
-    stop: Interrupt,
-    threads: int,
-    recorded: RowIndex | None = None,
-    cores: int | None = None,
-) -> Iterator[Run]:
-    """Set up this process for photographs in several threads, and yield what they share.
-
-    Args:
-        colourizer: the network.
-        outputs: which files are made.
-        colours: how.
-        stop: once it has an exit code no further photograph is begun.
-        threads: that `colourize_group` will be called in.
-        recorded: what a report says of earlier runs; or None.
-        cores: that are this run's; by default all that this process may use.
-    """
-    cores = cores or count_cores()
-    computing = min(threads, cores)
-    # Photographs beside each other use the cores better than one photograph on all of them.
-    torch.set_num_threads(max(1, cores // computing))
-    sys.setswitchinterval(SWITCH_SECONDS)
-    keep_freed_memory()
-    gc.freeze()  # objects that exist by now are not searched for garbage again
-    files_each = 1 + outputs.variants + outputs.confidence + outputs.compare
-    files_each += outputs.variants > 1  # the sheet of them
-    size = group_size(colourizer)
-    raise_open_file_limit((threads + MAX_FLUSHING_GROUPS) * size * files_each + SPARE_FILES)
-    pixels = pixels_in_flight() * cores // count_cores()
-    with BoundedExecutor(MAX_FLUSHING_GROUPS) as flusher:
-        group_pixels = min(GROUP_PIXELS, pixels // computing)  # each thread has its share
-        yield Run(
-            colourizer=colourizer,
-            outputs=outputs,
-            colours=colours,
-            stop=stop,
-            group_pixels=group_pixels,
-            budget=PixelBudget(pixels),
-            flusher=flusher,
-            computing=Semaphore(computing),
-            recorded=recorded,
-            cores=cores,
-        )
-
-
 def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Sequence[Job]]:
     """Yield jobs in groups, smaller ones towards the end, so that all threads end together."""
     first = 0
@@ -328,37 +144,6 @@ def cut_into_groups(jobs: Sequence[Job], size: int, threads: int) -> Iterator[Se
         count = max(1, min(size, left // (2 * threads)))
         yield jobs[first : first + count]
         first += count
-
-
-def pixels_in_flight() -> int:
-    """Return how many pixels of photographs may be in memory at a time."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return MIN_PIXELS_IN_FLIGHT
-    return max(MIN_PIXELS_IN_FLIGHT, memory // MEMORY_PER_PIXEL)
-
-
-@contextmanager
-def recorded_in(outcome: Outcome, run: Run) -> Iterator[None]:
-    """Record errors and the time taken in a photograph's outcome; one never stops the others."""
-    begun = time.monotonic()
-    try:
-        yield
-    except SeveralPicturesError as error:
-        outcome.reason = str(error)
-    except Stopped:
-        outcome.result, outcome.reason = "stopped", "stopped"
-    except Exception as error:
-        disk_full = getattr(error.__cause__ or error, "errno", 0) in DISK_FULL
-        if disk_full and run.disk_full:  # reported by another photograph
-            outcome.result, outcome.reason = "stopped", "stopped"
-        else:
-            outcome.result, outcome.reason = "failed", one_line(str(error) or type(error).__name__)
-            outcome.hints = list_hints(error)
-        outcome.disk_full = disk_full
-        run.disk_full |= disk_full
-    outcome.seconds += time.monotonic() - begun
 
 
 def colourize_group(jobs: Sequence[Job], run: Run) -> tuple[list[Outcome], list[Future[None]]]:

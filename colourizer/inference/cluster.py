@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from colourizer import __version__
-from colourizer.inference.batch import BATCHES_PER_GROUP, ColourOptions, Outcome, start_run
 from colourizer.inference.colourizer import CPU_BATCH_SIZE, Colourizer
 from colourizer.inference.looks import Look
+from colourizer.inference.outcome import Outcome
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions
+from colourizer.inference.run import BATCHES_PER_GROUP, ColourOptions, start_run
 from colourizer.inference.streaming import (
     FilmColourizer,
     colourize_album,

@@ -11,17 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 
-from colourizer.inference.batch import (
-    ColourOptions,
-    Outcome,
-    Run,
-    colourize_group,
-    group_size,
-    recorded_in,
-    start_run,
-    study_unfinished,
-)
+from colourizer.inference.batch import colourize_group, study_unfinished
 from colourizer.inference.colourizer import Colourizer
+from colourizer.inference.outcome import Outcome
 from colourizer.inference.output_plan import (
     CONTACT_SHEET,
     FoundPhoto,
@@ -29,6 +21,7 @@ from colourizer.inference.output_plan import (
     OutputOptions,
     keeps_names,
 )
+from colourizer.inference.run import ColourOptions, Run, group_size, recorded_in, start_run
 from colourizer.inference.sidecars import pair_sidecars
 from colourizer.photos.files import (
     FORMAT_OF,

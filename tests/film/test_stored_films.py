@@ -25,9 +25,9 @@ import colourize  # noqa: E402
 from colourizer.film import job, pictures, stored_films  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.film.stored_films import colourize_found_film, plan_film  # noqa: E402
-from colourizer.inference.batch import ColourOptions, start_run  # noqa: E402
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.output_plan import FoundPhoto, OutputOptions  # noqa: E402
+from colourizer.inference.run import ColourOptions, start_run  # noqa: E402
 from colourizer.record.report import read_rows  # noqa: E402
 from colourizer.runtime.interrupt import Interrupt  # noqa: E402
 from colourizer.runtime.temporary_folder import ROOM_HINT  # noqa: E402

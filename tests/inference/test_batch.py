@@ -6,8 +6,8 @@ from unittest.mock import Mock
 import pytest
 
 from colourizer.inference import batch, streaming
-from colourizer.inference.batch import ColourOptions
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
+from colourizer.inference.run import ColourOptions
 
 
 def fail(_group: object, run: object) -> None:

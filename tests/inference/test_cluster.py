@@ -9,9 +9,9 @@ from unittest.mock import Mock
 import pytest
 
 from colourizer.inference import cluster
-from colourizer.inference.batch import ColourOptions
 from colourizer.inference.looks import Look
 from colourizer.inference.output_plan import OutputOptions
+from colourizer.inference.run import ColourOptions
 from colourizer.runtime.cli import UsageError
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from colourizer.inference.batch import Outcome
-from colourizer.inference.outcome_rows import make_rows
+from colourizer.inference.outcome import Outcome, make_rows
 from colourizer.inference.output_plan import Job
 
 
