@@ -365,10 +365,10 @@ def describe_losses(
         promised = (container.duration or 0) / av.time_base
     end = float((last.pts[-1] + last.duration) * plan.info.time_base)
     there = max(end, sound_end) - begin
-    lacks = there < promised - CUT_OFF_SECONDS
-    if lacks or is_cut_off(plan.source):
-        of_all = f" of {promised:.1f} s" if lacks else ""
-        notes.append(f"is cut off: ends after {there:.1f} s{of_all}")
+    lacks, cut_off = there < promised - CUT_OFF_SECONDS, is_cut_off(plan.source)
+    if lacks or cut_off:
+        what, of_all = "is cut off: " * cut_off, f" of {promised:.1f} s" * lacks
+        notes.append(f"{what}ends after {there:.1f} s{of_all}")
     if left_out:
         notes.append(f"without its {', '.join(sorted(set(left_out)))}")
     return notes

@@ -12,18 +12,25 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import PyAVCallbackError
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from colourizer.film.container import ANOTHER_CODEC, FilmError, muxer_options
 from colourizer.film.encode import VideoSettings, add_video_stream
+from colourizer.film.planes import MAX_BITS
 from colourizer.film.probe import FilmInfo, open_film, say, video_stream
 from colourizer.film.segments import SegmentStore, read_packets
 
 # Metadata of a container that its muxer writes itself, or that is true of the source's video only.
 OWN_METADATA = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 STATISTICS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "ENCODER")
+TRANSPARENCY = ("alpha_mode", "ALPHA_MODE")  # what Matroska says of pictures with an alpha channel
+# Layouts of sound of which only the number of channels is stored, which MP4's muxer wants for PCM.
+LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
+FRAMED = ("mp3", "ac3")  # sound of which a packet is a frame
+PART_SECONDS = 1  # by which times go back where another part begins
 EMPTY = b"\0\0"  # a subtitle of MP4 that is shown between others; the muxer writes its own
 COPIED = ("audio", "subtitle", "attachment", "video")
 
@@ -113,6 +120,10 @@ def begin_film(
     copy_metadata(pictures, stream)
     kinds = ("audio",) if plan.is_compared else COPIED
     copied, left_out = add_copied_streams(before, after, pictures, kinds)
+    if plan.info.alpha:
+        left_out.append("alpha channel")
+    if plan.settings.bits < min(plan.info.bits, MAX_BITS):
+        left_out.append(f"bits beyond {plan.settings.bits} ({plan.settings.target.codec} has none)")
     copy_container_metadata(before, after, plan.provenance)
     try:
         after.start_encoding()
@@ -124,9 +135,10 @@ def begin_film(
 
 
 def copy_metadata(source: Stream, stream: Stream) -> None:
-    """Copy a stream's metadata, without what is counted, and its disposition."""
+    """Copy a stream's metadata, without what is not true of the copy, and its disposition."""
+    untrue = STATISTICS + TRANSPARENCY
     stream.metadata.update(
-        {key: text for key, text in source.metadata.items() if not key.startswith(STATISTICS)}
+        {key: text for key, text in source.metadata.items() if not key.startswith(untrue)}
     )
     stream.disposition = source.disposition
 
@@ -148,7 +160,7 @@ def add_copied_streams(
         is_known = source.codec_context or source.type == "attachment"
         if source.type in kinds and is_known and not is_refused(source, after):
             try:
-                stream = after.add_stream_from_template(source, opaque=True)
+                stream = add_stream(before, after, source)
             except (av.FFmpegError, ValueError):
                 if add_cover(before, after, source):
                     continue
@@ -165,8 +177,38 @@ def is_refused(source: Stream, after: OutputContainer) -> bool:
     """Return whether MP4's muxer would fail at the end: PCM without a layout of its channels."""
     if after.format.name != "mp4" or not isinstance(source, AudioStream):
         return False
-    context = source.codec_context
-    return context.name.startswith("pcm_") and context.layout.name.endswith(" channels")
+    name = source.codec_context.layout.name
+    is_unknown = name.endswith(" channels") and name not in LAYOUTS
+    return is_unknown and source.codec_context.name.startswith("pcm_")
+
+
+def add_stream(before: InputContainer, after: OutputContainer, source: Stream) -> Stream:
+    """Add a stream for the packets of one of the source's."""
+    codec = source.codec_context and source.codec_context.codec.canonical_name
+    if codec in FRAMED and after.format.name == "avi":
+        return add_framed_sound(before, after, source)
+    stream = after.add_stream_from_template(source, opaque=True)
+    if isinstance(stream, AudioStream) and after.format.name == "mp4":
+        context = stream.codec_context
+        context.layout = LAYOUTS.get(context.layout.name, context.layout)  # type: ignore[assignment]
+    return stream
+
+
+def add_framed_sound(before: InputContainer, after: OutputContainer, source: Stream) -> Stream:
+    """Add a stream to an AVI for packets of which each is a frame of sound.
+
+    FFmpeg reads the length of a frame as that of a block in bytes, and would count such blocks
+    when it writes. Matroska has no blocks, so the stream takes the way through one.
+    """
+    buffer = BytesIO()
+    path = Path(before.name.removeprefix("file:"))
+    with open_film(path) as again, av.open(buffer, "w", format="matroska") as wrapped:
+        packet = next(again.demux(again.streams[source.index]))
+        packet.stream = wrapped.add_stream_from_template(packet.stream, opaque=True)
+        wrapped.mux(packet)
+    buffer.seek(0)
+    with av.open(buffer) as without_blocks:
+        return after.add_stream_from_template(without_blocks.streams[0], opaque=True)
 
 
 def add_cover(before: InputContainer, after: OutputContainer, source: Stream) -> bool:
@@ -220,7 +262,7 @@ def mux_all(
     end = 0.0
     coloured = ((time_of(packet), 0, packet) for packet in pictures)
     others: Iterator[tuple[float, int, Packet]] = (
-        (time, 1, packet) for time, packet in copied_packets(before, copied)
+        (time, 1, packet) for time, packet in copied_packets(before, after, copied)
     )
     for time, is_copied, packet in heapq.merge(coloured, others, key=lambda item: item[0]):
         if is_copied:
@@ -243,11 +285,13 @@ def time_of(packet: Packet) -> float:
 
 
 def copied_packets(
-    before: InputContainer, copied: dict[int, Stream]
+    before: InputContainer, after: OutputContainer, copied: dict[int, Stream]
 ) -> Iterator[tuple[float, Packet]]:
     """Yield the packets of streams that are copied, past what cannot be read, with their times."""
     streams = [before.streams[index] for index in copied]
     packets = before.demux(streams) if streams else iter(())
+    is_lenient = bool(after.format.flags & Flags.ts_nonstrict.value)  # type: ignore[operator]
+    last: dict[int, int] = {}  # decoding times
     time, broken = 0.0, False
     while True:
         try:
@@ -266,9 +310,33 @@ def copied_packets(
         if packet.stream.type == "subtitle" and bytes(packet) == EMPTY:
             continue
         broken = False
+        if packet.dts is not None:
+            may_repeat = is_lenient or packet.stream.type == "subtitle"
+            delay_if_behind(packet, last.get(packet.stream_index), may_repeat)
+            last[packet.stream_index] = packet.dts
         stamp = packet.dts if packet.dts is not None else packet.pts
         time = max(time, float((stamp or 0) * packet.time_base))  # merged by it: never less
         yield time, packet
+
+
+def delay_if_behind(packet: Packet, last: int | None, may_repeat: bool) -> None:
+    """Delay a packet that is decoded no later than the last one of its stream; muxers refuse it.
+
+    Such times are in damaged recordings, and where parts were put together.
+
+    Args:
+        packet: with a decoding time.
+        last: the decoding time of the last one; None if there is none.
+        may_repeat: whether two may have the same.
+    """
+    assert packet.dts is not None
+    if last is None or packet.dts > last or (packet.dts == last and may_repeat):
+        return
+    is_part = (last - packet.dts) * packet.time_base > PART_SECONDS
+    later = last - packet.dts + ((packet.duration or 1) if is_part else 1)
+    packet.dts += later
+    if packet.pts is not None:
+        packet.pts += later
 
 
 def video_packets(store: SegmentStore, video: int, info: FilmInfo) -> Iterator[Packet]:

@@ -27,6 +27,7 @@ UNKNOWN_RATE = Fraction(25)  # frames a second, where the film does not tell
 MAX_RATE = 1000  # frames a second; more is a container's guess
 # Numbers of ITU-T H.273, as FFmpeg has them: ranges, and the matrices that have luma weights.
 UNSPECIFIED, FULL_RANGE = 0, 2
+NO_MATRIX, RGB = 2, 0
 CODING_OF_MATRIX = {1: BT709, 4: BT601, 5: BT601, 6: BT601, 7: BT709, 9: BT2020, 10: BT2020}
 # Of these codecs grey frames have video's range if no tag says otherwise; of others the full one.
 VIDEO_CODECS = ("h264", "hevc", "av1", "vp9", "mpeg2video", "mpeg4")
@@ -58,6 +59,7 @@ class FilmInfo:
     matrix: the nine numbers of the display matrix; none without one.
     quarter_turns: counterclockwise, that make a frame upright.
     frames: how many, if that is known; 0 if not. Often a guess.
+    alpha: whether they have an alpha channel, too.
     """
 
     width: int
@@ -72,6 +74,7 @@ class FilmInfo:
     matrix: tuple[int, ...]
     quarter_turns: int
     frames: int
+    alpha: bool
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -174,6 +177,8 @@ def describe_film(
         matrix=tuple(numbers),
         quarter_turns=round(first.rotation / 90) % 4,
         frames=stream.frames or round(seconds * float(rate)),
+        alpha=any(component.is_alpha for component in first.format.components)
+        or stream.metadata.get("alpha_mode") == "1",
     )
 
 
@@ -186,7 +191,9 @@ def describe_colours(stream: VideoStream, frame: VideoFrame) -> tuple[ColourTags
         is_video = stream.codec_context.codec.canonical_name in VIDEO_CODECS
         colour_range = UNSPECIFIED if is_video else FULL_RANGE
     elif frame.format.is_rgb or frame.format.has_palette:  # as it is converted in planes.py
-        colour_range, matrix = 1, 1 if frame.height >= HD_ROWS else 6
+        colour_range, matrix = 1, RGB
+    if matrix != NO_MATRIX and matrix not in CODING_OF_MATRIX:  # chroma is not coded so
+        matrix = 1 if frame.height >= HD_ROWS else 6
     guessed = BT709 if frame.height >= HD_ROWS else BT601
     coding = CODING_OF_MATRIX.get(matrix, guessed)
     if colour_range == FULL_RANGE:

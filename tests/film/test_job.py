@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from support.films import (  # noqa: E402
     frame_times,
     luma,
     make_film,
+    packet_times,
     packets_of,
     read_frames,
     read_number,
@@ -37,7 +39,7 @@ from support.scenes import ROOT, scene  # noqa: E402
 
 import colourize  # noqa: E402
 from colourizer.colour.space import rgb_to_lab  # noqa: E402
-from colourizer.film import container, job, pictures, recode  # noqa: E402
+from colourizer.film import container, job, join, pictures, recode  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
 from colourizer.inference.readout import DEFAULT_VIVIDNESS  # noqa: E402
@@ -242,6 +244,87 @@ def test_time_codes_chapters_and_covers_stay(name, tmp_path, run):
     assert (name == "tape.mov") == (cover.getvalue() not in packets_of(Path(out[0]), "video"))
 
 
+@pytest.mark.parametrize("sound", ["mp3", "ac3"])
+def test_sound_of_avi_keeps_its_times(sound, tmp_path, run):
+    source = make_film(tmp_path / "film.avi", Film(frames=12, sound=sound, attributes=IN_ORDER))
+    code, out, err = run(source)
+    assert code == 0, err
+    assert packet_times(source, "audio") == packet_times(Path(out[0]), "audio")
+    block_sizes = []
+    for path in (source, Path(out[0])):  # dwSampleSize, 44 bytes behind the stream's type
+        content = path.read_bytes()
+        block_sizes += struct.unpack_from("<I", content, content.index(b"auds") + 44)
+    assert block_sizes == [0, 0]
+
+
+def test_sound_of_mp4_that_tells_no_layout_of_its_channels_is_copied(tmp_path, run):
+    source = tmp_path / "film.mp4"
+    plain = make_film(tmp_path / "plain.mp4", Film(frames=4))
+    with av.open(str(plain)) as before, av.open(str(source), "w") as after:
+        video = after.add_stream_from_template(before.streams[0], opaque=True)
+        sound = after.add_stream("pcm_s16le", rate=48_000, layout="mono")
+        tone = av.AudioFrame.from_ndarray(np.ones((1, 7680), np.int16), "s16", "mono")
+        tone.sample_rate = 48_000
+        after.mux(sound.encode(tone))
+        for packet in before.demux():
+            if packet.dts is not None:
+                packet.stream = video
+                after.mux(packet)
+    with av.open(str(source)) as film:
+        assert film.streams.audio[0].codec_context.layout.name == "1 channels"
+    code, out, err = run(source)
+    assert (code, "note" in err) == (0, False), err
+    assert packets_of(Path(out[0]), "audio") == packets_of(source, "audio")
+
+
+def test_a_recording_that_was_put_together_of_two_parts_is_coloured_with_its_sound(tmp_path, run):
+    part = make_film(tmp_path / "part.ts", Film(frames=30, sound="ac3"))
+    source = tmp_path / "both.ts"
+    source.write_bytes(part.read_bytes() * 2)
+    code, out, err = run(source)
+    assert code == 0, err
+    assert numbers(Path(out[0])) == 2 * list(range(30))
+    assert packets_of(Path(out[0]), "audio") == packets_of(source, "audio")
+    times = packet_times(Path(out[0]), "audio")
+    assert np.diff(times).max() < 0.04  # the second part follows the first
+
+
+def test_a_packet_that_is_a_little_behind_delays_no_other():
+    packets = [av.Packet(b"any") for _ in range(4)]
+    last = None
+    for packet, dts in zip(packets, (0, 2000, 1900, 2900), strict=True):
+        packet.pts = packet.dts = dts
+        packet.duration, packet.time_base = 1000, Fraction(1, 90_000)
+        join.delay_if_behind(packet, last, may_repeat=False)
+        last = packet.dts
+    assert [packet.dts for packet in packets] == [0, 2000, 2001, 2900]
+
+
+def test_grey_png_pictures_are_not_tagged_as_rgb(tmp_path, run):
+    film = Film(frames=2, codec="png", pixel_format="gray", size=(47, 63), options={})
+    source = make_film(tmp_path / "film.mov", film)
+    assert read_frames(source)[0].colorspace == 0  # RGB
+    code, out, err = run(source)
+    assert code == 0, err
+    frame = read_frames(Path(out[0]))[0]
+    assert (frame.format.name, frame.colorspace) == ("yuvj444p", 6)  # and not GBR
+    np.testing.assert_array_equal(luma(frame), luma(read_frames(source)[0]))
+
+
+def test_what_pictures_have_beyond_the_encoder_is_said(tmp_path, run):
+    film = Film(frames=2, codec="libvpx-vp9", pixel_format="yuva420p", options=VP9)
+    source = make_film(tmp_path / "film.webm", film)
+    code, out, err = run(source)
+    assert code == 0
+    assert f"note: {source}: without its alpha channel\n" in err
+    with av.open(str(source)) as before, av.open(out[0]) as after:
+        tags = [each.streams.video[0].metadata.get("alpha_mode") for each in (before, after)]
+        assert tags == ["1", None]
+    deep = make_film(tmp_path / "deep.mkv", Film(frames=2, pixel_format="yuv420p10le"))
+    _, _, err = run(deep, "--film-codec", "mpeg2video")
+    assert f"note: {deep}: without its bits beyond 8 (mpeg2video has none)\n" in err
+
+
 def test_a_film_that_begins_late_is_not_cut_off(tmp_path, run):
     plain = make_film(tmp_path / "plain.mkv", Film(10, attributes=IN_ORDER))
     source = copy_film(plain, tmp_path / "late.mkv", later=5)
@@ -365,6 +448,17 @@ def test_damaged_films_never_stop_a_folder(tmp_path, run):
     rest = numbers(tmp_path / "out" / "hurt.mkv")
     assert len(rest) > 25
     assert rest == sorted(set(rest))
+
+
+def test_a_film_that_is_damaged_to_its_end_is_not_said_to_be_cut_off(tmp_path, run):
+    source = make_film(tmp_path / "film.mkv", Film(frames=50, attributes=IN_ORDER))
+    content = source.read_bytes()
+    half = len(content) // 2
+    source.write_bytes(content[:half] + bytes(len(content) - half))
+    code, _, err = run(source)
+    assert code == 0
+    assert re.search(rf"note: {source}: .*ends after \d\.\d s of 2\.0 s\n", err)
+    assert "cut off" not in err
 
 
 def test_a_film_that_is_removed_before_its_turn_never_stops_a_folder(tmp_path, run, monkeypatch):

@@ -175,6 +175,13 @@ def packets_of(path: Path, kind: str) -> list[bytes]:
         return [bytes(packet) for packet in packets if packet.size]
 
 
+def packet_times(path: Path, kind: str) -> list[float]:
+    """Return the times of the packets of all streams of a kind, in seconds."""
+    with av.open(str(path)) as container:
+        streams = [stream for stream in container.streams if stream.type == kind]
+        return [float(each.pts * each.time_base) for each in container.demux(streams) if each.size]  # type: ignore[operator]
+
+
 def frame_times(path: Path) -> list[Fraction]:
     """Return when the frames are shown, in seconds."""
     frames: list[Any] = read_frames(path)
