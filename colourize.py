@@ -7,7 +7,6 @@ import argparse
 import io
 import itertools
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -71,6 +70,7 @@ from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
     UsageError,
     abandon_stdout,
+    check_folder,
     in_range,
     in_unit_range,
     list_hints,
@@ -472,16 +472,7 @@ def check_output(output: Location) -> None:
             what = f"-o {output}: cannot be written to ({error})"
             raise UsageError(what, *list_hints(error)) from error
         return
-    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
-    hint = "name another folder with -o"
-    if not nearest.is_dir():
-        raise UsageError(f"-o {output}: {nearest} is a file, not a folder", hint)
-    try:
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"-o {output}: cannot be written to ({reason})", hint) from error
+    check_folder(output)
 
 
 def load_colourizer(options: Options) -> Colourizer:

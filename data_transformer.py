@@ -381,7 +381,10 @@ def main(argv: list[str] | None = None) -> int:
     if source.resolve() in [folder.resolve() for folder in (output, *results)]:
         print_error(f"{output}: is where the photographs are", HINT_OUTPUT)
         return 2
-    photos = find_photos(source, without=output)
+    unreadable: list[OSError] = []
+    photos = find_photos(source, output, unreadable)
+    for error in unreadable:
+        print_error(f"{error.filename}: {reason(error)}")
     if not photos:
         print_error(f"{source}: no photographs there", "download some: python dataset.py")
         return 2
@@ -408,11 +411,12 @@ def main(argv: list[str] | None = None) -> int:
             todo[photo] = missing
     counts = transform_all(todo, options)
     skipped = len(wanted) - len(todo) + counts["skipped"]
+    failed = counts["failed"] + len(unreadable)
     print_note(
         f"{counts['transformed']} transformed, {skipped} skipped, {len(photos) - len(wanted)} left "
-        f"out, {removed} files removed, {counts['failed']} failed"
+        f"out, {removed} files removed, {failed} failed"
     )
-    return counts["stopped"] or (1 if counts["failed"] else 0)
+    return counts["stopped"] or (1 if failed else 0)
 
 
 if __name__ == "__main__":

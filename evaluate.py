@@ -7,7 +7,6 @@ import argparse
 import itertools
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +45,15 @@ from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.photos.pictures import tile_images
 from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import write_atomically
-from colourizer.runtime.cli import at_least, in_unit_range, print_error, progress, run_command
+from colourizer.runtime.cli import (
+    at_least,
+    in_unit_range,
+    print_error,
+    print_note,
+    print_result,
+    progress,
+    run_command,
+)
 from colourizer.training.ageing import age
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
@@ -392,10 +399,10 @@ def print_table(table: list[Row]) -> None:
     """Print a table's rows, which have the same columns, below each other."""
     first, *headers = table[0]
     width = max(len(str(row[first])) for row in table)
-    print("  ".join([first.ljust(width), *headers]))
+    print_result("  ".join([first.ljust(width), *headers]))
     for row in table:
         cells = [str(row[header]).rjust(len(header)) for header in headers]
-        print("  ".join([str(row[first]).ljust(width), *cells]))
+        print_result("  ".join([str(row[first]).ljust(width), *cells]))
 
 
 def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
@@ -424,7 +431,10 @@ def draw_sheet(photos: list[list[Tensor]], names: list[str]) -> Image.Image:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = parse_args(argv)
-    paths = find_photos(args.folder)
+    unreadable: list[OSError] = []
+    paths = find_photos(args.folder, unreadable=unreadable)
+    for folder in unreadable:
+        print_error(f"{folder.filename}: {(folder.strerror or str(folder)).lower()}")
     if not paths:
         what = "no photographs there" if args.folder.is_dir() else "no such folder"
         print_error(f"{args.folder}: {what}", "python evaluate.py FOLDER_OF_COLOUR_PHOTOS")
@@ -450,21 +460,23 @@ def main(argv: list[str] | None = None) -> int:
         print_error(f"{args.folder}: none of {failed} photographs can be read")
         return 1
     if args.json:
-        print(json.dumps(about | {"rows": table}))
+        print_result(json.dumps(about | {"rows": table}))
     else:
         print_table(table)
     sheet_failed = False
     if args.sheet:
-        names = ["grey", *(Path(name).name for name in colourizers), "truth"]
+        names = [Path(name).name for name in colourizers]
+        if len(set(names)) < len(names):  # best.pt of several runs
+            names = list(colourizers)
         try:
             args.sheet.parent.mkdir(parents=True, exist_ok=True)
-            sheet = draw_sheet(pictures, names)
+            sheet = draw_sheet(pictures, ["grey", *names, "truth"])
             write_atomically(args.sheet, lambda file: sheet.save(file, format="PNG"))
         except OSError as error:
             print_error(f"{args.sheet}: {error.strerror or error}")
             sheet_failed = True
-    print(f"{table[0]['n']} photographs judged, {failed} failed", file=sys.stderr)
-    return 1 if failed or sheet_failed else 0
+    print_note(f"{table[0]['n']} photographs judged, {failed + len(unreadable)} failed")
+    return 1 if failed or sheet_failed or unreadable else 0
 
 
 if __name__ == "__main__":

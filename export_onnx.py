@@ -22,7 +22,7 @@ from colourizer.network.checkpoint import (
 )
 from colourizer.network.onnx_weights import shrink_weights
 from colourizer.runtime.atomic_file import write_atomically
-from colourizer.runtime.cli import print_error, print_result, run_command
+from colourizer.runtime.cli import UsageError, check_folder, print_error, print_result, run_command
 from Model_CNN import STRIDE, Model_CNN
 
 MAX_BYTES = 13_000_000
@@ -119,12 +119,16 @@ def main(argv: list[str] | None = None) -> int:
         print_error(f"needs {' and '.join(missing)}", 'pip install -e ".[onnx]"')
         return 2
     output = args.output or args.checkpoint.with_suffix(".onnx")
+    if output.is_dir():
+        print_error(f"{output}: is a folder", "-o FILE.onnx names a file")
+        return 2
     try:
+        check_folder(output.parent)
         models = {output: export(args.checkpoint, round(args.max_megabytes * 1e6))}
         if args.readout:
             beside = output.with_name(f"{output.stem}_readout.onnx")
             models[beside] = export_readout_of(args.checkpoint)
-    except CheckpointError as error:
+    except (UsageError, CheckpointError) as error:
         print_error(error)
         return 2
     except ValueError as error:

@@ -30,6 +30,8 @@ from colourizer.network.pretrained import WeightsError
 from colourizer.photos.files import evenly_spaced
 from colourizer.runtime.atomic_file import discard_part_files, remove_leftovers
 from colourizer.runtime.cli import (
+    UsageError,
+    check_folder,
     output_only_if,
     print_error,
     print_note,
@@ -454,10 +456,11 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
         group.print_error(what, f"give --batch-size {group.world_size} or more")
         return 2
     try:
+        check_folder(run)
         with group.local_main_process_first(), output_only_if(group.is_main):
             model, saved = build_network(options)
         data = read_data(options, group)
-    except (CheckpointError, WeightsError, ShardsError) as error:
+    except (UsageError, CheckpointError, WeightsError, ShardsError) as error:
         group.print_error(error)
         return 2
     except OSError as error:  # a rejected.txt that may not be read, a full disk

@@ -355,6 +355,18 @@ def test_a_broken_photograph_is_named_and_the_others_are_done(album, tmp_path, c
     assert errors[-1] == done(10, failed=2)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, capsys, monkeypatch):
+    def find_photos(folder: Path, _: Path, unreadable: list[OSError]) -> list[Path]:
+        unreadable.append(PermissionError(13, "Permission denied", str(folder / "closed")))
+        return [folder / "photo1.png"]
+
+    monkeypatch.setattr(data_transformer, "find_photos", find_photos)
+    assert transform(album, tmp_path / "out") == 1
+    error, summary = capsys.readouterr().err.splitlines()
+    assert error == f"error: {album / 'closed'}: permission denied"
+    assert summary == "1 transformed, 0 skipped, 0 left out, 0 files removed, 1 failed"
+
+
 def test_a_clash_of_names_keeps_both(tmp_path):
     source = tmp_path / "in"
     source.mkdir()

@@ -1,7 +1,9 @@
 """evaluate.py: the table, its floors, the sheet, the colours at several sizes."""
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ import evaluate
 from colourizer.colour.space import grey_to_lightness
 from colourizer.network.checkpoint import BUNDLED
 from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.runtime import cli
 
 
 def table(capsys, *args) -> dict[str, dict]:
@@ -87,6 +90,26 @@ def test_the_sheet_shows_grey_prediction_and_truth(album, tmp_path, checkpoint_f
         assert all(r == g == b for r, g, b in left.get_flattened_data())
 
 
+def test_checkpoints_of_the_same_name_are_told_apart_on_the_sheet(
+    album, tmp_path, checkpoint_file, monkeypatch
+):
+    headings = []
+
+    def draw_sheet(_: list, names: list[str]) -> Image.Image:
+        headings.extend(names)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(evaluate, "draw_sheet", draw_sheet)
+    runs = [tmp_path / name / "best.pt" for name in ("one", "two")]
+    args = [album, "--sheet", tmp_path / "sheet.png", "--limit", 1]
+    for run in runs:
+        run.parent.mkdir()
+        shutil.copy(checkpoint_file, run)
+        args += ["--checkpoint", run]
+    assert evaluate.main([*map(str, args)]) == 0
+    assert headings == ["grey", *map(str, runs), "truth"]
+
+
 def test_a_broken_photo_is_named_and_the_others_are_judged(album, checkpoint_file, capsys):
     (album / "broken.jpg").write_bytes(b"no")
     assert evaluate.main([str(album), "--checkpoint", str(checkpoint_file)]) == 1
@@ -94,6 +117,33 @@ def test_a_broken_photo_is_named_and_the_others_are_judged(album, checkpoint_fil
     assert f"error: {album / 'broken.jpg'}: not an image" in err
     assert "12 photographs judged, 1 failed" in err
     assert len(out.splitlines()) == 4
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(album, checkpoint_file, capsys, monkeypatch):
+    def find_photos(folder: Path, unreadable: list[OSError]) -> list[Path]:
+        unreadable.append(PermissionError(13, "Permission denied", str(folder / "closed")))
+        return [folder / "photo1.png"]
+
+    monkeypatch.setattr(evaluate, "find_photos", find_photos)
+    assert evaluate.main([str(album), "--checkpoint", str(checkpoint_file)]) == 1
+    error, summary = capsys.readouterr().err.splitlines()
+    assert error == f"error: {album / 'closed'}: permission denied"
+    assert summary == "1 photographs judged, 1 failed"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_standard_output_is_said_in_a_sentence(
+    album, checkpoint_file, capsys, monkeypatch, options
+):
+    monkeypatch.setattr(cli, "_failures", [])
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        args = [album, "--limit", 1, "--checkpoint", checkpoint_file, *options]
+        assert evaluate.main([*map(str, args)]) == 0
+        full.buffer.raw.close()  # what it holds is lost
+    assert "error: standard output: no space left on device" in capsys.readouterr().err
+    assert cli._failures
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])

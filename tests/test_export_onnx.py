@@ -180,3 +180,12 @@ def test_what_is_missing_or_no_checkpoint_is_named_and_nothing_written(
     error = capsys.readouterr().err
     assert error == 'error: needs onnxscript\nhint: pip install -e ".[onnx]"\n'
     assert [path.name for path in tmp_path.iterdir()] == ["torn.pt"]
+
+
+def test_where_nothing_can_be_written_nothing_is_exported(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(export_onnx, "export", lambda *_: pytest.fail("exported"))
+    (tmp_path / "file").write_bytes(b"")
+    assert run(BUNDLED, "-o", tmp_path) == 2
+    assert f"error: {tmp_path}: is a folder\nhint: " in capsys.readouterr().err
+    assert run(BUNDLED, "-o", tmp_path / "file" / "x.onnx") == 2
+    assert f"{tmp_path / 'file'} is a file, not a folder\nhint: " in capsys.readouterr().err

@@ -82,6 +82,18 @@ def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, caps
     assert captured.err == ""
 
 
+@pytest.mark.parametrize("below", ["", "run"])
+def test_where_nothing_can_be_written_no_photograph_is_read(
+    album, tmp_path, capsys, monkeypatch, below
+):
+    monkeypatch.setattr(train, "read_data", lambda *_: pytest.fail("read"))
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    assert run_train(album, "-o", file / below, *CLASSIC) == 2
+    message = f"error: -o {file / below}: {file} is a file, not a folder\nhint: "
+    assert capsys.readouterr().err.startswith(message)
+
+
 def test_the_network_learns_what_it_sees(album, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "REPORT_STEPS", 30)
     options = [*SMALL, "--batch-size", 4, "--epochs", 30, "--learning-rate", 4e-3]

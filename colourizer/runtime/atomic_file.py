@@ -41,8 +41,8 @@ class PartFile:
             self._file = self._part.open("x+b")
             write(self._file)
             self._file.flush()
-        except BaseException:
-            self.discard()
+        except BaseException as error:
+            self._fail(error)
             raise
 
     def begin_flush(self) -> None:
@@ -70,10 +70,16 @@ class PartFile:
                 with suppress(OSError, OverflowError):  # a file system that has no such times
                     os.utime(self._part, ns=(modified, modified))
             self._part.replace(self._path)
-        except BaseException:
-            self.discard()
+        except BaseException as error:
+            self._fail(error)
             raise
         _part_files.discard(self._part)
+
+    def _fail(self, error: BaseException) -> None:
+        """Discard; an error that names the part file names the target instead, which users know."""
+        self.discard()
+        if isinstance(error, OSError) and error.filename == str(self._part):
+            error.filename, error.filename2 = str(self._path), None
 
     def discard(self) -> None:
         """Remove the part file, if that can be done; the target stays as it is."""

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -47,6 +48,24 @@ def in_range(low: float, high: float) -> Callable[[str], float]:
 
 
 in_unit_range = in_range(0, 1)
+
+
+def check_folder(folder: Path) -> None:
+    """Try whether files can be written to the folder that -o names, or to where it would be made.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    hint = "name another folder with -o"
+    if not nearest.is_dir():
+        raise UsageError(f"-o {folder}: {nearest} is a file, not a folder", hint)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"-o {folder}: cannot be written to ({reason})", hint) from error
 
 
 def _write(text: str, file: TextIO) -> None:

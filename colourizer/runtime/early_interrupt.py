@@ -28,7 +28,7 @@ def _report(
         _excepthook(kind, error, traceback)
         return
     if sys.stderr:
-        print("interrupted", file=sys.stderr, flush=True)
+        print("interrupted", file=sys.stderr, flush=True)  # noqa: T201 - cli.py may not be there yet
     os._exit(130)
 
 

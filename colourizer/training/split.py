@@ -15,6 +15,7 @@ from colourizer.curation.derived_copies import (
 )
 from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
 from colourizer.photos.files import evenly_spaced, find_photos
+from colourizer.runtime.cli import print_note
 from colourizer.training.run_folder import PICTURE, holds_run
 
 # One in twenty is held out; of fewer than 400 photographs more, to have MIN_VALIDATION of them to
@@ -124,7 +125,10 @@ def choose_photos(
 
     def find_wanted(folder: Path, without: set[Path]) -> list[Path]:
         wanted = []
-        for path in find_photos(folder):
+        unreadable: list[OSError] = []
+        photos = find_photos(folder, unreadable=unreadable)
+        print_note(*(f"note: {error.filename}: {error.strerror}" for error in unreadable))
+        for path in photos:
             if path.name == PICTURE and holds_run(path.parent):  # a run's own, among photographs
                 continue
             resolved = resolver.resolve(path)

@@ -42,6 +42,15 @@ def test_a_file_appears_only_when_it_is_finished(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    for target in (tmp_path / "a.png", tmp_path / "gone" / "a.png"):
+        with pytest.raises(OSError) as caught:
+            write_atomically(target, lambda file: file.write(b"content"))
+        assert caught.value.filename == str(target)
+        assert PART not in str(caught.value)
+
+
 def test_a_flush_that_was_begun_early_and_failed_fails_the_file(tmp_path, monkeypatch):
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")

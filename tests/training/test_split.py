@@ -72,6 +72,16 @@ def test_a_folder_of_three_holds_one_out(tmp_path):
     assert (len(train), len(held_out)) == (2, 1)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_named(album, monkeypatch, capsys):
+    def find_photos(folder: Path, unreadable: list[OSError]) -> list[Path]:
+        unreadable.append(PermissionError(13, "Permission denied", str(folder / "closed")))
+        return [folder / "photo1.png"]
+
+    monkeypatch.setattr("colourizer.training.split.find_photos", find_photos)
+    choose_photos([album], None)
+    assert capsys.readouterr().err == f"note: {album / 'closed'}: Permission denied\n"
+
+
 def test_links_are_photographs_of_the_folder_that_they_point_to(album, tmp_path):
     (tmp_path / "links").mkdir()
     for path in find_photos(album):
