@@ -317,6 +317,9 @@ def test_verify_says_what_it_cannot_tell(scans, tmp_path, run):
     code, _, err = run("--verify", report)
     assert code == 1
     assert f"error: {report}: line 1 is not a row of a report" in err
+    report.write_text("dear aunt Mary\n" * 3)
+    code, _, err = run("--verify", report)
+    assert (code, err) == (2, f"error: {report}: line 1 is not a row of a report\n")
     code, _, err = run("--verify", tmp_path / "none.jsonl")
     assert (code, err) == (2, f"error: {tmp_path / 'none.jsonl'}: no such file or directory\n")
 

@@ -372,6 +372,32 @@ def test_a_storage_that_refuses_is_said_with_a_hint_and_without_credentials(s3, 
         assert "tester" not in err and "not-a-secret" not in err
 
 
+def test_an_expired_login_is_denied_access_though_s3_only_says_bad_request(s3, run, tmp_path):
+    store, storage = s3
+    fill(storage, "scans/expired", 1)
+    store.rates = {"expired": 1.0}
+    try:
+        code, _, err = run("s3://scans/expired", "-o", tmp_path / "out")
+    finally:
+        store.rates = {}
+    assert code == 2
+    said = "error: s3://scans/expired: access denied (Bad Request)"
+    assert f"{said}\nhint: credentials: aws configure" in err
+
+
+def test_a_folder_that_is_also_a_file_is_a_folder_unless_its_name_is_a_photograph_s(s3, run):
+    """Some programs mark folders by empty files of their names."""
+    _, storage = s3
+    put = partial(storage.call_s3, "put_object", Bucket="scans")
+    for folder in ("both/1931", "both/a.png"):
+        put(Key=folder, Body=encoded(0))
+        put(Key=f"{folder}/b.png", Body=encoded(1))
+    put(Key="both/alone", Body=encoded(0))
+    for name, result in (("1931", "b.png"), ("a.png", "a.png"), ("alone", "alone")):
+        _, out, err = run(f"s3://scans/both/{name}", "-o", "s3://colour/both", "--dry-run")
+        assert out == [f"s3://colour/both/{result}"], err
+
+
 def test_a_bucket_that_does_not_say_what_is_there_is_bad_usage_or_has_no_sidecars(s3, run):
     """S3 denies to say whether a file exists to those who may not list the bucket."""
     store, storage = s3
@@ -401,7 +427,9 @@ def test_scans_that_vanish_and_results_that_are_refused_are_rows(s3, run, tmp_pa
         del store.refuses
     assert (code, out) == (1, ["s3://colour/gone/sub/photo1.png"])
     assert "error: s3://scans/gone/photo0.png: access denied" in err
-    assert "error: s3://scans/gone/photo2.png: cannot be written (access denied" in err
+    said, hint = err.partition("error: s3://scans/gone/photo2.png: ")[2].splitlines()[:2]
+    assert said.startswith("cannot be written (access denied")
+    assert hint.startswith("hint: credentials: aws configure")
     assert "2 colourized, 1 skipped, 0 failed" in run(*options)[2]
     assert run("--verify", tmp_path / "report.jsonl")[2] == "3 outputs: 3 as recorded\n"
 

@@ -46,7 +46,7 @@ from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
 from colourizer.storage.address import WEB, Address, Location
-from colourizer.storage.connection import StorageError
+from colourizer.storage.connection import S3, StorageError
 from colourizer.storage.files import find_kind, read_bytes
 from colourizer.storage.listing import is_hidden, iterate_files
 
@@ -82,11 +82,16 @@ class Listing:
 def is_folder(path: Location) -> bool | None:
     """Return whether a path is a folder; None if there is nothing.
 
+    In S3 an address may be a folder's and a file's, often an empty one by which a program marks
+    the folder. It is the file's only if it has a photograph's name.
+
     Raises:
         StorageError: its storage does not say.
     """
     if isinstance(path, Address):
         kind = find_kind(path)
+        if kind == "file" and path.scheme == S3 and not is_photo_name(PurePath(path.name)):
+            return next(iterate_files(path), None) is not None
         return kind == "directory" if kind else None
     return path.is_dir() if path.exists() else None
 

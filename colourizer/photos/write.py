@@ -83,9 +83,11 @@ def _write(to: Path | BinaryIO, write: Callable[[BinaryIO], object]) -> None:
 
 @contextmanager
 def wrap_write_errors() -> Iterator[None]:
-    """Raise what goes wrong within it as a PhotoError."""
+    """Raise what goes wrong within it as a PhotoError with the same notes."""
     try:
         yield
     except Exception as error:
         reason = (getattr(error, "strerror", None) or "").lower() or str(error)
-        raise PhotoError(f"cannot be written ({reason})") from error
+        unwritten = PhotoError(f"cannot be written ({reason})")
+        unwritten.__notes__ = getattr(error, "__notes__", [])  # hints
+        raise unwritten from error

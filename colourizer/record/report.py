@@ -135,12 +135,12 @@ def journal_of(path: Path) -> Path:
 def read_rows(path: Path, damaged: list[str] | None = None) -> Iterator[Row]:
     """Read the rows of a report, and of its journal, in the order in which they were written.
 
-    There may be several for a scan and an output; see RowIndex. A last line that is not complete is
-    passed over.
+    There may be several for a scan and an output; see RowIndex.
 
     Args:
         path: the report.
-        damaged: list that messages about damaged lines are appended to; without, they are errors.
+        damaged: list that messages about damaged lines are appended to; without, they are errors,
+            but for a last line that is not complete.
 
     Raises:
         ReportError: it is not a report, or needs a package that is not installed.
@@ -153,7 +153,10 @@ def read_rows(path: Path, damaged: list[str] | None = None) -> Iterator[Row]:
         return
     with journal.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if line.startswith(b"{") and not line.endswith(b"\n"):  # what wrote it was killed
+            # What wrote it was killed; zeros are left by a power cut.
+            if line.startswith((b"{", b"\0")) and not line.endswith(b"\n"):
+                if damaged is not None:
+                    damaged.append(f"{journal}: line {number} is not complete")
                 return
             try:
                 yield row_from_dict(json.loads(line))

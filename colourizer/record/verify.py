@@ -44,8 +44,11 @@ def verify_report(path: Path, as_json: bool = False, place: Location | None = No
     except OSError as error:
         print_error(f"{place}: {(error.strerror or str(error)).lower()}")
         return 2
-    for message in damaged:
+    is_report = bool(index.count or not damaged)
+    for message in damaged if is_report else damaged[:1]:
         print_error(message.replace(str(path), str(place), 1))
+    if not is_report:
+        return 2
     found, rows = Counter[str](), Counter[str]()
     counting = iter(index.counting())
     wanted = (row for row in read_rows(path, []) if next(counting))

@@ -148,7 +148,8 @@ def storage_errors(scheme: str) -> Iterator[None]:
             raise StorageError("no credentials were found", *hints) from error
         _open.cache_clear()  # the connection may be lost
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if re.search("authenti|credential", said, re.IGNORECASE):
+        # S3 says only "Bad Request" when it is asked for a file by one whose login has expired.
+        if re.search("authenti|credential", said, re.IGNORECASE) or said == "Bad Request":
             raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error
         raise StorageError(_first_line(said)) from error
 

@@ -171,6 +171,20 @@ def test_a_damaged_line_is_named_and_the_others_are_read(tmp_path):
     assert damaged == [f"{path}: line 2 is not a row of a report"]
 
 
+@pytest.mark.parametrize("torn", [b'{"source": "/in/', b"\0" * 100], ids=["killed", "power cut"])
+def test_a_torn_last_line_is_named_and_the_next_run_goes_on_before_it(tmp_path, torn):
+    path = tmp_path / "report.jsonl"
+    write(path, row(1), row(2))
+    with path.open("ab") as file:
+        file.write(torn)
+    damaged: list[str] = []
+    assert list(read_rows(path, damaged)) == [row(1), row(2)]
+    assert damaged == [f"{path}: line 3 is not complete"]
+    write(path, row(3))
+    assert list(read_rows(path, damaged)) == [row(1), row(2), row(3)]
+    assert len(damaged) == 1
+
+
 def test_parquet_without_its_package_is_said_with_a_hint(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ReportError, match="needs the package pyarrow") as error:

@@ -15,6 +15,7 @@ ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>{}</Message></Error
 FAULTS = {
     "slow down": ("503 Slow Down", ERROR.format("SlowDown", "Please reduce your request rate.")),
     "denied": ("403 Forbidden", ERROR.format("InvalidAccessKeyId", "No such key id.")),
+    "expired": ("400 Bad Request", ERROR.format("ExpiredToken", "The token has expired.")),
     "internal": ("500 Internal Server Error", ERROR.format("InternalError", "Try again.")),
 }
 ACCESS = {
