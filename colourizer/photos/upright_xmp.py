@@ -14,8 +14,9 @@ REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/"
 AREA, DIMENSIONS = f"{_ADOBE}/xmp/sType/Area#", f"{_ADOBE}/xap/1.0/sType/Dimensions#"
 MICROSOFT_REGION = "http://ns.microsoft.com/photo/1.2/t/Region#"
 
-# Namespaces, and beginnings of names in others, that speak of parts which are not written: the film
-# of a motion photograph, a gain map, depth, sound, a small copy, the rest of a long packet.
+# Namespaces, and beginnings of names in others ("" is all), that speak of parts which are not
+# written: the film of a motion photograph, a gain map, depth, sound, a small copy, the rest of a
+# long packet.
 LEFT_OUT_NAMESPACES = (
     f"{_GOOGLE}/1.0/container/",
     f"{_GOOGLE}/dd/",  # dynamic depth
@@ -23,23 +24,39 @@ LEFT_OUT_NAMESPACES = (
     "http://ns.apple.com/HDRGainMap/",
 )
 LEFT_OUT_NAMES = (
-    (f"{_GOOGLE}/1.0/camera/", ("MotionPhoto", "MicroVideo")),
-    ("http://ns.oplus.com/photos/1.0/camera/", ("MotionPhoto", "VideoLength")),
+    ("", ("MotionPhoto", "MicroVideo")),  # of any maker
+    ("http://ns.oplus.com/photos/1.0/camera/", ("OLivePhoto", "VideoLength")),
     ("http://ns.xiaomi.com/photos/1.0/camera/", ("XMPMeta",)),
     (NOTE, ("HasExtendedXMP",)),
     (XMP, ("Thumbnails",)),
 )
 # What has its data in the rest of a long packet.
 EXTENDED_NAMESPACES = tuple(f"{_GOOGLE}/1.0/{what}/" for what in ("depthmap", "image", "audio"))
+# A signed manifest, in the file, of what its pixels were (C2PA 2.1, 11.4); other values are texts.
+MANIFEST_NAME, MANIFEST = ("http://purl.org/dc/terms/", "provenance"), "self#jumbf"
 # Places and angles in the stored picture that are left out when it is turned.
 STORED_NAMESPACES = (
     f"{_GOOGLE}/1.0/panorama/",
     "http://ns.acdsee.com/regions/",
     "http://ns.apple.com/faceinfo/",
+    *EXTENDED_NAMESPACES,
 )
 STORED_NAMES = (
     ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", ("ImageRegion",)),
     (EXIF, ("SubjectArea", "SubjectLocation")),
+    # Crops and local corrections that are still to be applied.
+    (
+        f"{_ADOBE}/camera-raw-settings/1.0/",
+        (
+            *("Crop", "HasCrop", "Retouch", "RedEye", "Perspective", "Upright"),
+            *("GradientBased", "CircularGradientBased", "PaintBased", "MaskGroupBased"),
+        ),
+    ),
+)
+# Pairs of properties that are exchanged with width and height.
+RESOLUTIONS = (
+    (TIFF, "XResolution", "YResolution"),
+    (EXIF, "FocalPlaneXResolution", "FocalPlaneYResolution"),
 )
 # Properties that hold a size, and which of (H, W) it is.
 SIZES = (
@@ -59,6 +76,8 @@ _MARKS = (
     *(*LEFT_OUT_NAMESPACES, *EXTENDED_NAMESPACES, *STORED_NAMESPACES, REGIONS, MICROSOFT_REGION),
     *(name for _, names in LEFT_OUT_NAMES + STORED_NAMES for name in names),
     *(name for _, name, _ in SIZES),
+    *(name for _, name, _ in RESOLUTIONS),
+    MANIFEST,
 )
 
 Field = minidom.Attr | minidom.Element
@@ -88,12 +107,20 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
         _leave_out(root, LEFT_OUT_NAMESPACES, LEFT_OUT_NAMES)
         if NOTE in text and "HasExtendedXMP" in text:
             _leave_out(root, EXTENDED_NAMESPACES, ())
+        for field in _find(root, *MANIFEST_NAME):
+            if _value(field).strip().startswith(MANIFEST):
+                _remove(field)
         for namespace, name, all_names in SAMPLES:
             if any(_value(field).strip() != "3" for field in _find(root, namespace, name)):
                 _leave_out(root, (), ((namespace, all_names),))
         if orientation > 1:
             _leave_out(root, STORED_NAMESPACES, STORED_NAMES)
             _turn_regions(root, orientation, size)
+        if swaps_sides(orientation):
+            for namespace, *names in RESOLUTIONS:
+                across, down = (_find(root, namespace, name) for name in names)
+                for pair in zip(across, down, strict=False):
+                    _exchange(*pair)
         for namespace, name, axis in SIZES:
             for field in _find(root, namespace, name):
                 _set(field, str(size[axis]))
@@ -176,7 +203,7 @@ def _leave_out(
         for field in _fields(element):
             namespace, name = field.namespaceURI or "", field.localName or ""
             if namespace.startswith(namespaces) or any(
-                namespace == of and name.startswith(beginnings) for of, beginnings in names
+                namespace.startswith(of) and name.startswith(beginnings) for of, beginnings in names
             ):
                 _remove(field)
 

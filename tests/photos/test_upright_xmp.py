@@ -36,7 +36,16 @@ def properties(xmp: bytes) -> dict[str, str]:
 def test_what_is_not_written_is_not_promised_and_the_rest_stays(attributes, inner):
     after = upright_xmp(packet(attributes + ' xmp:Rating="4"', inner), 1, STORED)
     found = properties(after)
-    gone = ("MotionPhoto", "MicroVideo", "Version", "Container", "Item", "Extended", "GDepth")
+    gone = (
+        "MotionPhoto",
+        "MicroVideo",
+        "Version",
+        "provenance",
+        "Container",
+        "Item",
+        "Extended",
+        "GDepth",
+    )
     assert not [name for name in found if any(part in name for part in (*gone, "Thumbnails"))]
     assert found["xmp:Rating"] == "4"
     assert found["dc:source"] == 'an "album"'
@@ -104,6 +113,27 @@ def test_positions_of_other_schemas_are_left_out_of_a_turned_picture():
     found = properties(upright_xmp(xmp, 3, STORED))
     assert "exif:SubjectLocation" not in found
     assert found["xmp:Rating"] == "4"
+
+
+def test_a_text_about_provenance_stays():
+    before = packet('dcterms:provenance="Given by the family in 1950"')
+    assert upright_xmp(before, 1, STORED) == before
+
+
+def test_crops_and_depths_of_the_stored_picture_are_left_out_of_a_turned_one():
+    said = 'crs:HasCrop="True" crs:CropTop="0.1" crs:Contrast2012="20" GDepth:Data="iVBORw0KGgo="'
+    before = packet(said)
+    assert upright_xmp(before, 1, STORED) == before
+    found = properties(upright_xmp(before, 6, UPRIGHT))
+    assert [name for name in found if name.startswith(("crs:", "GDepth:"))] == ["crs:Contrast2012"]
+
+
+@pytest.mark.parametrize(("orientation", "across"), [(3, "300/1"), (6, "150/1")])
+def test_resolutions_are_the_upright_pictures(orientation, across):
+    before = packet('tiff:XResolution="300/1"', "<tiff:YResolution>150/1</tiff:YResolution>")
+    found = properties(upright_xmp(before, orientation, UPRIGHT))
+    both = found["tiff:XResolution"], found["tiff:YResolution"]
+    assert both == (across, {"300/1": "150/1", "150/1": "300/1"}[across])
 
 
 @pytest.mark.parametrize(

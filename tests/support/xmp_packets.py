@@ -3,6 +3,7 @@
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
     "GCamera": "http://ns.google.com/photos/1.0/camera/",
+    "VCamera": "http://ns.vivo.com/photos/1.0/camera/",
     "Container": "http://ns.google.com/photos/1.0/container/",
     "Item": "http://ns.google.com/photos/1.0/container/item/",
     "GDepth": "http://ns.google.com/photos/1.0/depthmap/",
@@ -12,6 +13,8 @@ NAMESPACES = {
     "exif": "http://ns.adobe.com/exif/1.0/",
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "dcterms": "http://purl.org/dc/terms/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
     "stArea": "http://ns.adobe.com/xmp/sType/Area#",
@@ -58,6 +61,8 @@ GREY_SAMPLES = (
 )
 LEFT_OUT = [
     ('GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="2036"', ""),
+    ('VCamera:MotionPhoto="1"', "<VCamera:MicroVideo>1</VCamera:MicroVideo>"),
+    ('dcterms:provenance="self#jumbf=/c2pa/urn:uuid:7"', ""),
     ('hdrgm:Version="1.0"', ""),
     (
         "",
