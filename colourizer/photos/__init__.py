@@ -11,6 +11,7 @@ conversions    what is not as it was once a photograph is coloured, in words
 metadata       Metadata: EXIF, XMP, profile, resolution, texts
 exif, xmp      those two, parsed and updated
 photoshop      image resources, without the thumbnail
+raw_profile    metadata as texts of a PNG
 orientation    where points of a stored picture lie upright
 upright_exif   sizes and positions in EXIF, of the upright picture
 upright_xmp    the same in XMP, without what is left out of the file

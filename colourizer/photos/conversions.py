@@ -8,6 +8,7 @@ from colourizer.photos.photo import Photo
 
 DEEP_FORMATS = ("PNG", "TIFF")  # which hold 16 bits
 OPAQUE_FORMATS = ("JPEG", "BMP")
+COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB")  # Pillow's
 TURNED, LUMA_KEPT = "turned upright", "luma kept bit for bit"
 NAMES = {2: "fax", 3: "fax", 4: "fax", 6: "JPEG", 7: "JPEG", 34925: "LZMA", 50000: "Zstandard"}
 
@@ -24,7 +25,7 @@ def describe_reading(mode: str, profile: str, turned: bool, other_tone: bool) ->
     said = []
     if turned:
         said.append(TURNED)
-    if profile == "GRAY":
+    if profile == "GRAY" and mode not in COLOUR_MODES:  # whose values are not those of the profile
         said.append("grey profile -> sRGB")
     elif mode in ("CMYK", "LAB"):
         said.append(f"{mode if mode == 'CMYK' else 'Lab'} -> sRGB")

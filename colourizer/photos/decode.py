@@ -24,6 +24,7 @@ from colourizer.photos.jpeg_segments import (
 from colourizer.photos.orientation import STORED_ORIENTATION, swaps_sides
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
 from colourizer.photos.png import SIGNATURE, iterate_chunks
+from colourizer.photos.raw_profile import adopt_raw_profiles
 from colourizer.photos.sixteen_bit import join_bytes, select_byte
 from colourizer.photos.source import closeable_source, open_source, read_content
 from colourizer.photos.tiff_image import TiffImage
@@ -83,7 +84,9 @@ def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:
     if is_tiff:
         return TiffImage(closeable_source(source))
     try:
-        return Image.open(closeable_source(source), formats=FORMATS)
+        image = Image.open(closeable_source(source), formats=FORMATS)
+        adopt_raw_profiles(image)
+        return image
     except Image.DecompressionBombError:
         raise
     except Exception:

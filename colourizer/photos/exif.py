@@ -15,7 +15,7 @@ TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
 NEW_SUBFILE_TYPE, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 274, 282, 283, 296
-SOFTWARE, XMP, ICC_PROFILE, PHOTOSHOP = 305, 700, 34675, 34377
+SOFTWARE, XMP, IPTC, ICC_PROFILE, PHOTOSHOP = 305, 700, 33723, 34675, 34377
 # Tags whose value is the offset of a directory of further tags: EXIF, GPS, interoperability.
 DIRECTORIES = (34665, 34853, 40965)
 # Tags of a TIFF that describe how its old pixels were stored: sizes, strips, tiles, colour tables,

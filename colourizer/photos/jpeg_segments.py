@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from colourizer.photos.metadata import Metadata
+from colourizer.photos.photoshop import split_segments
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 DQT, DHT, DRI, SOS, EOI = 0xDB, 0xC4, 0xDD, 0xDA, 0xD9  # markers; T.81, table B.1
@@ -82,10 +83,10 @@ def write_app_segments(metadata: Metadata) -> bytes:
     unit, per_unit = (2, 2.54) if metadata.per_cm else (1, 1)
     density = [round(value / per_unit) for value in metadata.dpi or (0, 0)]
     if not all(density):
-        unit, density = 0, [1, 1]
+        unit, density = 0, list(metadata.aspect or (1, 1))
     parts = [(APP0, b"JFIF\0\1\1" + struct.pack(">B2H2x", unit, *density))]
     parts += [(APP1, EXIF + metadata.exif)] if metadata.exif else []
-    parts += [(APP13, body) for body in metadata.photoshop]
+    parts += [(APP13, body) for body in split_segments(metadata.photoshop)]
     parts += [(APP1, XMP + metadata.xmp)] if metadata.xmp else []
     profile, room = metadata.icc_profile, MAX_SEGMENT - len(PROFILE) - 2
     pieces = [profile[start : start + room] for start in range(0, len(profile), room)]

@@ -7,11 +7,12 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image
 
-from colourizer.photos.exif import extract_exif, read_header
+from colourizer.photos.exif import IPTC, PHOTOSHOP, extract_exif, parse_exif, read_header
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
-from colourizer.photos.orientation import turn_extent
-from colourizer.photos.photoshop import keep_true_resources
+from colourizer.photos.orientation import swaps_sides, turn_extent
+from colourizer.photos.photoshop import join_segments, keep_true_resources, wrap_iptc
+from colourizer.photos.raw_profile import RAW_PROFILE, parse_raw_profile
 from colourizer.photos.source import open_source
 from colourizer.photos.upright_exif import upright_exif
 from colourizer.photos.upright_xmp import upright_xmp
@@ -19,6 +20,7 @@ from colourizer.photos.xmp import convert_to_utf8
 
 COMPRESSION = 259  # TIFF's tag, and its numbers of the compressions that are written
 NONE, LZW, PACKBITS, DEFLATE = 1, 5, 32773, 8
+MAX_COMMENT = 65533  # bytes that JPEG has room for
 OLD_DEFLATE = 32946  # another number of the same
 
 
@@ -56,8 +58,9 @@ class Metadata:
     dpi: pixels per inch, (across, down); None where the file does not say.
     per_cm: whether the file gives its resolution per centimetre.
     texts: of a PNG, pairs of keyword and text.
-    comment: of a JPEG.
-    photoshop: of a JPEG, the contents of its APP13 segments, IPTC among them.
+    comment: of a JPEG or a GIF.
+    photoshop: Photoshop's image resources, IPTC among them.
+    aspect: of a PNG or JPEG without resolution, numbers of pixels, (across, down), of one length.
     tone: of a PNG, its chunks that say in another way than a profile what its values mean.
     lossless: of a WebP, whether its pixels are compressed without loss.
     tiff: of a TIFF, how it stores the photograph.
@@ -70,7 +73,8 @@ class Metadata:
     per_cm: bool = False
     texts: tuple[tuple[str, str], ...] = ()
     comment: bytes = b""
-    photoshop: tuple[bytes, ...] = ()
+    photoshop: bytes = b""
+    aspect: tuple[int, int] | None = None
     tone: bytes = b""
     lossless: bool = False
     tiff: TiffStorage | None = None
@@ -90,20 +94,18 @@ def read_metadata(
     """
     dpi = _read_dpi(image)
     turned = orientation > 1
-    is_jpeg = image.format in JPEG_FORMATS
-    comment = image.info.get("comment")
-    app_segments = getattr(image, "applist", ())
+    exif = _read_exif(source, image, turned)
+    aspect = None if dpi else _read_aspect(image)
     return Metadata(
-        exif=upright_exif(_read_exif(source, image, turned), orientation, size),
+        exif=upright_exif(exif, orientation, size),
         xmp=upright_xmp(_read_xmp(image), orientation, size),
         icc_profile=_read_rgb_profile(image),
         dpi=dpi and turn_extent(orientation, *dpi),
         per_cm=dpi is not None and image.info.get("jfif_unit") == 2,
         texts=_read_texts(image, turned),
-        comment=comment if is_jpeg and isinstance(comment, bytes) else b"",
-        photoshop=tuple(
-            keep_true_resources(body, turned) for name, body in app_segments if name == "APP13"
-        ),
+        comment=_read_comment(image),
+        photoshop=keep_true_resources(_read_resources(image, exif), turned),
+        aspect=aspect[::-1] if aspect and swaps_sides(orientation) else aspect,
         lossless=image.format == "WEBP" and _is_lossless_webp(source),
         tiff=_read_tiff_storage(source, image) if image.format == "TIFF" else None,
     )
@@ -124,14 +126,40 @@ def _read_exif(source: Path | BinaryIO, image: Image.Image, turned: bool) -> byt
                 exif = extract_exif(file, turned)
         except Exception:  # tags that Pillow can read, but exif.py cannot
             exif = b""
-    elif not exif and "Raw profile type exif" in image.info:  # as ImageMagick writes it into PNG
-        try:
-            exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
-        except (ValueError, AttributeError):
-            exif = b""
+    elif not exif:  # as ImageMagick writes it into PNG
+        exif = parse_raw_profile(image.info.get(f"{RAW_PROFILE} exif"))
     if isinstance(exif, str):  # a PNG's text of that name
         exif = exif.encode("latin-1", "replace")
     return exif.removeprefix(b"Exif\0\0")
+
+
+def _read_resources(image: Image.Image, exif: bytes) -> bytes:
+    """Return Photoshop's image resources of a JPEG, a TIFF or a PNG; of the latter IPTC alone."""
+    if image.format in JPEG_FORMATS:
+        segments = getattr(image, "applist", ())
+        return join_segments(body for name, body in segments if name == "APP13")
+    if image.format == "TIFF":
+        tags = parse_exif(exif).tags
+        return next((wrap_iptc(tags[tag][2]) for tag in (PHOTOSHOP, IPTC) if tag in tags), b"")
+    return wrap_iptc(parse_raw_profile(image.info.get(f"{RAW_PROFILE} iptc")))
+
+
+def _read_comment(image: Image.Image) -> bytes:
+    segments = getattr(image, "applist", ())
+    comments = [body for name, body in segments if name == "COM"]
+    if image.format == "GIF":
+        comments = [image.info.get("comment", b"")]
+    return b"\n".join(comments)[:MAX_COMMENT]
+
+
+def _read_aspect(image: Image.Image) -> tuple[int, int] | None:
+    aspect = image.info.get("aspect")  # of a PNG
+    if image.info.get("jfif_unit") == 0:
+        aspect = image.info.get("jfif_density")
+    across, down = aspect or (1, 1)
+    common = math.gcd(across, down) or 1
+    reduced = across // common, down // common
+    return reduced if across != down and all(0 < value < 1 << 16 for value in reduced) else None
 
 
 def _read_xmp(image: Image.Image) -> bytes:
@@ -179,10 +207,10 @@ def _read_texts(image: Image.Image, turned: bool) -> tuple[tuple[str, str], ...]
 
     Those of single properties of EXIF, which ImageMagick writes, are left out of a turned picture.
     """
-    metadata = ("Raw profile", "XML:com", *(("exif:", "tiff:") if turned else ()))
+    metadata = (RAW_PROFILE, "XML:com", *(("exif:", "tiff:") if turned else ()))
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
     return tuple(
-        (keyword, str(text))
+        (keyword, text)
         for keyword, text in texts.items()
         if keyword != "exif" and not keyword.startswith(metadata)
     )

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from colourizer.photos.metadata import Metadata
+from colourizer.photos.raw_profile import RAW_PROFILE, format_raw_profile
 from colourizer.photos.strips import STRIP_BYTES, ZLIB_LEVEL, deflate_strategy, regroup_rows
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -67,16 +68,33 @@ def _metadata_chunks(metadata: Metadata) -> bytes:
     if metadata.dpi:
         per_metre = [round(value / 0.0254) for value in metadata.dpi]
         chunks.append(_chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1)))
+    elif metadata.aspect:
+        chunks.append(_chunk(b"pHYs", struct.pack(">2IB", *metadata.aspect, 0)))
     if metadata.exif:
         chunks.append(_chunk(b"eXIf", metadata.exif))
+    if metadata.photoshop:
+        digits = format_raw_profile("iptc", metadata.photoshop).encode()
+        chunks.append(
+            _chunk(b"zTXt", f"{RAW_PROFILE} iptc".encode() + b"\0\0" + zlib.compress(digits))
+        )
     texts = dict(metadata.texts)
+    if metadata.comment:
+        texts.setdefault("Comment", _decode(metadata.comment))
     with suppress(UnicodeDecodeError):  # PNG holds XMP in UTF-8 only
         texts |= {"XML:com.adobe.xmp": metadata.xmp.decode()} if metadata.xmp else {}
-    for keyword, text in texts.items():
-        # International text, not compressed, without language and translated keyword.
-        content = keyword.encode("latin-1", "replace") + b"\0" * 5 + text.encode()
+    for name, text in texts.items():
+        # International text, not compressed; of Pillow's own kind with language and translation.
+        beside = (getattr(text, what, "") or "" for what in ("lang", "tkey"))
+        parts = (name.encode("latin-1", "replace") + bytes(2), *(part.encode() for part in beside))
+        content = b"\0".join((*parts, text.encode()))
         chunks.append(_chunk(b"iTXt", content))
     return b"".join(chunks)
+
+
+def _decode(comment: bytes) -> str:
+    with suppress(UnicodeDecodeError):
+        return comment.decode().replace("\0", "")
+    return comment.decode("latin-1").replace("\0", "")
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

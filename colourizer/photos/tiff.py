@@ -10,9 +10,11 @@ from PIL import Image
 
 from colourizer.photos.exif import (
     ICC_PROFILE,
+    IPTC,
     LONG,
     LONG8,
     ORIENTATION,
+    PHOTOSHOP,
     SHORT,
     XMP,
     parse_exif,
@@ -21,6 +23,7 @@ from colourizer.photos.exif import (
     tiff_header,
 )
 from colourizer.photos.metadata import DEFLATE, LZW, NONE, PACKBITS, Metadata, TiffStorage
+from colourizer.photos.photoshop import find_iptc
 from colourizer.photos.strips import STRIP_BYTES, ZLIB_LEVEL, deflate_strategy, regroup_rows
 
 CLASSIC_END = 1 << 32  # bytes: offsets in a TIFF have 32 bits, in a BigTIFF 64
@@ -60,7 +63,9 @@ def write_tiff(
     offsets, sizes = _write_strips(file, regrouped, dtype, storage.written)
     end = file.tell()
     # A margin for the directory itself, whose size depends on the answer.
-    tags = sum(map(len, (metadata.exif, metadata.icc_profile, metadata.xmp))) + 32 * len(offsets)
+    tags = sum(
+        map(len, (metadata.exif, metadata.icc_profile, metadata.xmp, metadata.photoshop))
+    ) + 32 * len(offsets)
     big = storage.is_big or end + tags + 4096 >= CLASSIC_END
     place = LONG8 if big else LONG
     directory.put(256, LONG, width)
@@ -80,7 +85,10 @@ def write_tiff(
         directory.put(338, SHORT, UNASSOCIATED_ALPHA)
     if metadata.dpi:
         directory.add_resolution(metadata.dpi, metadata.per_cm)
-    for tag, content, kind in ((ICC_PROFILE, metadata.icc_profile, 7), (XMP, metadata.xmp, 1)):
+    described = [(ICC_PROFILE, metadata.icc_profile, 7), (XMP, metadata.xmp, 1)]
+    if not metadata.tiff:  # whose own tags are among those of its EXIF
+        described += [(IPTC, find_iptc(metadata.photoshop), 7), (PHOTOSHOP, metadata.photoshop, 1)]
+    for tag, content, kind in described:
         if content:
             directory.tags[tag] = (kind, len(content), content)
     file.write(directory.pack(end, big))

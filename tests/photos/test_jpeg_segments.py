@@ -58,7 +58,7 @@ SEGMENTS = write_app_segments(Metadata(dpi=(300, 300), comment=b"aunt Mary"))
         {"exif": b"MM\0*\0\0\0\x08" + bytes(6)},
         {"xmp": b"<x:xmpmeta/>", "comment": b"aunt Mary"},
         {"exif": b"e" * MAX_EXIF, "xmp": b"x" * MAX_XMP, "comment": b"c" * 65533},
-        {"icc_profile": b"p" * 65519, "photoshop": (b"Photoshop 3.0\0", b"more")},
+        {"icc_profile": b"p" * 65519, "photoshop": b"8BIM" * 20_000},
         {"icc_profile": b"p" * 200_000},
     ],
     ids=lambda fields: " ".join(fields) or "nothing",
@@ -69,7 +69,9 @@ def test_app_segments_are_those_that_pillow_writes(fields, dpi):
     if "exif" in fields:
         pillows["exif"] = b"Exif\0\0" + fields["exif"]
     if "photoshop" in fields:
-        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in fields["photoshop"]]
+        resources, room = fields["photoshop"], 65533 - len(b"Photoshop 3.0\0")
+        pieces = [b"Photoshop 3.0\0" + part for part in (resources[:room], resources[room:])]
+        parts = [b"\xff\xed" + (len(c) + 2).to_bytes(2, "big") + c for c in pieces]
         pillows["extra"] = b"".join(parts)
     theirs = jpeg(Image.new("YCbCr", (1, 1)), **pillows, **({"dpi": dpi} if dpi else {}))
     ours = START + write_app_segments(Metadata(dpi=dpi, **fields))

@@ -205,6 +205,12 @@ def test_grey_that_went_through_its_profile_says_that_it_is_srgb(tmp_path, suffi
         assert ImageCms.getProfileDescription(SRGB).strip() == "sRGB"
 
 
+def test_a_profile_of_grey_that_colours_have_is_not_said_to_be_obeyed():
+    file = io.BytesIO()
+    scene(0).save(file, "PNG", icc_profile=grey_srgb_profile())
+    assert read_photo(file).converted == ()
+
+
 def test_a_profile_that_is_made_is_srgbs_for_srgb():
     every = np.asarray(scene(0))
     pillows = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -16,19 +16,29 @@ const LEFT_OUT_NAMESPACES = [
   "http://ns.apple.com/HDRGainMap/",
 ];
 const LEFT_OUT_NAMES = [
-  [`${GOOGLE}camera/`, ["MotionPhoto", "MicroVideo"]],
-  ["http://ns.oplus.com/photos/1.0/camera/", ["MotionPhoto", "VideoLength"]],
+  ["", ["MotionPhoto", "MicroVideo"]],
+  ["http://ns.oplus.com/photos/1.0/camera/", ["OLivePhoto", "VideoLength"]],
   ["http://ns.xiaomi.com/photos/1.0/camera/", ["XMPMeta"]],
   [NOTE, ["HasExtendedXMP"]],
   [XMP, ["Thumbnails"]],
 ];
 const EXTENDED_NAMESPACES = ["depthmap", "image", "audio"].map((what) => `${GOOGLE}${what}/`);
+const MANIFEST_NAME = ["http://purl.org/dc/terms/", "provenance"], MANIFEST = "self#jumbf";
 const STORED_NAMESPACES = [
   `${GOOGLE}panorama/`, "http://ns.acdsee.com/regions/", "http://ns.apple.com/faceinfo/",
+  ...EXTENDED_NAMESPACES,
 ];
 const STORED_NAMES = [
   ["http://iptc.org/std/Iptc4xmpExt/2008-02-29/", ["ImageRegion"]],
   [EXIF, ["SubjectArea", "SubjectLocation"]],
+  [`${ADOBE}camera-raw-settings/1.0/`, [
+    "Crop", "HasCrop", "Retouch", "RedEye", "Perspective", "Upright",
+    "GradientBased", "CircularGradientBased", "PaintBased", "MaskGroupBased",
+  ]],
+];
+const RESOLUTIONS = [
+  [TIFF, "XResolution", "YResolution"],
+  [EXIF, "FocalPlaneXResolution", "FocalPlaneYResolution"],
 ];
 const SIZES = [
   [EXIF, "PixelXDimension", 1],
@@ -62,6 +72,9 @@ function update(xmp, orientation, size) {
   const isExtended = find(root, NOTE, "HasExtendedXMP").length > 0;
   leaveOut(root, LEFT_OUT_NAMESPACES, LEFT_OUT_NAMES);
   if (isExtended) leaveOut(root, EXTENDED_NAMESPACES, []);
+  for (const field of find(root, ...MANIFEST_NAME)) {
+    if (valueOf(field).trim().startsWith(MANIFEST)) remove(field);
+  }
   for (const [namespace, name, names] of SAMPLES) {
     const isRgb = find(root, namespace, name).every((field) => valueOf(field).trim() === "3");
     if (!isRgb) leaveOut(root, [], [[namespace, names]]);
@@ -69,6 +82,10 @@ function update(xmp, orientation, size) {
   if (orientation > 1) {
     leaveOut(root, STORED_NAMESPACES, STORED_NAMES);
     turnRegions(root, orientation, size);
+    for (const [namespace, ...names] of swapsSides(orientation) ? RESOLUTIONS : []) {
+      const [across, down] = names.map((name) => find(root, namespace, name));
+      across.slice(0, down.length).forEach((field, n) => exchange(field, down[n]));
+    }
   }
   for (const [namespace, name, axis] of SIZES) {
     for (const field of find(root, namespace, name)) set(field, String(size[axis]));
@@ -141,7 +158,7 @@ function leaveOut(root, namespaces, names) {
   for (const field of elementsOf(root).flatMap(fieldsOf)) {
     const { namespaceURI, localName } = field;
     const goes = namespaces.some((namespace) => namespaceURI?.startsWith(namespace))
-      || names.some(([namespace, beginnings]) => namespaceURI === namespace
+      || names.some(([namespace, beginnings]) => (namespaceURI ?? "").startsWith(namespace)
         && beginnings.some((beginning) => localName.startsWith(beginning)));
     if (goes) remove(field);
   }
