@@ -3,26 +3,27 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from colourizer.inference.output_plan import Place, write_content
 from colourizer.photos.decode import open_image
-from colourizer.photos.files import is_photo_name
+from colourizer.photos.files import FORMAT_OF, is_photo_name
 from colourizer.photos.orientation import read_orientation, upright_size
 from colourizer.photos.upright_xmp import upright_xmp
-from colourizer.photos.xmp import convert_to_utf8, update_xmp
+from colourizer.photos.xmp import convert_to_utf8, name_format, update_xmp
 from colourizer.storage.address import Address, Location
 from colourizer.storage.connection import AccessDeniedError
 from colourizer.storage.files import exists, open_file, read_bytes
 from colourizer.storage.listing import Listed
 
-SUFFIX = ".xmp"
+SUFFIXES = (".xmp", ".XMP")
 
 
 def sidecar_paths(photo: Place) -> list[Place]:
-    """Return where a photograph's sidecars lie if it has any: NAME.xmp, and NAME.jpg.xmp."""
-    return [cast(Place, photo.with_name(name + SUFFIX)) for name in (photo.stem, photo.name)]
+    """Return where a photograph's sidecars lie if it has any: NAME.xmp, NAME.jpg.xmp, ...XMP."""
+    names = (name + suffix for suffix in SUFFIXES for name in (photo.stem, photo.name))
+    return [cast(Place, photo.with_name(name)) for name in names]
 
 
 def pair_sidecars(listed: Iterable[Listed]) -> Iterator[tuple[Listed, tuple[Address, ...]]]:
@@ -60,9 +61,9 @@ def copy_sidecars(
 ) -> list[Location]:
     """Copy a photograph's sidecars beside its result, under the result's name.
 
-    They are copied as they are, between local folders with their times; of a photograph that was
-    turned upright, with its orientation, sizes and regions changed as in its own XMP. What exists
-    is never overwritten.
+    They are copied with their times between local folders, and as they are but for what would not
+    be true of the result, which is changed or left out as in a photograph's own XMP. What exists is
+    never overwritten.
 
     Args:
         source: the photograph.
@@ -88,8 +89,7 @@ def copy_sidecars(
         if not found or (exists(ours) if isinstance(ours, Address) else os.path.exists(ours)):  # noqa: PTH110
             continue
         content = read_bytes(theirs)
-        if not is_upright:
-            content = _turn_upright(content, source)
+        content = _make_true(content, result, None if is_upright else source)
         modified = theirs.stat().st_mtime_ns if isinstance(theirs, Path) else None
         write_content(ours, content, modified)
         copied.append(ours)
@@ -102,10 +102,24 @@ def _exists(sidecar: Address) -> bool:
     return False
 
 
-def _turn_upright(xmp: bytes, source: Location) -> bytes:
-    with open_file(source) as file, open_image(file) as image:
-        orientation = read_orientation(image)
-        if orientation == 1:
-            return xmp
-        size = upright_size(image, orientation)
-        return update_xmp(upright_xmp(convert_to_utf8(xmp), orientation, size), None)
+def _make_true(xmp: bytes, result: Location, turned: Location | None) -> bytes:
+    """Return a sidecar of which all is true of the result.
+
+    Args:
+        xmp: the photograph's.
+        result: the coloured photograph.
+        turned: the photograph, if it may have been turned upright.
+    """
+    utf8, orientation = convert_to_utf8(xmp), 1
+    if turned:
+        with open_file(turned) as file, open_image(file) as image:
+            orientation = read_orientation(image)
+            size = upright_size(image, orientation)
+    if orientation > 1:
+        made = update_xmp(upright_xmp(utf8, orientation, size), None)
+    else:  # of which the sidecar may say that it has yet to be turned
+        made = upright_xmp(utf8, 1, None)
+    if file_format := FORMAT_OF.get(PurePath(result.name).suffix.lower()):
+        with suppress(UnicodeDecodeError):
+            made = name_format(made.decode(), f"image/{file_format.lower()}").encode()
+    return xmp if made == utf8 else made

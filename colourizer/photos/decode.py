@@ -10,7 +10,13 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from simplejpeg import decode_jpeg
 
 from colourizer.photos.errors import PhotoError, SeveralPicturesError
-from colourizer.photos.files import TIFF_STARTS, is_avif, why_name_left_out
+from colourizer.photos.files import (
+    START_BYTES,
+    TIFF_STARTS,
+    format_of_start,
+    is_avif,
+    why_name_left_out,
+)
 from colourizer.photos.heif_boxes import read_stored_orientation
 from colourizer.photos.icc import grey_to_srgb
 from colourizer.photos.jpeg_segments import (
@@ -58,10 +64,7 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
     except FileNotFoundError:
         raise PhotoError("no such file") from None
     except Image.UnidentifiedImageError:
-        with open_source(source) as file:
-            is_empty = not file.seek(0, io.SEEK_END)
-        reason = why_name_left_out(source) if isinstance(source, Path) else ""
-        raise PhotoError("is empty, not an image" if is_empty else reason or UNIDENTIFIED) from None
+        raise PhotoError(_why_unidentified(source)) from None
     except Image.DecompressionBombError:
         raise PhotoError("has more pixels than is safe to decode") from None
     except PhotoError:
@@ -74,6 +77,19 @@ def open_image(source: Path | BinaryIO) -> ImageFile.ImageFile:
         raise PhotoError(f"cannot be decoded ({error})") from error
     _refuse_bomb(source, image)
     return image
+
+
+def _why_unidentified(source: Path | BinaryIO) -> str:
+    with open_source(source) as file:
+        file.seek(0)
+        start = file.read(START_BYTES)
+    if not start:
+        return "is empty, not an image"
+    is_heif = start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS
+    if is_heif or format_of_start(start) not in ("", "BMP"):  # BM may begin a text
+        return "cannot be decoded (damaged or cut off)"
+    named = why_name_left_out(source) if isinstance(source, Path) else ""
+    return named or UNIDENTIFIED
 
 
 def _open_by_pillow(source: Path | BinaryIO) -> ImageFile.ImageFile:

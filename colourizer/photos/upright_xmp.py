@@ -83,7 +83,7 @@ _MARKS = (
 Field = minidom.Attr | minidom.Element
 
 
-def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
+def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int] | None) -> bytes:
     """Return the XMP of a picture that is upright, and alone in its file.
 
     Regions of faces are turned with it, and sizes are those of the upright picture. What speaks of
@@ -94,7 +94,8 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
     Args:
         xmp: a packet; one that is broken is returned as it is.
         orientation: of the stored picture, 1 to 8.
-        size: (H, W) of the upright one, pixels.
+        size: (H, W) of the upright one, pixels; None, of one that was not turned, leaves what is
+            said of it.
     """
     if not any(mark.encode() in xmp for mark in _MARKS) and not _NOT_RGB.search(xmp):
         return xmp
@@ -113,7 +114,7 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
         for namespace, name, all_names in SAMPLES:
             if any(_value(field).strip() != "3" for field in _find(root, namespace, name)):
                 _leave_out(root, (), ((namespace, all_names),))
-        if orientation > 1:
+        if orientation > 1 and size:
             _leave_out(root, STORED_NAMESPACES, STORED_NAMES)
             _turn_regions(root, orientation, size)
         if swaps_sides(orientation):
@@ -121,9 +122,10 @@ def upright_xmp(xmp: bytes, orientation: int, size: tuple[int, int]) -> bytes:
                 across, down = (_find(root, namespace, name) for name in names)
                 for pair in zip(across, down, strict=False):
                     _exchange(*pair)
-        for namespace, name, axis in SIZES:
-            for field in _find(root, namespace, name):
-                _set(field, str(size[axis]))
+        if size:
+            for namespace, name, axis in SIZES:
+                for field in _find(root, namespace, name):
+                    _set(field, str(size[axis]))
         after = root.toxml()
     except (ExpatError, ValueError, RecursionError):
         return xmp

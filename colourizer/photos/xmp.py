@@ -65,12 +65,16 @@ def update_xmp(xmp: bytes, provenance: str | None, media_type: str = "") -> byte
     text = re.sub(rf"(\b{name}\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
     text = re.sub(rf"(<{name}[^<>/]*>)\s*\d+\s*(</)", r"\g<1>1\2", text)
     if media_type:
-        text = re.sub(
-            r"(<dc:format>|\bdc:format=[\"'])\s*image/[\w.+-]+", rf"\g<1>{media_type}", text
-        )
+        text = name_format(text, media_type)
     if provenance:
         text = _add_provenance(text or EMPTY_XMP, escape(provenance))
     return text.encode()
+
+
+def name_format(text: str, media_type: str) -> str:
+    """Return a packet's text whose dc:format, where it has one, is a media type."""
+    named = r"(<dc:format>|\bdc:format=[\"'])\s*image/[\w.+-]+"
+    return re.sub(named, rf"\g<1>{media_type}", text)
 
 
 def _add_provenance(text: str, provenance: str) -> str:

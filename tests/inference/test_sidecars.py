@@ -6,6 +6,7 @@ import pytest
 from PIL import ExifTags, Image
 from support.scenes import scene
 from support.sidecar import XMP
+from support.xmp_packets import packet
 
 from colourizer.inference.sidecars import copy_sidecars, pair_sidecars
 from colourizer.storage.address import parse_location
@@ -52,6 +53,27 @@ def test_a_sidecar_of_a_photograph_that_was_turned_no_longer_turns_it(tmp_path, 
     (tmp_path / "out").mkdir()
     (copied,) = copy_sidecars(tmp_path / "a.jpg", tmp_path / "out" / "a.jpg")
     assert copied.read_bytes() == XMP.replace(b'Orientation="6"', b'Orientation="1"')
+
+
+def test_a_sidecar_promises_nothing_that_the_result_lacks_and_keeps_the_rest(photo, tmp_path):
+    said = 'GCamera:MotionPhoto="1" photoshop:ColorMode="1" dc:format="image/tiff" xmp:Rating="4"'
+    said += ' tiff:Orientation="8" exif:PixelXDimension="9"'  # which nobody has obeyed
+    (tmp_path / "aunt.xmp").write_bytes(packet(said))
+    (copied,) = copy_sidecars(photo, tmp_path / "out" / "aunt.tif.jpg", is_upright=True)
+    made = copied.read_text()
+    assert "MotionPhoto=" not in made
+    assert "ColorMode=" not in made
+    for kept in ('dc:format="image/jpeg"', 'Rating="4"', 'Orientation="8"', 'Dimension="9"'):
+        assert kept in made
+
+
+@pytest.mark.parametrize("content", [b"", b"<x:xmpmeta <<", b"\xff\xff", packet('xmp:Rating="4"')])
+@pytest.mark.parametrize("is_upright", [False, True])
+def test_what_is_true_or_no_xmp_stays_byte_for_byte(photo, tmp_path, content, is_upright):
+    (tmp_path / "aunt.XMP").write_bytes(content)
+    (copied,) = copy_sidecars(photo, tmp_path / "out" / "aunt.tif", is_upright=is_upright)
+    assert copied.name.lower() == "aunt.xmp"
+    assert copied.read_bytes() == content
 
 
 NAMES = ["a.jpg", "a.jpg.xmp", "a.png", "a.xmp", "a.1.jpg", "a.1.xmp", "a-b.tif", "a/c.jpg",

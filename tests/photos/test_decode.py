@@ -52,6 +52,14 @@ def test_what_cannot_be_opened_says_why(tmp_path):
         read_photo(tmp_path / "empty.jpg")
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "GIF", "WEBP", "AVIF", "TIFF", "JPEG"])
+def test_of_a_file_whose_beginning_is_damaged_it_is_not_said_that_it_is_no_image(file_format):
+    file = io.BytesIO()
+    scene(0).save(file, file_format)
+    with pytest.raises(PhotoError, match="cannot be decoded"):
+        read_photo(io.BytesIO(file.getvalue()[:30]))
+
+
 def test_a_truncated_jpeg_raises_photo_error(tmp_path):
     scene(5).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()
