@@ -1,5 +1,6 @@
 """EXIF and TIFF directories: read, and updated with orientation and software."""
 
+import re
 import struct
 from fractions import Fraction
 from io import SEEK_END, BytesIO
@@ -27,6 +28,11 @@ STORAGE_TAGS = {
     *(327, 328, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347),
     *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, XMP, ICC_PROFILE, 37724),
 }
+# What tifffile, ImageJ and OME write as ImageDescription: numbers and types of samples.
+DESCRIPTION = 270
+OF_SAMPLES = re.compile(
+    rb'\{"shape": \[|ImageJ=|(<\?xml\b[^>]*>)?\s*(<!--.*?-->)?\s*<OME\b', re.DOTALL
+)
 # BitsPerSample, PhotometricInterpretation, SamplesPerPixel; Photoshop puts them into JPEGs, too.
 SAMPLE_TAGS = (258, 262, 277)
 MAX_DIRECTORIES = 10_000  # a chain of more is damaged
@@ -237,6 +243,8 @@ def extract_exif(file: BinaryIO, turned: bool = False) -> bytes:
         for tag, value in directory.tags.items()
         if tag not in STORAGE_TAGS and value[0] <= 12 and tag not in DIRECTORIES
     }
+    if OF_SAMPLES.match(directory.tags.get(DESCRIPTION, (0, 0, b""))[2]):
+        del directory.tags[DESCRIPTION]
     kind, _, resources = directory.tags.get(PHOTOSHOP, (0, 0, b""))
     if kind in (BYTE, UNDEFINED):
         resources = keep_true_resources(resources, turned)

@@ -115,8 +115,12 @@ def describe_error(error: object, *hints: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line ends: what libraries say, and names of files, may have some."""
-    return re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
+    """Return a text without line ends and codes that a terminal obeys.
+
+    What libraries say, and names of files, may have some.
+    """
+    text = re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
 
 
 def print_error(error: object, *hints: str) -> None:

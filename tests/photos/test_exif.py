@@ -3,6 +3,7 @@
 import io
 import struct
 
+import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image
@@ -10,6 +11,7 @@ from PIL import ExifTags, Image
 from colourizer.photos.exif import (
     MAX_DIRECTORIES,
     extract_exif,
+    parse_exif,
     read_tags,
     update_exif,
 )
@@ -97,6 +99,14 @@ def test_a_tiff_gives_its_tags_but_not_how_it_is_stored(tmp_path):
     assert found.numbers(296) == (3,)
     assert found.tags[282][2] == struct.pack(">2I", 30, 1)
     assert not {256, 257, 258, 259, 262, 277, 322, 324, 325} & set(found.tags)
+
+
+@pytest.mark.parametrize("kind", [{}, {"imagej": True}, {"ome": True}])
+def test_a_description_of_grey_samples_is_not_taken_for_a_caption(kind):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((8, 8), np.uint8), **kind)
+    assert 270 in read_tags(file).tags
+    assert 270 not in parse_exif(extract_exif(file)).tags
 
 
 def test_a_directory_of_too_many_tags_is_refused():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colourizer.runtime.cli import UsageError, print_error, print_note, print_result
+from colourizer.runtime.cli import UsageError, one_line, print_error, print_note, print_result
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +23,10 @@ class Recorder(io.StringIO):
     def write(self, text: str) -> int:
         self.pieces += [text] if text else []
         return super().write(text)
+
+
+def test_a_name_does_not_command_the_terminal():
+    assert one_line("a\x1b[31m\x9bb\nc\td: no\r\n such file\x7f") == "a?[31m?b c\td: no such file?"
 
 
 @pytest.mark.parametrize(
