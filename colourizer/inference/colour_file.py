@@ -36,7 +36,7 @@ def read_prepared(
     Raises:
         PhotoError: it cannot be read.
     """
-    photo = read_photo(source, with_scans=keep_luma, opened=opened)
+    photo = read_photo(source, keep_luma and target in (None, "jpeg"), opened)
     prepared = PreparedPhoto(greys_for_jpeg(photo, target))
     _ = prepared.lightness
     return prepared

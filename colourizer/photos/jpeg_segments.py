@@ -49,7 +49,11 @@ class GreyScans:
 def iterate_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield marker and body of a JPEG's segments, to its end or to where it is broken."""
     place = len(START)
-    while found := _MARKER.match(content, place):
+    while True:
+        while content[place : place + 2] == b"\xff\xff":  # fill bytes (T.81, B.1.1.2)
+            place += 1
+        if not (found := _MARKER.match(content, place)):
+            return
         marker, place = found[1][0], found.end()
         if marker == EOI:
             yield marker, b""
@@ -109,8 +113,8 @@ def append_end_marker(content: bytes) -> bytes | None:
 
     Whether the last scan is whole can only be known by decoding it.
     """
-    has_end, lacks_bits = _find_ends(content)
-    return None if has_end or lacks_bits else content.removesuffix(END[:1]) + END
+    whole_but_for_the_end = _find_ends(content) == (False, False)
+    return content.removesuffix(END[:1]) + END if whole_but_for_the_end else None
 
 
 def lacks_scans(content: bytes) -> bool:
@@ -118,8 +122,11 @@ def lacks_scans(content: bytes) -> bool:
     return _find_ends(content) == (True, True)
 
 
-def _find_ends(content: bytes) -> tuple[bool, bool]:
-    """Return whether a JPEG has an end marker, and whether no scan has some of its bits."""
+def _find_ends(content: bytes) -> tuple[bool, bool | None]:
+    """Return whether a JPEG has an end marker, and whether no scan has some of its bits.
+
+    The latter is None, unknown, of a frame of a rare kind.
+    """
     components: list[int] = []
     low_bits: dict[tuple[int, int], int] = {}  # still missing, by component and coefficient
     has_end = False
@@ -134,7 +141,7 @@ def _find_ends(content: bytes) -> tuple[bool, bool]:
             first, last, shifts = body[1 + 2 * n : 4 + 2 * n]
             for of in body[1 : 1 + 2 * n : 2]:
                 low_bits |= {(of, k): shifts & 15 for k in range(first, last + 1)}
-    return has_end, not components or any(low_bits.values())
+    return has_end, any(low_bits.values()) if components else None
 
 
 def parse_grey_scans(content: bytes) -> GreyScans | None:

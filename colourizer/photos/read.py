@@ -38,6 +38,7 @@ from colourizer.photos.tone import Tone, read_tone
 from colourizer.runtime.parallel import map_ordered
 
 NO_END_MARKER = "lacks its end marker; all its pixels are there"
+LUMA_CHANGED = "its luma is not kept bit for bit"
 FEWER_SCANS = "lacks scans of its finer details"
 
 
@@ -126,7 +127,7 @@ def read_photo(
     except Exception as error:  # Pillow's answers to damage, wherever it lies
         if image.format in JPEG_FORMATS and (completed := complete_jpeg(source)):
             photo = _read(completed, open_image(completed), with_scans)
-            return replace(photo, note=NO_END_MARKER)
+            return replace(photo, note="; ".join(filter(None, (NO_END_MARKER, photo.note))))
         if isinstance(error, PhotoError):
             raise
         raise PhotoError(f"cannot be decoded ({error})") from error
@@ -156,16 +157,18 @@ def _read(source: Path | BinaryIO, image: ImageFile.ImageFile, with_scans: bool)
     profile = profile_colour_space(image.info.get("icc_profile") or b"")
     converted = describe_reading(mode, profile, turned, bool(tone and tone.is_far_from_srgb))
     photo = replace(photo, converted=converted)
-    if with_scans and is_jpeg and image.mode == "L" and not converted:
-        photo = replace(photo, scans=read_grey_scans(source))
+    notes = []
+    if with_scans and is_jpeg and image.mode == "L":
+        photo = replace(photo, scans=None if converted else read_grey_scans(source))
+        notes += [] if photo.scans else [LUMA_CHANGED]
     if is_jpeg and lacks_end_marker(source):
-        photo = replace(photo, note=NO_END_MARKER)
+        notes.append(NO_END_MARKER)
     if image.info.get("progressive") and lacks_scans(read_content(source)):
-        photo = replace(photo, note=FEWER_SCANS)
+        notes.append(FEWER_SCANS)
     if file_format == "HEIF" and (pictures := getattr(image, "n_frames", 1)) > 1:
-        photo = replace(photo, note=f"has {pictures} pictures, of which the primary one was taken")
+        notes.append(f"has {pictures} pictures, of which the primary one was taken")
     image.close()
-    return photo
+    return replace(photo, note="; ".join(notes))
 
 
 def _read_by_pillow(source: Path | BinaryIO, image: ImageFile.ImageFile) -> tuple[Photo, bool]:

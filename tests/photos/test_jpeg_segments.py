@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from colourizer.photos.jpeg_segments import (
     after_app_segments,
     append_end_marker,
     join_scans,
+    lacks_scans,
     parse_grey_scans,
     write_app_segments,
 )
@@ -242,3 +244,21 @@ def test_a_jpeg_that_ends_between_two_scans_is_refused():
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"GIF89a", scene_jpeg()])
 def test_no_end_marker_is_put_where_none_is_missing(content):
     assert append_end_marker(content) is None
+
+
+def test_fill_bytes_before_a_marker_are_passed_over():
+    content = scene_jpeg("L", progressive=True)
+    filled = re.sub(rb"\xff[\xc2\xc4\xda\xdb\xe0]", lambda found: b"\xff\xff" + found[0], content)
+    assert filled != content
+    scans = parse_grey_scans(filled)
+    assert scans
+    assert scans.size == (80, 112)
+    assert read_photo(io.BytesIO(filled), with_scans=True).note == ""
+
+
+def test_of_a_rare_kind_it_is_not_said_that_scans_are_missing():
+    content = scene_jpeg("L", progressive=True)
+    cut = content[: content.rindex(b"\xff\xda")] + b"\xff\xd9"
+    assert lacks_scans(cut)
+    assert not lacks_scans(content)
+    assert not lacks_scans(cut.replace(b"\xff\xc2", b"\xff\xca"))  # arithmetic coding

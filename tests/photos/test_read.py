@@ -174,7 +174,10 @@ def test_scans_are_those_of_untouched_grey_jpegs_only(tmp_path, change):
     options = {"turned": {"exif": exif}, "other greys": {"icc_profile": grey_srgb_profile()}}
     image = scene(0).convert("RGB" if change == "colour" else "L")
     image.save(tmp_path / "a.jpg", **options.get(change, {}))
-    assert read_photo(tmp_path / "a.jpg", with_scans=True).scans is None
+    photo = read_photo(tmp_path / "a.jpg", with_scans=True)
+    assert photo.scans is None
+    assert photo.note == ("" if change == "colour" else "its luma is not kept bit for bit")
+    assert read_photo(tmp_path / "a.jpg").note == ""
     scene(0).convert("L").save(tmp_path / "b.jpg")
     assert read_photo(tmp_path / "b.jpg", with_scans=True).scans
     assert read_photo(tmp_path / "b.jpg").scans is None
