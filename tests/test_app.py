@@ -1,4 +1,4 @@
-"""app.py as a process: the address it serves, its errors, how it stops."""
+"""app.py: the address it serves, its errors, how it stops."""
 
 import os
 import re
@@ -10,18 +10,28 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import pytest
 from support.scenes import ROOT
 
+from colourizer.app.__main__ import main
+
 pytest.importorskip("uvicorn")
+
+from colourizer.app import server
 
 
 def start(*options: object) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "app.py"), "--device", "cpu", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_app(*options: object) -> int:
+    """Run app.py in this process; return its exit code."""
+    return main(["--device", "cpu", *map(str, options)])
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +63,12 @@ def test_without_the_token_of_its_address_nobody_is_answered(running):
     assert "printed in its terminal" in refused.value.read().decode()
 
 
-def test_every_start_has_a_token_of_its_own(running, checkpoint_file):
-    process = start("--port", 0, "--checkpoint", checkpoint_file)
-    tokens = [urlsplit(line).query for line in (running[1], process.stdout.readline().strip())]
-    process.kill()
-    process.communicate()
+def test_every_start_has_a_token_of_its_own(checkpoint_file, monkeypatch, capsys):
+    monkeypatch.setattr(server, "make_server", Mock())  # one that ends at once
+    monkeypatch.setattr("torch.set_num_threads", Mock())
+    for _ in range(2):
+        assert run_app("--port", 0, "--checkpoint", checkpoint_file) == 0
+    tokens = [urlsplit(line).query for line in capsys.readouterr().out.splitlines()]
     assert all(re.fullmatch(r"token=[\w-]{43}", token) for token in tokens)
     assert tokens[0] != tokens[1]
 
@@ -80,25 +91,23 @@ def test_a_signal_stops_it_and_no_file_is_left(checkpoint_file, tmp_path, signum
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_named(checkpoint_file):
+def test_a_port_that_is_taken_is_named(checkpoint_file, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = start("--port", port, "--checkpoint", checkpoint_file)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (2, "")
+        assert run_app("--port", port, "--checkpoint", checkpoint_file) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
     assert err.startswith(f"error: port {port}: ")
     assert "hint: --port" in err
 
 
-def test_bad_usage_is_told_in_a_line(tmp_path):
+def test_bad_usage_is_told_in_a_line(tmp_path, capsys):
     (tmp_path / "no.pt").write_text("hello")
-    process = start("--port", 0, "--checkpoint", tmp_path / "no.pt")
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert err.startswith("error: ")
-    assert "Traceback" not in err
-    process = start("--port", 70000)
-    assert "between 0 and 65535" in process.communicate(timeout=60)[1]
-    assert process.returncode == 2
+    assert run_app("--port", 0, "--checkpoint", tmp_path / "no.pt") == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    with pytest.raises(SystemExit) as ended:
+        run_app("--port", 70000)
+    assert ended.value.code == 2
+    assert "between 0 and 65535" in capsys.readouterr().err

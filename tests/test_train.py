@@ -28,6 +28,8 @@ from colourizer.runtime import atomic_file
 from colourizer.training.criterion import training_loss
 from colourizer.training.crops import CropBatch, CropConfig, make_batch, network_input_and_target
 from colourizer.training.data import read_training_set
+from colourizer.training.plots import draw_progress
+from colourizer.training.schedule import MIN_VALIDATIONS
 from Model_CNN import Model_CNN
 
 SMALL = ["--size", "32", "--batch-size", "5", "--device", "cpu", "--no-cache"]
@@ -36,12 +38,22 @@ SMALL += ["--recipe", "scratch"]
 
 
 @pytest.fixture(autouse=True)
-def short_reports(request, monkeypatch) -> None:
-    """Leave out what takes longer than the training, but where it is asked for."""
-    if "picture" not in request.node.name:
-        monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
-    if "looks" not in request.node.name:
-        monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
+def short_reports(monkeypatch) -> None:
+    """Leave out what takes longer than the training."""
+    monkeypatch.setattr("colourizer.training.report.draw_progress", lambda *_: None)
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 1)
+
+
+@pytest.fixture
+def progress_drawn(short_reports, monkeypatch) -> None:
+    """Draw progress.png after all."""
+    monkeypatch.setattr("colourizer.training.report.draw_progress", draw_progress)
+
+
+@pytest.fixture
+def usual_validations(short_reports, monkeypatch) -> None:
+    """Validate as often as train.py does."""
+    monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", MIN_VALIDATIONS)
 
 
 def run_train(*args: object) -> int:
@@ -56,7 +68,9 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_a_run_leaves_checkpoints_log_settings_and_picture(album, tmp_path, capsys, monkeypatch):
+def test_a_run_leaves_checkpoints_log_settings_and_picture(
+    album, tmp_path, capsys, monkeypatch, progress_drawn
+):
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     run = tmp_path / "run"
     assert run_train(album, "-o", run, "--epochs", 2, *SMALL) == 0
@@ -112,7 +126,7 @@ def test_the_originals_network_is_trained_by_name(album, tmp_path):
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5])
-def test_a_run_resumed_between_looks_has_the_log_of_an_unbroken_one(
+def test_a_run_resumed_between_validations_has_the_log_of_an_unbroken_one(
     album, tmp_path, monkeypatch, steps
 ):
     options = [album, "--epochs", 3, *CLASSIC]
@@ -245,10 +259,10 @@ def test_a_run_starts_from_a_checkpoint(album, tmp_path, checkpoint_file):
     assert torch.equal(ours["head.weight"], theirs["head.weight"])
 
 
-def test_however_short_a_run_of_looks_is_a_step_is_taken_before_each(
-    album, tmp_path, checkpoint_file, monkeypatch
+def test_however_short_a_run_is_a_step_is_taken_before_each_validation(
+    album, tmp_path, checkpoint_file, monkeypatch, usual_validations
 ):
-    """A look takes longer than all of its time."""
+    """A validation takes longer than all of its time."""
     validate = train.validate
     monkeypatch.setattr(train, "validate", lambda *args: (time.sleep(0.7), validate(*args))[1])
     start = ["--start-from", checkpoint_file, "--minutes", 0.01]
@@ -320,7 +334,9 @@ def test_too_few_photos_are_said_to_be_so(tmp_path, capsys):
     assert "too few photographs" in capsys.readouterr().err
 
 
-def test_a_run_among_its_photographs_goes_on_and_its_picture_is_not_trained_on(album, capsys):
+def test_a_run_among_its_photographs_goes_on_and_its_picture_is_not_trained_on(
+    album, capsys, progress_drawn
+):
     run = album / "run"
     for begin in ([album, "-o", run, "--epochs", 1, *CLASSIC], ["--resume", run, "--epochs", 2]):
         assert run_train(*begin) == 0
@@ -398,21 +414,23 @@ def test_a_checkpoint_names_no_path_of_the_machine(album, tmp_path):
     assert about["photographs"] == {"album": 10}
 
 
-def test_a_small_folder_is_learnt_more_than_it_is_looked_at(album, tmp_path):
+def test_a_small_folder_is_learnt_more_than_it_is_validated(album, tmp_path):
     run_train(album, "-o", tmp_path / "run", "--epochs", 30, *CLASSIC)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in log] == [25, 30]  # two steps each: 50, and the last
 
 
-@pytest.mark.parametrize(("epochs", "looks"), [(30, 12), (1, 2)])
-def test_any_run_has_twelve_looks_or_one_after_each_step(album, tmp_path, epochs, looks):
+@pytest.mark.parametrize(("epochs", "count"), [(30, 12), (1, 2)])
+def test_any_run_has_twelve_validations_or_one_after_each_step(
+    album, tmp_path, epochs, count, usual_validations
+):
     """Two steps an epoch: so of 60 steps after every five, within epochs too."""
     run_train(album, "-o", tmp_path / "run", "--epochs", epochs, *CLASSIC)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in log] == [(n + 1) * epochs / looks for n in range(looks)]
+    assert [row["epoch"] for row in log] == [(n + 1) * epochs / count for n in range(count)]
     strip = load_checkpoint(tmp_path / "run" / "last.pt")["state"]["strip"]
     assert [epoch for epoch, _ in strip] == [
-        log[n - 1]["epoch"] for n in (1, 2, 4, 8) if n <= looks
+        log[n - 1]["epoch"] for n in (1, 2, 4, 8) if n <= count
     ]
 
 
@@ -471,7 +489,7 @@ def test_what_got_worse_than_it_was_is_not_kept(
 
 
 def test_fine_tuning_does_not_fade_the_colours(tmp_path, monkeypatch):
-    """At the default vividness, on what is held out, even if the last look becomes best.pt."""
+    """At the default vividness, on what is held out, even if the last one becomes best.pt."""
     pretend_errors(monkeypatch, 9.0, 8.0, 7.0)
     monkeypatch.setattr("colourizer.training.schedule.MIN_VALIDATIONS", 2)
     samples, run = ROOT / "data" / "samples_in_colour", tmp_path / "run"
@@ -578,7 +596,9 @@ def test_a_run_that_was_killed_before_its_first_save_begins_again(album, tmp_pat
     assert list((tmp_path / "killed").glob(".part-*")) == []
 
 
-def test_a_run_that_was_stopped_while_it_looked_looks_again(album, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_while_it_validated_validates_again(
+    album, tmp_path, monkeypatch, usual_validations
+):
     options = [album, "--epochs", 2, *CLASSIC]
     monkeypatch.setattr(train, "REPORT_STEPS", 2)
     run_train(*options, "-o", tmp_path / "unbroken")
@@ -713,7 +733,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_its_split(album, tmp_path, cap
     assert "8 photographs to train on, 4 held out" in capsys.readouterr().out
 
 
-def test_a_run_that_was_stopped_when_its_time_was_over_is_looked_at_when_it_goes_on(
+def test_a_run_that_was_stopped_when_its_time_was_over_is_validated_when_it_goes_on(
     album, tmp_path, monkeypatch, capsys
 ):
     class StopsAtTheEnd(train.Interrupt):
