@@ -4,7 +4,7 @@ Colours grey versions of colour photographs and prints the mean ab error, in Lab
 pixels: with the true colours at 0, 1, 5 and 20 random places as hints (each the mean of a small
 square), and with a reference: the photograph's mirror image; an overlapping part of it; and, to see
 what a reference can spoil, another photograph. Of references also how much of the photograph they
-match, and how many hardly any of it.
+match, and how many weak any of it.
 """
 
 import argparse
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from colourizer.colour.metrics import ab_error
 from colourizer.colour.space import rgb_to_lab
 from colourizer.inference.colourizer import Colourizer
-from colourizer.inference.hints import HARDLY, Hint
+from colourizer.inference.hints import WEAK_MATCH, Hint
 from colourizer.inference.preprocess import reduced_lightness
 from colourizer.inference.upsample import upsample
 from colourizer.network.checkpoint import BUNDLED
@@ -107,9 +107,9 @@ def main() -> None:
         mean = statistics.fmean(values)
         print(f"{name:34} {mean:6.2f}  {100 * (1 - mean / statistics.fmean(floor)):5.1f}% less")
     for name, shares in matches.items():
-        hardly = sum(share < HARDLY for share in shares)
+        weak = sum(share < WEAK_MATCH for share in shares)
         mean = 100 * statistics.fmean(shares)
-        print(f"{name:34} {mean:5.0f}% matched, hardly {hardly} of {len(shares)}")
+        print(f"{name:34} {mean:5.0f}% matched, weakly {weak} of {len(shares)}")
     twenty = seconds[len(COUNTS) - 1 :: len(COUNTS)]
     print(f"20 hints take {1000 * statistics.median(twenty):.0f} ms")
 

@@ -29,7 +29,7 @@ from colourizer.app.senders import BodyReceiver, SenderLimits
 from colourizer.app.shown_pictures import VIEW_SIDE, PredictedPhoto
 from colourizer.app.work_queue import WorkQueue
 from colourizer.inference.album import Album
-from colourizer.inference.hints import HARDLY
+from colourizer.inference.hints import WEAK_MATCH
 from colourizer.inference.prediction import Reference
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores
@@ -150,7 +150,7 @@ class Handlers:
             drawn = await draw((await self._predicted(key)).draw_confidence, side)
         elif what == "match":
             match = await draw((await self._predicted(key)).match, settings)
-            return json_answer({"share": match, "hardly": match is not None and match < HARDLY})
+            return json_answer({"share": match, "hardly": match is not None and match < WEAK_MATCH})
         elif what == "download":
             target, keep_luma = parse_file_settings(request.query_params)
             file = temporary_file()

@@ -182,7 +182,7 @@ class Colourizer:
     ) -> float:
         """Return the share of a photograph that a reference matches, in [0, 1].
 
-        One below `hints.HARDLY` is probably unrelated; it changes little, or nothing.
+        One below `hints.WEAK_MATCH` is probably unrelated; it changes little, or nothing.
 
         Args:
             picture: as for `colourize`.

@@ -29,7 +29,7 @@ HINT_NOISE, REFERENCE_NOISE = 0.02, 0.5
 # The share of a photograph that a reference matches up to which it changes nothing, and from which
 # on its whole change counts.
 UNRELATED, RELATED = 0.2, 0.45
-HARDLY = 0.42  # of a photograph: below it the reference is probably of something else
+WEAK_MATCH = 0.42  # of a photograph: below it the reference is probably of something else
 SAMPLE_STEP = 17  # places; coprime to any row's number of them, so that all columns are sampled
 
 

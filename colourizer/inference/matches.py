@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from colourizer.inference.hints import HARDLY
+from colourizer.inference.hints import WEAK_MATCH
 
 
 @dataclass
@@ -12,13 +12,13 @@ class ReferenceMatches:
 
     files: how many photographs and films were coloured with it.
     total: the sum of the shares of them that it matched.
-    hardly: of how many it matched less than HARDLY.
+    weak: of how many it matched less than WEAK_MATCH.
     last: the name of the last of them.
     """
 
     files: int = 0
     total: float = 0.0
-    hardly: int = 0
+    weak: int = 0
     last: str = ""
 
     def add(self, name: str, match: float | None) -> None:
@@ -26,7 +26,7 @@ class ReferenceMatches:
         if match is not None:
             self.files += 1
             self.total += match
-            self.hardly += match < HARDLY
+            self.weak += match < WEAK_MATCH
             self.last = PurePath(name).name
 
     def describe(self) -> list[str]:
@@ -36,8 +36,8 @@ class ReferenceMatches:
         share, alone = f"{self.total / self.files:.0%}", self.files == 1
         what = self.last if alone else f"{self.files} files"
         lines = [f"reference: {share} of {what} matched{'' if alone else ' on average'}"]
-        if self.hardly:
-            of_them = "" if alone else f" {self.hardly} of them"
+        if self.weak:
+            of_them = "" if alone else f" {self.weak} of them"
             lines.append(
                 f"note: it hardly matches{of_them}; choose one of the same people, place or film"
             )

@@ -10,7 +10,7 @@ from colourizer.record.tag import MADE_BY
 from colourizer.storage.address import Location
 
 SHEET_COMMENT = b"Image Colourizer's contact sheet"
-MOST_HINTS = 200  # characters of hints that are written out
+MAX_HINTS_LENGTH = 200  # characters of hints that are written out
 
 
 def describe_hints(hints: Sequence[Hint]) -> str:
@@ -26,7 +26,7 @@ def describe_hint(hint: Hint) -> str:
 def join_hints(texts: Iterable[str]) -> str:
     """Return hints, each in words, joined by |; of many, "sha256:" and the hash of that."""
     text = "|".join(texts)
-    if len(text) <= MOST_HINTS:
+    if len(text) <= MAX_HINTS_LENGTH:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

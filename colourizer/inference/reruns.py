@@ -42,11 +42,11 @@ def choose_files(
     if not there or (wanted and not outputs.update):
         return wanted, ""
     is_dear = any(isinstance(path, Address) for path in (job.source, there[0][1]))
-    looks = outputs.update or not is_dear
+    reads_files = outputs.update or not is_dear
     for variant, path in there:
         why = ""
         with suppress(OSError, StorageError):  # what cannot be read stays as it is
-            why = find_difference(job.source, path, settings(variant), recorded, looks)
+            why = find_difference(job.source, path, settings(variant), recorded, reads_files)
         if why and outputs.update:
             return job.targets(), ""
         if why:
@@ -59,7 +59,7 @@ def find_difference(
     output: Location,
     settings: Settings,
     recorded: RowIndex | None,
-    looks: bool = True,
+    reads_files: bool = True,
 ) -> str:
     """Return in words why a coloured file is not what would be made now; "" if it may be.
 
@@ -68,14 +68,14 @@ def find_difference(
         output: the coloured file.
         settings: that would be used now.
         recorded: what a report says.
-        looks: whether the files are looked at, or the report alone.
+        reads_files: whether the files are looked at, or the report alone.
 
     Raises:
         OSError: one of them cannot be read.
         StorageError: one of them cannot be read.
     """
     row = recorded.find(address_of(source), address_of(output)) if recorded else None
-    if looks:
+    if reads_files:
         (size, modified), (output_size, written) = stat_file(source), stat_file(output)
         if modified and written and modified > written + CLOCK_STEP:
             return "older than its source"
@@ -85,7 +85,7 @@ def find_difference(
         if row.settings == DEFAULT:  # it had no tag when the report was begun
             return ""
         made_with = row.settings
-    elif not looks:
+    elif not reads_files:
         return ""
     else:
         with open_file(output, output_size) as file:

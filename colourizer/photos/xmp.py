@@ -13,7 +13,7 @@ HISTORY_STEP = (
     "<stEvt:softwareAgent>Image Colourizer</stEvt:softwareAgent>"
     "<stEvt:parameters>{}</stEvt:parameters></rdf:li>"
 )
-MOST_PREFIXES = 8  # that a packet has for one namespace; one is usual
+MAX_PREFIXES = 8  # that a packet has for one namespace; one is usual
 # Those of XMP beside UTF-8 (ISO 16684-1, 7.3.2). The longer ones first: in little-endian order the
 # first two bytes are the same.
 _WIDE_ENCODINGS = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
@@ -61,7 +61,7 @@ def update_xmp(xmp: bytes, provenance: str | None, media_type: str = "") -> byte
     except UnicodeDecodeError:
         return xmp
     prefixes = re.findall(r"xmlns:([\w.-]+)\s*=\s*[\"']http://ns\.adobe\.com/tiff/1\.0/[\"']", text)
-    name = rf"(?:{'|'.join(map(re.escape, {'tiff', *prefixes[:MOST_PREFIXES]}))}):Orientation\b"
+    name = rf"(?:{'|'.join(map(re.escape, {'tiff', *prefixes[:MAX_PREFIXES]}))}):Orientation\b"
     text = re.sub(rf"(\b{name}\s*=\s*[\"'])\d+([\"'])", r"\g<1>1\2", text)
     text = re.sub(rf"(<{name}[^<>/]*>)\s*\d+\s*(</)", r"\g<1>1\2", text)
     if media_type:

@@ -17,7 +17,7 @@ PATTERN = re.compile(
     rb"(?:; (?P<settings>[^()<>\0\r\n]{0,2000}))?\))?"
 )
 # Metadata lies at the beginning or at the end of a file; a JPEG's is found by the first read.
-START_BYTES, MOST_BYTES = 1 << 14, 1 << 18
+START_BYTES, MAX_BYTES = 1 << 14, 1 << 18
 LONGEST = 2600  # bytes of a tag
 
 
@@ -69,14 +69,14 @@ def find_tag(content: bytes) -> Tag | None:
 def read_tag(file: BinaryIO) -> Tag | None:
     """Return the tag of an open file, None without one.
 
-    At most the first and the last MOST_BYTES are read; of most files the first START_BYTES.
+    At most the first and the last MAX_BYTES are read; of most files the first START_BYTES.
     """
     file.seek(0)
     start = file.read(START_BYTES)
     if not 0 <= start.rfind(MADE_BY.encode()) < len(start) - LONGEST:  # else it may go on
-        start += file.read(MOST_BYTES - len(start))
+        start += file.read(MAX_BYTES - len(start))
     tag = find_tag(start)
     if not tag:
-        file.seek(max(len(start), file.seek(0, os.SEEK_END) - MOST_BYTES))
+        file.seek(max(len(start), file.seek(0, os.SEEK_END) - MAX_BYTES))
         tag = find_tag(file.read())
     return tag

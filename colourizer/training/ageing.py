@@ -26,11 +26,11 @@ MAX_VIGNETTE = 0.6  # of the light, lost in the corners
 MAX_BLUR = 1.6  # pixels, sigma
 GRAIN = 0.02  # of the range between black and white: mean of the standard deviations
 WORST_JPEG, BEST_JPEG = 20, 95  # libjpeg's quality
-MOST_CONTRAST = 1.8  # factor about the middle grey
-HALATION_FROM, MOST_HALATION = 0.75, 0.6  # grey level from which light spreads; share of it
+MAX_CONTRAST = 1.8  # factor about the middle grey
+HALATION_FROM, MAX_HALATION = 0.75, 0.6  # grey level from which light spreads; share of it
 UNEVEN = 0.25  # of the contrast, lost at most in the palest part of an unevenly faded print
-MOST_SCRATCHES = 6
-BORDER_SHARE, MOST_BORDER = 0.1, 0.12  # of old photographs that have one; of the picture's sides
+MAX_SCRATCHES = 6
+BORDER_SHARE, MAX_BORDER = 0.1, 0.12  # of old photographs that have one; of the picture's sides
 
 
 @cache
@@ -73,7 +73,7 @@ def fade(grey: Tensor, random: Callable[[], float]) -> Tensor:
 def change_contrast(grey: Tensor, random: Callable[[], float]) -> Tensor:
     """Return grey (1, H, W) in [0, 1] of a hard print, whose ends are clipped, or a soft one."""
     middle = 0.35 + 0.3 * random()
-    return ((grey - middle) * MOST_CONTRAST ** (2 * random() - 0.7) + middle).clamp(0, 1)
+    return ((grey - middle) * MAX_CONTRAST ** (2 * random() - 0.7) + middle).clamp(0, 1)
 
 
 def fade_unevenly(grey: Tensor, random: Callable[[], float], generator: torch.Generator) -> Tensor:
@@ -90,14 +90,14 @@ def add_halation(grey: Tensor, random: Callable[[], float]) -> Tensor:
     side = max(2, min(grey.shape[-2:]) // (8 + int(24 * random())))
     spread = F.avg_pool2d(light[None], side, ceil_mode=True, count_include_pad=False)
     spread = F.interpolate(spread, grey.shape[-2:], mode="bilinear")[0]
-    return grey + MOST_HALATION * random() * spread * (1 - grey)
+    return grey + MAX_HALATION * random() * spread * (1 - grey)
 
 
 def add_scratches(grey: Tensor, random: Callable[[], float]) -> Tensor:
     """Return grey (1, H, W) in [0, 1] with bright or dark hairlines and dust."""
     height, width = grey.shape[-2:]
     grey = grey.clone()
-    for _ in range(1 + int(MOST_SCRATCHES * random())):
+    for _ in range(1 + int(MAX_SCRATCHES * random())):
         tone, length = float(random() < 0.7), 0.02 + 0.6 * random() ** 2
         count = max(2, round(length * max(height, width)))
         down, across = random() - 0.5, random() - 0.5
@@ -126,7 +126,7 @@ def paint_border(rgb: Tensor, generator: torch.Generator) -> None:
     paper = random() < 0.7
     tone = int(255 * (0.75 + 0.25 * random() if paper else 0.12 * random()))
     top, bottom, left, right = (
-        side * MOST_BORDER * random() for side in (height, height, width, width)
+        side * MAX_BORDER * random() for side in (height, height, width, width)
     )
     y, x = torch.arange(height)[:, None], torch.arange(width)
     # Distance beyond the corner circles' centres; a radius of 0 is a square corner.

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from colourizer.runtime.atomic_file import write_atomically
 from colourizer.runtime.process import ignore_notebook_backend
+from colourizer.training.run_folder import Log
 from colourizer.training.validation import Validation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
-
-Log = list[dict[str, Any]]
 
 WIDTH, CURVES_HEIGHT, TITLE_HEIGHT = 12.0, 4.6, 0.75  # inches
 MAX_TILE = 1.7  # inches, of a photograph

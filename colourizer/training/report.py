@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from colourizer.runtime.cli import print_error, print_note, print_result
 from colourizer.training.options import TrainOptions
 from colourizer.training.plots import draw_progress, find_best
-from colourizer.training.run_folder import BEST, LAST, PICTURE, write_log
+from colourizer.training.run_folder import BEST, LAST, PICTURE, Log, write_log
 from colourizer.training.schedule import Schedule
 from colourizer.training.state import TrainState
 from colourizer.training.tensorboard import write_row
@@ -31,7 +31,7 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def print_end(run: Path, log: list[dict[str, Any]]) -> None:
+def print_end(run: Path, log: Log) -> None:
     """Print how good the network has become, and the command that uses it."""
     before, best = log[0], find_best(log)["ab_error"]
     if before["epoch"] == 0:  # it started from a checkpoint

@@ -15,6 +15,7 @@ LAST, PREVIOUS = "last.pt", "previous.pt"
 BEST = "best.pt"  # to colourize with
 SETTINGS, LOG, PICTURE = "settings.json", "log.jsonl", "progress.png"
 TENSORBOARD = "tensorboard"  # a folder
+Log = list[dict[str, Any]]  # a row of figures for each validation, by their names
 
 
 def holds_run(run: Path) -> bool:
@@ -95,12 +96,12 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def write_log(run: Path, log: list[dict[str, Any]]) -> None:
+def write_log(run: Path, log: Log) -> None:
     """Write log.jsonl: a line of JSON for each validation."""
     write_bytes(run / LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
 
 
-def read_log(run: Path) -> list[dict[str, Any]]:
+def read_log(run: Path) -> Log:
     """Read log.jsonl.
 
     Raises:

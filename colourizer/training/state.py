@@ -18,7 +18,7 @@ from colourizer.network.checkpoint import (
 )
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.training.options import BEST_RECIPE, TrainOptions
-from colourizer.training.run_folder import load_last, saved_any
+from colourizer.training.run_folder import Log, load_last, saved_any
 from colourizer.training.validation import Validation
 from Model_CNN import Model_CNN, ModelConfig
 
@@ -65,7 +65,7 @@ class TrainState:
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     busy: float = 0.0
-    log: list[dict[str, Any]] = field(default_factory=list)
+    log: Log = field(default_factory=list)
     strip: list[Any] = field(default_factory=list)
     best_look: list[Any] = field(default_factory=list)
     colourfulness: float = 0.0

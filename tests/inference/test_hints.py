@@ -12,10 +12,10 @@ from colourizer.inference import prediction
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.hints import (
     AB_LENGTH,
-    HARDLY,
     REFERENCE_NOISE,
     RELATED,
     SAMPLE_STEP,
+    WEAK_MATCH,
     Hint,
     feature_vectors,
     fit_reference,
@@ -188,7 +188,7 @@ def test_a_reference_that_hardly_matches_changes_little(colourizer):
     in_colour = SAMPLES.with_name("samples_in_colour")
     own, other = (Image.open(in_colour / f"{name}.jpg") for name in ("coffee", "raccoon"))
     assert colourizer.match_reference(grey, own) > RELATED
-    assert colourizer.match_reference(grey, other) < HARDLY
+    assert colourizer.match_reference(grey, other) < WEAK_MATCH
     plain, steered = (
         colourizer.colourize(grey, reference=each).astype(int) for each in (None, other)
     )

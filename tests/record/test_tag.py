@@ -5,7 +5,7 @@ import io
 import pytest
 
 from colourizer.record.row import Settings, parse_settings
-from colourizer.record.tag import LONGEST, MOST_BYTES, START_BYTES, find_tag, read_tag, write_tag
+from colourizer.record.tag import LONGEST, MAX_BYTES, START_BYTES, find_tag, read_tag, write_tag
 
 HASH = "0123456789ab" + "c" * 52
 ALL = Settings(
@@ -35,15 +35,15 @@ def test_settings_say_where_they_are_others():
 def test_a_tag_is_found_wherever_it_lies():
     tag = write_tag("colour (new).pt", ALL).encode()
     assert len(tag) < LONGEST
-    for before in (0, START_BYTES - 50, START_BYTES, MOST_BYTES - 2 * LONGEST):
-        for after in (0, 100, 3 * MOST_BYTES):
+    for before in (0, START_BYTES - 50, START_BYTES, MAX_BYTES - 2 * LONGEST):
+        for after in (0, 100, 3 * MAX_BYTES):
             found = read_tag(io.BytesIO(bytes(before) + tag + bytes(after)))
             assert (found.settings.differences(ALL), found.network) == ([], HASH[:12])
     assert (
-        read_tag(io.BytesIO(bytes(3 * MOST_BYTES) + tag + bytes(9))).settings
+        read_tag(io.BytesIO(bytes(3 * MAX_BYTES) + tag + bytes(9))).settings
         == find_tag(tag).settings
     )
-    assert read_tag(io.BytesIO(bytes(3 * MOST_BYTES))) is None
+    assert read_tag(io.BytesIO(bytes(3 * MAX_BYTES))) is None
     assert read_tag(io.BytesIO(b"")) is None
 
 
