@@ -80,6 +80,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Address, Location, parse_location
@@ -270,7 +271,7 @@ def parse_args(argv: list[str] | None = None) -> Options:
     )
 
 
-MOST_REASONS = 5  # why photographs were skipped, that are printed
+MAX_REASONS = 5  # why photographs were skipped, that are printed
 
 
 @dataclass(frozen=True)
@@ -532,8 +533,8 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
     except OSError as error:
         abandon_stdout()
         closed = isinstance(error, BrokenPipeError)
-        reason = "was closed before the photograph was written" if closed else error.strerror
-        print_error(f"standard output: {str(reason).lower()}")
+        reason = "was closed before the photograph was written" if closed else reason_of(error)
+        print_error(f"standard output: {reason}")
         return 1
     matches.add("standard input", match)
     print_note(*matches.describe())
@@ -634,7 +635,7 @@ def colourize_folder(
             print_error(f"--report {options.report}: {error}", *list_hints(error))
             return 2
         except OSError as error:
-            print_error(f"--report {error.filename or options.report}: {error.strerror}")
+            print_error(f"--report {error.filename or options.report}: {reason_of(error)}")
             return 2
         try:
             if options.ray:
@@ -700,11 +701,11 @@ def colourize_local(
 def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
     """Print how many photographs were skipped since they are there already, by the reason."""
     reasons = [reason for reason in counts if reason.startswith(EXISTS_ALREADY)]
-    for reason in sorted(reasons, key=counts.__getitem__, reverse=True)[:MOST_REASONS]:
+    for reason in sorted(reasons, key=counts.__getitem__, reverse=True)[:MAX_REASONS]:
         how = "--overwrite" if reason == EXISTS_ALREADY else "--update"
         where = reason.replace(EXISTS_ALREADY, f"{EXISTS_ALREADY} in {outputs.output}", 1)
         print_note(f"hint: skipped: {counts[reason]} {where}; {how} does them again")
-    if len(reasons) > MOST_REASONS:
+    if len(reasons) > MAX_REASONS:
         print_note("hint: skipped: others, for more reasons; --report holds all of them")
 
 
@@ -731,8 +732,8 @@ def close_report(report: Report, place: Location, counts: Counter[str]) -> None:
     try:
         report.close()
     except (OSError, StorageError) as error:
-        reason = (getattr(error, "strerror", None) or "").lower() or str(error)
-        print_error(f"--report {place}: cannot be written ({reason})", *list_hints(error))
+        what = f"--report {place}: cannot be written ({reason_of(error)})"
+        print_error(what, *list_hints(error))
         counts["failed"] += 1
 
 
@@ -783,8 +784,8 @@ def report_outcomes(
             if report:
                 report.write(*make_rows(outcome))
         except (OSError, StorageError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            print_error(f"--report: cannot be written ({reason})", *list_hints(error))
+            what = f"--report: cannot be written ({reason_of(error)})"
+            print_error(what, *list_hints(error))
             counts["failed"] += 1
             report = None
     return disk_full
@@ -804,7 +805,7 @@ def make_contact_sheet(jobs: list[Job], output: Location, compared: list[Locatio
     try:
         write_contact_sheet(path, compared)
     except (OSError, PhotoError, StorageError) as error:
-        print_error(f"{path}: {getattr(error, 'strerror', None) or error}")
+        print_error(f"{path}: {reason_of(error)}")
         return False
     return True
 
@@ -870,7 +871,7 @@ def verify(options: Options) -> int:
             print_error(error)
             return 2
         except (OSError, StorageError) as error:
-            print_error(f"{place}: {getattr(error, 'strerror', None) or error}", *list_hints(error))
+            print_error(f"{place}: {reason_of(error)}", *list_hints(error))
             return 2
         return verify_report(path, options.json, place)
 

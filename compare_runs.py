@@ -8,8 +8,9 @@ import math
 from pathlib import Path
 
 from colourizer.runtime.cli import print_error, print_note, print_result, run_command
-from colourizer.training.plots import Log, draw_comparison, find_best
-from colourizer.training.run_folder import LOG, read_log
+from colourizer.runtime.errors import reason_of
+from colourizer.training.plots import draw_comparison, find_best
+from colourizer.training.run_folder import LOG, Log, read_log
 
 AXES = ("images", "epoch", "seconds")
 PICTURE = "comparison.png"
@@ -88,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         draw_comparison(args.output, logs, args.by)
     except OSError as error:
-        print_error(f"{args.output}: {(error.strerror or str(error)).lower()}")
+        print_error(f"{args.output}: {reason_of(error)}")
         return 1
     for name, log in logs.items():
         print_result(describe(name, log))

@@ -32,6 +32,7 @@ from colourizer.runtime.atomic_file import (
     write_bytes,
 )
 from colourizer.runtime.cli import at_least, print_error, print_note, progress, run_command
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.parallel import map_ordered
 
@@ -344,7 +345,7 @@ def transform_all(todo: dict[Path, list[Result]], options: TransformOptions) -> 
                 print_error(f"{photo}: {error}")
             elif error:
                 counts["failed"] += 1
-                print_error(f"{photo}: cannot be written ({reason(error)})")
+                print_error(f"{photo}: cannot be written ({reason_of(error)})")
                 disk_full |= getattr(error, "errno", None) in DISK_FULL
             else:
                 counts["transformed" if files else "skipped"] += 1
@@ -355,11 +356,6 @@ def transform_all(todo: dict[Path, list[Result]], options: TransformOptions) -> 
         print_error(f"{options.output}: the disk is full", "make room and run this again")
     counts["stopped"] = stop.exit_code
     return counts
-
-
-def reason(error: Exception) -> str:
-    """Return an error's message without the file's name."""
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -384,14 +380,14 @@ def main(argv: list[str] | None = None) -> int:
     unreadable: list[OSError] = []
     photos = find_photos(source, output, unreadable)
     for error in unreadable:
-        print_error(f"{error.filename}: {reason(error)}")
+        print_error(f"{error.filename}: {reason_of(error)}")
     if not photos:
         print_error(f"{source}: no photographs there", "download some: python dataset.py")
         return 2
     try:
         rejected = read_rejected(source)
     except OSError as error:
-        print_error(f"{source / REJECTED_LIST}: {reason(error)}")
+        print_error(f"{source / REJECTED_LIST}: {reason_of(error)}")
         return 2
     try:
         existing = find_results(output)
@@ -401,7 +397,7 @@ def main(argv: list[str] | None = None) -> int:
         unwanted = [p.relative_to(source) for p in rejected if p.is_relative_to(source)]
         removed = remove_results((path.as_posix() for path in unwanted), existing, output)
     except OSError as error:
-        print_error(f"{error.filename}: {reason(error)}", HINT_OUTPUT)
+        print_error(f"{error.filename}: {reason_of(error)}", HINT_OUTPUT)
         return 2
     wanted = [photo for photo in photos if photo not in rejected]
     todo = {}

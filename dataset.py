@@ -23,6 +23,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import Interrupt
 from queries_for_download import QUERIES
 
@@ -235,7 +236,9 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno in DISK_FULL:
             print_error(f"{args.output}: the disk is full", "make room and run this again")
             return 1
-        print_error(f"{error.filename or args.output}: {error.strerror}", "choose another --output")
+        print_error(
+            f"{error.filename or args.output}: {reason_of(error)}", "choose another --output"
+        )
         return 2
     counts = total_of(outcomes).counts
     new = counts.pop("kept", 0)

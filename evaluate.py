@@ -54,6 +54,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.errors import reason_of
 from colourizer.training.ageing import age
 
 AB_PEAK = 255  # Lab units: the range of ab in 8 bits, the custom for ab-PSNR
@@ -434,7 +435,7 @@ def main(argv: list[str] | None = None) -> int:
     unreadable: list[OSError] = []
     paths = find_photos(args.folder, unreadable=unreadable)
     for folder in unreadable:
-        print_error(f"{folder.filename}: {(folder.strerror or str(folder)).lower()}")
+        print_error(f"{folder.filename}: {reason_of(folder)}")
     if not paths:
         what = "no photographs there" if args.folder.is_dir() else "no such folder"
         print_error(f"{args.folder}: {what}", "python evaluate.py FOLDER_OF_COLOUR_PHOTOS")
@@ -473,7 +474,7 @@ def main(argv: list[str] | None = None) -> int:
             sheet = draw_sheet(pictures, ["grey", *names, "truth"])
             write_atomically(args.sheet, lambda file: sheet.save(file, format="PNG"))
         except OSError as error:
-            print_error(f"{args.sheet}: {error.strerror or error}")
+            print_error(f"{args.sheet}: {reason_of(error)}")
             sheet_failed = True
     print_note(f"{table[0]['n']} photographs judged, {failed + len(unreadable)} failed")
     return 1 if failed or sheet_failed or unreadable else 0

@@ -23,6 +23,7 @@ from colourizer.network.checkpoint import (
 from colourizer.network.onnx_weights import shrink_weights
 from colourizer.runtime.atomic_file import write_atomically
 from colourizer.runtime.cli import UsageError, check_folder, print_error, print_result, run_command
+from colourizer.runtime.errors import reason_of
 from Model_CNN import STRIDE, Model_CNN
 
 MAX_BYTES = 13_000_000
@@ -144,7 +145,7 @@ def write(model: Any, path: Path) -> bool:
     try:
         write_atomically(path, lambda file: file.write(content))
     except OSError as error:
-        print_error(f"{path}: {(error.strerror or str(error)).lower()}")
+        print_error(f"{path}: {reason_of(error)}")
         return False
     print_result(f"{path}, {len(content) / 1e6:.1f} MB")
     return True

@@ -34,6 +34,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.errors import reason_of
 
 OUTPUT_SUFFIX = "_review"  # the default output is SOURCE_review
 PER_PAGE = 5000  # photographs; such a page has about 30 MB
@@ -93,8 +94,8 @@ def merge(source: Path, rejected: set[Path], lists: list[Path]) -> int:
         try:
             read.append((path.stat().st_mtime, read_list(path, source)))
         except (OSError, ValueError) as error:
-            what = getattr(error, "strerror", None) or error
-            print_error(f"{path}: {what}; nothing of it was merged", *list_hints(error))
+            what = f"{path}: {reason_of(error)}; nothing of it was merged"
+            print_error(what, *list_hints(error))
     after = set(rejected)
     for _, saved in sorted(read, key=lambda timed: timed[0]):
         after = (after | saved.marked) - saved.unmarked
@@ -178,7 +179,7 @@ def find_listable(source: Path) -> tuple[list[Path], int]:
     unreadable: list[OSError] = []
     found = find_photos(source, unreadable=unreadable)
     for folder in unreadable:
-        print_error(f"{folder.filename}: {folder.strerror}")
+        print_error(f"{folder.filename}: {reason_of(folder)}")
     photos = []
     for path in found:
         try:
@@ -263,14 +264,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         rejected = read_list(listed, source).listed if listed.exists() else set()
     except (OSError, ValueError) as error:
-        print_error(f"{listed}: {getattr(error, 'strerror', None) or error}", *list_hints(error))
+        print_error(f"{listed}: {reason_of(error)}", *list_hints(error))
         return 2
     try:
         if args.merge:
             return merge(source, rejected, args.merge)
         return review(source, rejected, output)
     except OSError as error:
-        print_error(f"{error.filename or output}: {error.strerror}")
+        print_error(f"{error.filename or output}: {reason_of(error)}")
         return 2
 
 

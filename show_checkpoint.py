@@ -18,6 +18,7 @@ from colourizer.network.checkpoint import (
     save_checkpoint,
 )
 from colourizer.runtime.cli import print_error, print_result, run_command
+from colourizer.runtime.errors import reason_of
 
 INDENT, WIDTH = 13, 100  # characters
 
@@ -138,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
             print_error(error)
         except OSError as error:
             failed += 1
-            print_error(f"{error.filename or path}: {(error.strerror or str(error)).lower()}")
+            print_error(f"{error.filename or path}: {reason_of(error)}")
     return 1 if failed else 0
 
 

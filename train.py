@@ -39,6 +39,7 @@ from colourizer.runtime.cli import (
     progress,
     run_command,
 )
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
 from colourizer.runtime.process import (
     is_first_of_machine,
@@ -464,7 +465,7 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
         group.print_error(error)
         return 2
     except OSError as error:  # a rejected.txt that may not be read, a full disk
-        group.print_error(f"{error.filename or options.cache}: {error.strerror}")
+        group.print_error(f"{error.filename or options.cache}: {reason_of(error)}")
         return 1
     if group.is_main:
         print_data(options, data)
@@ -479,7 +480,7 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
         print_error(error)
         return 1
     except OSError as error:  # a full disk, a folder that may not be written to
-        print_error(f"{run}: {error.strerror or error}")
+        print_error(f"{run}: {reason_of(error)}")
         return 1
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):

@@ -704,7 +704,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, mon
     monkeypatch.setattr("colourizer.photos.files.os.walk", walk_badly)
     code, files, err = run(album, "-o", tmp_path / "out")
     assert (code, len(files)) == (1, 12)
-    assert f"error: {album / 'locked'}: Permission denied" in err
+    assert f"error: {album / 'locked'}: permission denied" in err
     assert "12 colourized, 0 skipped, 1 failed" in err
 
 

@@ -148,7 +148,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, output, monkeypatc
     monkeypatch.setattr(review, "find_photos", find_photos)
     assert run(album) == 1
     error, summary = capsys.readouterr().err.splitlines()
-    assert error == f"error: {album / 'closed'}: Permission denied"
+    assert error == f"error: {album / 'closed'}: permission denied"
     assert summary == "1 photographs shown, 0 of them rejected, 1 failed"
     assert list(photographs(output / "review.html")) == ["photo1.png"]
 
@@ -324,7 +324,7 @@ def test_a_list_with_a_wrong_line_is_refused_and_the_others_are_merged(
     assert rejected(album) == "photo1.png"
     errors = capsys.readouterr().err
     assert f"error: {tmp_path / 'bad'}: line 2: {line!r}" in errors
-    assert f"error: {tmp_path / 'missing'}: No such file" in errors
+    assert f"error: {tmp_path / 'missing'}: no such file" in errors
 
 
 def test_an_output_makes_no_sense_with_merge():

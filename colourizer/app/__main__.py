@@ -15,6 +15,7 @@ from colourizer.inference.colourizer import Colourizer
 from colourizer.network.checkpoint import BUNDLED, CheckpointError
 from colourizer.network.device import add_device_option
 from colourizer.runtime.cli import print_error, print_note, print_result, run_command
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.process import count_cores, raise_open_file_limit
 
@@ -68,7 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         listener = bind(args.port)
     except OSError as error:
-        print_error(f"port {args.port}: {error.strerror}", f"--port {args.port + 1}, or 0 for any")
+        print_error(
+            f"port {args.port}: {reason_of(error)}", f"--port {args.port + 1}, or 0 for any"
+        )
         return 2
     raise_open_file_limit(MAX_PHOTOS + SPARE_FILES)
     # Photographs beside each other use the cores better than one photograph on all of them.

@@ -18,6 +18,7 @@ from colourizer.inference.hints import HintError
 from colourizer.photos.errors import PhotoError
 from colourizer.runtime.atomic_file import DISK_FULL
 from colourizer.runtime.cli import print_error
+from colourizer.runtime.errors import reason_of
 
 CHUNK_BYTES = 1 << 20  # of a file that is sent
 STATUS_CODES = {
@@ -66,7 +67,7 @@ async def error_answer(request: Request, error: Exception) -> Response:
     if isinstance(error, MemoryError):
         return json_answer({"error": "there is not enough memory for it now"}, 507)
     if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EMFILE, errno.ENFILE):
-        reason = (error.strerror or str(error)).lower()
-        return json_answer({"error": f"there is no room for it ({reason}); remove some"}, 507)
+        what = f"there is no room for it ({reason_of(error)}); remove some"
+        return json_answer({"error": what}, 507)
     print_error(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
     return json_answer({"error": "that went wrong here; the terminal says why"}, 500)

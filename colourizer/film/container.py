@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError
 
 # FFmpeg's name of the muxer for each suffix. MPEG programs are written as DVDs have them.
 MUXER_OF = {

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from colourizer.colour.space import BT601, BT709, BT2020, YcbcrCoding
 from colourizer.film.container import FilmError
 from colourizer.runtime.cli import one_line
+from colourizer.runtime.errors import reason_of
 
 PROBED_FRAMES = 12  # of which one that is interlaced makes an interlaced film
 MAX_ERRORS = 100  # of reading; then the film is given up
@@ -106,15 +107,15 @@ def open_film(path: Path) -> "av.container.InputContainer":
     except av.FFmpegError as error:
         raise FilmError(f"cannot be read as a film ({say(error)})") from error
     except OSError as error:
-        raise FilmError(f"cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise FilmError(f"cannot be read ({reason_of(error)})") from error
 
 
 def say(error: BaseException, in_detail: bool = False) -> str:
     """Return what FFmpeg says of an error; in detail with the last line that it logged."""
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    said = reason_of(error).lower()
     logged = getattr(error, "log", None)
     detail = logged[2] if logged and isinstance(logged[2], str) else ""
-    return one_line(f"{said.lower()}: {detail}" if detail and in_detail else said.lower())
+    return one_line(f"{said}: {detail}" if detail and in_detail else said)
 
 
 def probe_film(path: Path) -> FilmInfo:

@@ -33,7 +33,7 @@ from colourizer.inference.retrieval import (
 from colourizer.photos.decode import open_image
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.cli import progress
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError, reason_of
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import PixelBudget, map_ordered
 from colourizer.storage.address import Location
@@ -54,7 +54,7 @@ class AlbumError(HintedError):
 
     def __init__(self, error: OSError) -> None:
         folder = f"{tempfile.tempdir}: " if tempfile.tempdir else ""  # None if there is none
-        what = f"--album: {folder}{(error.strerror or str(error)).lower()}"
+        what = f"--album: {folder}{reason_of(error)}"
         super().__init__(what, "set TMPDIR to a folder with room for 0.3 MB a photograph")
 
 

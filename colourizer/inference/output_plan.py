@@ -17,6 +17,7 @@ from colourizer.photos.files import (
     written_name,
 )
 from colourizer.runtime.atomic_file import write_bytes
+from colourizer.runtime.errors import reason_of
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import exists, write_whole
 
@@ -132,7 +133,7 @@ def find_all(
                     left_out[why_left_out(other)] += 1
         elif path.exists():
             found.append(FoundPhoto(path, Path(path.name), named=True, is_film=is_film(path)))
-    wrong += [f"{error.filename}: {error.strerror}" for error in unreadable]
+    wrong += [f"{error.filename}: {reason_of(error)}" for error in unreadable]
     del left_out[""]
     return FoundFiles(found, wrong, left_out)
 
@@ -265,7 +266,7 @@ def list_unfinished(job: Job[Place], overwrite: bool) -> list[Place]:
         if any(is_same(job.source, path) for path in there):
             raise PhotoError("would be written over itself; name another folder with -o")
     except OSError as error:
-        raise PhotoError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
+        raise PhotoError(f"cannot be written ({reason_of(error)})") from error
     return [path for path in job.targets() if overwrite or path not in there]
 
 

@@ -41,7 +41,7 @@ from colourizer.record.row_index import RowIndex
 from colourizer.runtime.array_file import ArrayFile
 from colourizer.runtime.atomic_file import remove_leftovers
 from colourizer.runtime.cli import UsageError, list_hints
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError, reason_of
 from colourizer.runtime.interrupt import Interrupt
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
@@ -249,7 +249,7 @@ def _list_folder(
                 remove_leftovers([place])
             yield FoundPhoto(path, below, named=False, is_film=film)
         listing.wrong += [
-            HintedError(f"{error.filename}: {error.strerror}") for error in unreadable
+            HintedError(f"{error.filename}: {reason_of(error)}") for error in unreadable
         ]
         return
     inside = None

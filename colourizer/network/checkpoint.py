@@ -13,7 +13,7 @@ from torch import Tensor
 from colourizer.network.classic_cnn import ClassicCNN
 from colourizer.network.pretrained import find_weights, load_by_order, read_weights
 from colourizer.runtime.atomic_file import write_atomically
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError
 from Model_CNN import Model_CNN, ModelConfig
 
 FORMAT = "image-colourizer 1"

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError
 
 
 class WeightsError(HintedError):

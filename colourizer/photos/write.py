@@ -13,6 +13,7 @@ from colourizer.photos.files import written_format
 from colourizer.photos.jpeg_segments import GreyScans
 from colourizer.photos.photo import Photo
 from colourizer.runtime.atomic_file import write_atomically
+from colourizer.runtime.errors import reason_of
 
 
 def write_photo(
@@ -87,7 +88,6 @@ def wrap_write_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = (getattr(error, "strerror", None) or "").lower() or str(error)
-        unwritten = PhotoError(f"cannot be written ({reason})")
+        unwritten = PhotoError(f"cannot be written ({reason_of(error)})")
         unwritten.__notes__ = getattr(error, "__notes__", [])  # hints
         raise unwritten from error

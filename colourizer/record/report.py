@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from colourizer.record.row import ROW_TYPES, Row, row_from_dict
 from colourizer.record.row_index import DECISIVE, RowIndex, is_decisive
 from colourizer.runtime.atomic_file import write_atomically
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError
 from colourizer.storage.address import Location
 
 PARQUET, JOURNAL = ".parquet", ".journal"

@@ -11,6 +11,7 @@ from colourizer.record.row import EXISTS_ALREADY, Row
 from colourizer.record.row_index import RowIndex
 from colourizer.record.tag import read_tag
 from colourizer.runtime.cli import print_error, print_note, print_result, progress
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
 from colourizer.storage.address import Location, parse_location
@@ -42,7 +43,7 @@ def verify_report(path: Path, as_json: bool = False, place: Location | None = No
         print_error(error.of(place))
         return 2
     except OSError as error:
-        print_error(f"{place}: {(error.strerror or str(error)).lower()}")
+        print_error(f"{place}: {reason_of(error)}")
         return 2
     is_report = bool(index.count or not damaged)
     for message in damaged if is_report else damaged[:1]:
@@ -108,7 +109,7 @@ def check_output(row: Row) -> tuple[str, str]:
     except StorageError as error:
         return UNREADABLE, f"cannot be read ({error})"
     except OSError as error:
-        return UNREADABLE, f"cannot be read ({(error.strerror or str(error)).lower()})"
+        return UNREADABLE, f"cannot be read ({reason_of(error)})"
     if tag and tag.settings and (differences := tag.settings.differences(row.settings)):
         return OTHER_SETTINGS, f"made with {', '.join(differences)}"
     return CHANGED, ""

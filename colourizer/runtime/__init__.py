@@ -1,7 +1,7 @@
 """The process that a command runs in; nothing about photographs or colour.
 
 cli               options, messages, progress, exit codes
-hinted_error      the base of errors that tell the user what to do
+errors            errors in words: hints, reasons
 interrupt         Ctrl-C and SIGTERM
 early_interrupt   Ctrl-C while a command's imports last
 parallel          work in threads, in order; bounds on what is in memory

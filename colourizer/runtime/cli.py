@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO
 from tqdm import tqdm
 
 from colourizer.runtime import early_interrupt
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError, reason_of
 
 _failures: list[str] = []  # streams that could not be written to
 
@@ -64,8 +64,8 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"-o {folder}: cannot be written to ({reason})", hint) from error
+        what = f"-o {folder}: cannot be written to ({reason_of(error)})"
+        raise UsageError(what, hint) from error
 
 
 def _write(text: str, file: TextIO) -> None:
@@ -90,7 +90,7 @@ def print_result(result: object) -> None:
     except OSError as error:  # the work goes on
         abandon_stdout()
         if not isinstance(error, BrokenPipeError):  # that is "| head", which has enough
-            print_error(f"standard output: {(error.strerror or str(error)).lower()}")
+            print_error(f"standard output: {reason_of(error)}")
             _failures.append("stdout")
 
 

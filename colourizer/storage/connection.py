@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError
 from colourizer.storage.address import (
     CONTAINER_AT,
     NAMES_WITH_AT,

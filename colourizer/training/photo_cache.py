@@ -27,6 +27,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import map_photos, read_rgb
 from colourizer.runtime.atomic_file import remove_leftovers, write_atomically
 from colourizer.runtime.cli import print_note
+from colourizer.runtime.errors import reason_of
 from colourizer.runtime.process import trim_heap
 from colourizer.training.file_versions import FileNotes, FileVersion, file_version
 
@@ -196,7 +197,7 @@ class PhotoCache:
 
     def _give_up(self, error: Exception) -> None:
         """Print why photographs cannot be cached, and cache none from now on."""
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        reason = reason_of(error)
         print_note(f"note: {self._folder}: {reason}; new photographs stay in memory")
         self._folder = None
 

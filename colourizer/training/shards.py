@@ -14,7 +14,7 @@ from torch import Tensor
 
 from colourizer.photos.files import is_photo_name
 from colourizer.photos.read import read_rgb
-from colourizer.runtime.hinted_error import HintedError
+from colourizer.runtime.errors import HintedError, reason_of
 
 METADATA = re.compile(r"__[^/]*__($|/)")  # names that webdataset passes over
 
@@ -65,8 +65,8 @@ def list_members(shard: Path) -> list[Member]:
                 and not METADATA.match(entry.name)
             ]
     except (OSError, tarfile.TarError) as error:
-        what = getattr(error, "strerror", None) or str(error)
-        raise ShardsError(f"{shard}: no shard that can be read ({what})") from error
+        what = f"{shard}: no shard that can be read ({reason_of(error)})"
+        raise ShardsError(what) from error
 
 
 def load_reader() -> Callable[..., Iterator[dict[str, Any]]]:

@@ -16,6 +16,7 @@ from colourizer.curation.derived_copies import (
 from colourizer.curation.rejected_list import REJECTED_LIST, read_rejected
 from colourizer.photos.files import evenly_spaced, find_photos
 from colourizer.runtime.cli import print_note
+from colourizer.runtime.errors import reason_of
 from colourizer.training.run_folder import PICTURE, holds_run
 
 # One in twenty is held out; of fewer than 400 photographs more, to have MIN_VALIDATION of them to
@@ -127,7 +128,7 @@ def choose_photos(
         wanted = []
         unreadable: list[OSError] = []
         photos = find_photos(folder, unreadable=unreadable)
-        print_note(*(f"note: {error.filename}: {error.strerror}" for error in unreadable))
+        print_note(*(f"note: {error.filename}: {reason_of(error)}" for error in unreadable))
         for path in photos:
             if path.name == PICTURE and holds_run(path.parent):  # a run's own, among photographs
                 continue

@@ -79,7 +79,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, monkeypatch, capsy
 
     monkeypatch.setattr("colourizer.training.split.find_photos", find_photos)
     choose_photos([album], None)
-    assert capsys.readouterr().err == f"note: {album / 'closed'}: Permission denied\n"
+    assert capsys.readouterr().err == f"note: {album / 'closed'}: permission denied\n"
 
 
 def test_links_are_photographs_of_the_folder_that_they_point_to(album, tmp_path):
