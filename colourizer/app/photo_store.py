@@ -18,7 +18,13 @@ from colourizer.app.decoding_weight import measure_weight
 from colourizer.app.file_names import comparison_key, safe_name
 from colourizer.app.shown_pictures import ColourSettings, PredictedPhoto, draw_original
 from colourizer.inference.album import Album
-from colourizer.inference.album_study import Seen, Workers, compare_seen, look_at, shuffled
+from colourizer.inference.album_study import (
+    PhotoOutputs,
+    Workers,
+    build_album,
+    pack_outputs,
+    shuffled,
+)
 from colourizer.inference.colour_file import read_prepared, write_coloured
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.output_plan import unused_name
@@ -206,16 +212,16 @@ class PhotoStore:
         """
         paths = [Path(key) for key in dict.fromkeys(keys)]
 
-        def see(path: Path) -> Seen | None:
+        def predict(path: Path) -> PhotoOutputs | None:
             with suppress(Exception):
                 key = path.name
                 predicted = self.find_predicted(key) or self._predict(self.find(key))
-                return look_at(path, predicted.size, predicted.prediction)
+                return pack_outputs(path, predicted.size, predicted.prediction)
             return None
 
         workers = Workers(count_cores(), 0, stop, shown=False)
-        seen = (found for found in workers.map(shuffled(paths), see) if found)
-        return compare_seen(seen, paths, ArrayFile(), workers)
+        outputs = (found for found in workers.map(shuffled(paths), predict) if found)
+        return build_album(outputs, paths, ArrayFile(), workers)
 
     def study_reference(self, file: BinaryIO) -> Reference:
         """Return a colour photograph in an open file, which is closed, as a reference for others.

@@ -58,8 +58,11 @@ class AlbumError(HintedError):
         super().__init__(what, "set TMPDIR to a folder with room for 0.3 MB a photograph")
 
 
-class Seen(NamedTuple):
-    """What the network made of a photograph: `Member` before its features are reduced."""
+class PhotoOutputs(NamedTuple):
+    """What an album keeps of the network's outputs for a photograph, in few bits.
+
+    `Member` has the same with reduced features, in a file.
+    """
 
     path: Location
     pixels: tuple[int, int]
@@ -119,7 +122,7 @@ def study_album(
     Args:
         jobs: the photographs; those that cannot be read are left out.
         colourizer: a network with likelihoods.
-        file: for what is seen; open as long as the album is used.
+        file: for the network's outputs; open as long as the album is used.
         workers: if they stop, the album stays as it is by then.
         hints: known colours of photographs, by their paths.
         reference: a photograph in colour, which belongs to the album, too.
@@ -127,9 +130,9 @@ def study_album(
     Raises:
         AlbumError: the temporary file cannot be written.
     """
-    seen = see_photos(shuffled(jobs), colourizer, workers)
+    outputs = predict_photos(shuffled(jobs), colourizer, workers)
     try:
-        album = compare_seen(seen, [job.source for job in jobs], file, workers, reference)
+        album = build_album(outputs, [job.source for job in jobs], file, workers, reference)
     except OSError as error:
         raise AlbumError(error) from error
     for path, points in (hints or {}).items():
@@ -145,17 +148,17 @@ def shuffled(items: Sequence[T]) -> list[T]:
 
 
 @torch.inference_mode()
-def compare_seen(
-    seen: Iterator[Seen],
+def build_album(
+    outputs: Iterator[PhotoOutputs],
     paths: Sequence[Location],
     file: ArrayFile,
     workers: Workers,
     reference: Reference | None = None,
 ) -> Album:
-    """Return the album of photographs that were seen.
+    """Return the album of photographs, of the network's outputs for them.
 
     Args:
-        seen: the photographs, the first ones of all kinds, as `shuffled` makes them.
+        outputs: for the photographs, the first ones of all kinds, as `shuffled` makes them.
         paths: those of all, in the order of the album.
         file: as for `study_album`.
         workers: as for `study_album`.
@@ -165,7 +168,7 @@ def compare_seen(
         OSError: the temporary file cannot be written.
     """
     album = Album(file)
-    codebook, descriptors = store_members(album, seen)
+    codebook, descriptors = store_members(album, outputs)
     place = {path: n for n, path in enumerate(paths)}
     sequence = sorted(range(len(descriptors)), key=lambda n: place[album.members[n].path])
     album.members = [album.members[n] for n in sequence]
@@ -179,11 +182,13 @@ def compare_seen(
     return album
 
 
-def see_photos(jobs: Sequence[Job], colourizer: Colourizer, workers: Workers) -> Iterator[Seen]:
+def predict_photos(
+    jobs: Sequence[Job], colourizer: Colourizer, workers: Workers
+) -> Iterator[PhotoOutputs]:
     """Run the network on photographs; yield what it made of those that can be read."""
     budget = PixelBudget(workers.pixels)
 
-    def see(group: Sequence[Job]) -> list[Seen]:
+    def predict(group: Sequence[Job]) -> list[PhotoOutputs]:
         read = []
         for job in group:
             with suppress(Exception):  # reported when it is coloured
@@ -194,52 +199,54 @@ def see_photos(jobs: Sequence[Job], colourizer: Colourizer, workers: Workers) ->
                     if job.named or not is_colourized(prepared.photo.metadata):
                         read.append((job.source, prepared.size, prepared.lightness))
         with suppress(Exception):
-            return predict_seen(read, colourizer)
-        return [seen for each in read for seen in predict_alone(each, colourizer)]
+            return predict_group(read, colourizer)
+        return [outputs for each in read for outputs in predict_alone(each, colourizer)]
 
     size = colourizer.batch_size
     groups = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     with progress((), "looking at all", len(jobs), workers.shown) as bar:
-        for group, found in zip(groups, workers.map(groups, see), strict=False):  # it may stop
+        for group, found in zip(groups, workers.map(groups, predict), strict=False):  # it may stop
             bar.update(len(group))
             yield from found
 
 
 def predict_alone(
     read: tuple[Location, tuple[int, int], Tensor], colourizer: Colourizer
-) -> list[Seen]:
+) -> list[PhotoOutputs]:
     """Return what the network made of one photograph; nothing if it fails."""
     with suppress(Exception):
-        return predict_seen([read], colourizer)
+        return predict_group([read], colourizer)
     return []
 
 
 @torch.inference_mode()
-def predict_seen(
+def predict_group(
     read: Sequence[tuple[Location, tuple[int, int], Tensor]], colourizer: Colourizer
-) -> list[Seen]:
+) -> list[PhotoOutputs]:
     """Return what the network makes of photographs: path, size in pixels, and lightness."""
     predictions = colourizer.predict([lightness for *_, lightness in read])
     pairs = zip(read, predictions, strict=True)
-    return [look_at(path, pixels, prediction) for (path, pixels, _), prediction in pairs]
+    return [pack_outputs(path, pixels, prediction) for (path, pixels, _), prediction in pairs]
 
 
 @torch.inference_mode()
-def look_at(path: Location, pixels: tuple[int, int], prediction: Prediction) -> Seen:
+def pack_outputs(path: Location, pixels: tuple[int, int], prediction: Prediction) -> PhotoOutputs:
     """Return what an album keeps of a prediction; pixels are height and width."""
     assert prediction.vectors is not None
     steps = (prediction.log_likelihoods()[0] * -STEPS_PER_NAT).round().clamp(0, 255)
     directions = (prediction.directions().flatten(0, 1) * DIRECTION_STEPS).round().char()
-    return Seen(path, pixels, steps.byte(), directions, prediction.vectors[0].cpu().half())
+    return PhotoOutputs(path, pixels, steps.byte(), directions, prediction.vectors[0].cpu().half())
 
 
-def store_members(album: Album, seen: Iterator[Seen]) -> tuple[Codebook | None, list[Tensor]]:
-    """Store what was seen as an album's members.
+def store_members(
+    album: Album, outputs: Iterator[PhotoOutputs]
+) -> tuple[Codebook | None, list[Tensor]]:
+    """Store the network's outputs for photographs as an album's members.
 
     Returns:
         What their features were reduced by, None if there are none; and their histograms of words.
     """
-    first = list(itertools.islice(seen, SAMPLE))
+    first = list(itertools.islice(outputs, SAMPLE))
     if not first:
         return None, []
     sampled = [each.vectors.flatten(1)[:, ::SAMPLE_STEP].float() for each in first]
@@ -248,7 +255,7 @@ def store_members(album: Album, seen: Iterator[Seen]) -> tuple[Codebook | None, 
     words = k_means((vectors - mean) @ components, min(WORDS, max(1, len(vectors) // 8)))
     codebook = Codebook(mean, components, words)
     descriptors = []
-    for each in itertools.chain(first, seen):
+    for each in itertools.chain(first, outputs):
         features, histogram = codebook.reduce(each.vectors)
         descriptors.append(histogram.half())
         arrays = (each.log_likelihoods, each.directions, features.half())

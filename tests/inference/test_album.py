@@ -145,7 +145,7 @@ def test_a_rerun_sees_the_photographs_that_are_done(photos, run, together, tmp_p
 
 
 def test_an_album_that_is_done_is_not_looked_at_again(photos, run, together, monkeypatch):
-    monkeypatch.setattr(album_study, "see_photos", lambda *_: pytest.fail("looked at"))
+    monkeypatch.setattr(album_study, "predict_photos", lambda *_: pytest.fail("looked at"))
     assert "0 colourized, 4 skipped" in run(photos, "--album", out=together)[2]
 
 
@@ -246,14 +246,14 @@ def test_bad_files_never_stop_an_album(photos, run, alone):
 
 
 def test_a_photograph_that_cannot_be_predicted_shares_nothing(photos, run, alone, monkeypatch):
-    seen = album_study.predict_seen
+    predict = album_study.predict_group
 
     def fails_for_one(read, colourizer):
         if any(path.name == "c.png" for path, *_ in read):
             raise RuntimeError("no memory")
-        return seen(read, colourizer)
+        return predict(read, colourizer)
 
-    monkeypatch.setattr(album_study, "predict_seen", fails_for_one)
+    monkeypatch.setattr(album_study, "predict_group", fails_for_one)
     code, out, _ = run(photos, "--album")
     assert (code, len(list(out.iterdir()))) == (0, 4)
     assert (out / "a.png").read_bytes() == (alone / "a.png").read_bytes()
