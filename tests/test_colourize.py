@@ -711,20 +711,19 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, mon
 def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpoint_file):
     scene(0).save(tmp_path / "a.jpg")
     command = [sys.executable, ROOT / "colourize.py", "-", "--checkpoint", checkpoint_file]
-
-    def pipe(content: bytes) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            command, input=content, capture_output=True, check=False, cwd=tmp_path
-        )
-
-    done = pipe((tmp_path / "a.jpg").read_bytes())
+    content = (tmp_path / "a.jpg").read_bytes()
+    done = subprocess.run(command, input=content, capture_output=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (64, 48), "RGB")
-    bad = pipe(b"dear aunt Mary")
-    assert (bad.returncode, bad.stdout) == (1, b"")
-    assert bad.stderr.startswith(b"error: standard input: not an image")
     assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_what_is_no_photograph_on_standard_input_is_an_error(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"dear aunt Mary")))
+    code, out, err = run("-")
+    assert (code, out) == (1, [])
+    assert err.startswith("error: standard input: not an image")
 
 
 def test_what_a_killed_run_left_is_removed_next_time(album, tmp_path, run):
