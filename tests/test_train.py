@@ -167,10 +167,11 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         assert run_train(*options, "-o", tmp_path / "stopped") == 130
     assert load_checkpoint(tmp_path / "stopped" / "last.pt")["state"]["step"] == steps
     assert run_train("--resume", tmp_path / "stopped") == 0
-    for name in ("last.pt", "best.pt"):
-        assert same(weights(tmp_path / "unbroken" / name), weights(tmp_path / "stopped" / name))
-    ends = [load_checkpoint(tmp_path / run / "last.pt") for run in ("unbroken", "stopped")]
-    assert same(*(end["training"] for end in ends))
+    runs = [tmp_path / "unbroken", tmp_path / "stopped"]
+    assert same(*(weights(run / "best.pt") for run in runs))
+    ends = [load_checkpoint(run / "last.pt") for run in runs]
+    for name in ("model", "training"):
+        assert same(*(end[name] for end in ends))
 
 
 def test_what_a_cache_holds_trains_the_same_network(album, tmp_path, capsys):
