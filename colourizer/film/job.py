@@ -166,7 +166,7 @@ def colourize_films(jobs: Sequence[Job], run: FilmRun) -> Iterator[Outcome]:
             outcome.reason = str(error) if is_ours else say(error)
             if full:
                 outcome.reason = f"cannot be written ({say(full)})"
-            elif isinstance(error, FilmError) and is_cut_off(job.source):
+            elif isinstance(error, FilmError) and job.source.is_file() and is_cut_off(job.source):
                 outcome.reason += "; it is cut off"
             outcome.hints = list_hints(error)
         outcome.seconds = time.monotonic() - begun

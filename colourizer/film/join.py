@@ -31,6 +31,7 @@ TRANSPARENCY = ("alpha_mode", "ALPHA_MODE")  # what Matroska says of pictures wi
 LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 FRAMED = ("mp3", "ac3")  # sound of which a packet is a frame
 PART_SECONDS = 1  # by which times go back where another part begins
+MPEG = {"vob": "mpeg"}  # names of a muxer and its demuxer; of others they are the same
 EMPTY = b"\0\0"  # a subtitle of MP4 that is shown between others; the muxer writes its own
 COPIED = ("audio", "subtitle", "attachment", "video")
 
@@ -130,7 +131,9 @@ def begin_film(
     except (av.FFmpegError, ValueError) as error:
         muxer = plan.settings.target.muxer
         what = f"cannot be written as {muxer} ({say(error, in_detail=True)})"
-        raise FilmError(what, ANOTHER_CODEC) from error
+        is_named_so = MPEG.get(muxer, muxer) in before.format.name.split(",")
+        hint = ANOTHER_CODEC if is_named_so else f"it is {before.format.long_name}: rename it so"
+        raise FilmError(what, hint) from error
     return stream, copied, left_out
 
 

@@ -102,6 +102,8 @@ def open_film(path: Path) -> "av.container.InputContainer":
     Raises:
         FilmError: it is none, or is damaged.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise FilmError("not a file")
     try:
         return av.open(f"file:{path}", options=dict(SAFE_INPUT), metadata_errors="replace")
     except av.FFmpegError as error:

@@ -52,6 +52,8 @@ LOSSLESS = {
 IN_ORDER = {"max_b_frames": 0}
 VP9 = {"deadline": "realtime", "cpu-used": "8"}
 
+posix_only = pytest.mark.skipif(os.name != "posix", reason="sends signals, makes pipes")
+
 
 @pytest.fixture(autouse=True)
 def lossless(monkeypatch):
@@ -461,6 +463,14 @@ def test_a_film_that_is_damaged_to_its_end_is_not_said_to_be_cut_off(tmp_path, r
     assert "cut off" not in err
 
 
+@posix_only
+def test_a_pipe_that_is_called_a_film_is_not_waited_for(tmp_path, run):
+    os.mkfifo(tmp_path / "film.mp4")
+    code, out, err = run(tmp_path)
+    assert (code, out) == (1, [])
+    assert f"error: {tmp_path / 'film.mp4'}: not a file\n" in err
+
+
 def test_a_film_that_is_removed_before_its_turn_never_stops_a_folder(tmp_path, run, monkeypatch):
     for name in "ab":
         make_film(tmp_path / f"{name}.mkv", Film(frames=2))
@@ -549,6 +559,15 @@ def test_an_encoder_that_does_not_take_the_film_is_said_with_what_to_do(tmp_path
     said, hint, counts = err.splitlines()  # FFmpeg's reason has two lines
     assert "Valid sizes are" in said and counts.startswith("0 colourized")
     assert hint == "hint: name another encoder with --film-codec"
+
+
+def test_sound_that_the_container_of_a_wrong_name_does_not_take_is_said(tmp_path, run):
+    stream = make_film(tmp_path / "stream.ts", Film(frames=2, codec="mpeg2video", sound="aac"))
+    source = stream.rename(tmp_path / "film.mpg")
+    code, out, err = run(source)
+    assert (code, out) == (1, [])
+    assert f"error: {source}: cannot be written as vob (" in err
+    assert "hint: it is MPEG-TS (MPEG-2 Transport Stream): rename it so\n" in err
 
 
 def test_a_hint_reaches_the_colours_with_the_first_frame_of_its_time(tmp_path, run, monkeypatch):
@@ -749,9 +768,6 @@ def assert_film_is_whole_or_absent(path, frames):
     if path.exists():
         assert numbers(path) == list(range(frames))
         path.unlink()
-
-
-posix_only = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
 
 @posix_only
