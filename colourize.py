@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -61,7 +61,7 @@ from colourizer.photos.errors import PhotoError
 from colourizer.photos.files import SUFFIXES, TARGETS
 from colourizer.photos.read import read_photo
 from colourizer.photos.source import hash_source
-from colourizer.record.report import Report, ReportError
+from colourizer.record.report import Report, ReportError, read_rows
 from colourizer.record.row import EXISTS_ALREADY, Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.stored_report import StoredReport, fetch_report
@@ -819,8 +819,32 @@ def plan_found(photo: FoundPhoto, outputs: OutputOptions) -> Job:
     return plan_film(photo, outputs) if photo.is_film else plan_alone(photo, outputs)
 
 
+def read_recorded(place: Location | None) -> RowIndex | None:
+    """Return what a report says of earlier runs; None if there is no report.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with ExitStack() as stack, suppress(FileNotFoundError):
+            if isinstance(place, Address):
+                return RowIndex(read_rows(fetch_report(place, temporary_folder(stack))[0]))
+            return RowIndex(read_rows(place)) if place else None
+    except ReportError as error:
+        raise UsageError(
+            f"--report {error.of(cast(Location, place))}", *list_hints(error)
+        ) from error
+    except (OSError, StorageError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--report {place}: {reason}", *list_hints(error)) from error
+    return None
+
+
 def dry_run(
-    plan: Plan, options: Options, settings: Callable[[Job, int], Settings] | None = None
+    plan: Plan,
+    options: Options,
+    settings: Callable[[Job, int], Settings] | None = None,
+    recorded: RowIndex | None = None,
 ) -> int:
     """Print what would be written; return the exit code.
 
@@ -828,6 +852,7 @@ def dry_run(
         plan: the photographs.
         options: the command line.
         settings: returns those of a job's variant; for --update only.
+        recorded: what the report says; for --update only.
     """
     counts = Counter(failed=plan.failed)
     for photo in plan.jobs if plan.stream is None else plan.stream:
@@ -835,7 +860,7 @@ def dry_run(
             job = photo if isinstance(photo, Job) else plan_found(photo, options.outputs)
             if settings:
                 own = partial(settings, job)
-                wanted, _ = choose_files(job, options.outputs, own)
+                wanted, _ = choose_files(job, options.outputs, own, recorded)
             else:
                 wanted = list_unfinished(job, options.outputs.overwrite)
         except (PhotoError, StorageError) as error:
@@ -888,6 +913,7 @@ def main(argv: list[str] | None = None) -> int:
             return dry_run(plan, options)
         if not (is_stream or options.dry_run):
             check_output(options.outputs.output)
+        recorded = read_recorded(options.report) if options.dry_run else None
         colourizer = load_colourizer(options)
         reference = read_reference(options.reference, colourizer) if options.reference else None
     except (UsageError, CheckpointError) as error:
@@ -908,7 +934,7 @@ def main(argv: list[str] | None = None) -> int:
                 return film_settings(colourizer, colours, job.source, options.hints)
             return colours.settings(colourizer, job.source, variant)
 
-        return dry_run(plan, options, settings)
+        return dry_run(plan, options, settings, recorded)
     if is_stream:
         return colourize_stream(colourizer, options, colours)
     return colourize_folder(plan, colourizer, options, colours)

@@ -215,8 +215,20 @@ def test_without_tags_the_report_tells_the_settings_and_no_file_is_opened(
     options = ("-o", out, "--no-tag", "--vividness", 0.3, "--report", report)
     assert "4 there already in" in run(scans, *options)[2]
     assert f"made with vividness {DEFAULT_VIVIDNESS}, not 0.3" in run(scans, *options)[2]
-    assert len(run(scans, *options, "--update")[1]) == 4
+    planned = run(scans, *options, "--update", "--dry-run")[1]
+    assert len(planned) == 4
+    assert run(scans, *options, "--update")[1] == planned
     assert {row.settings.vividness for row in read_rows(report)} == {0.3}
+
+
+def test_a_dry_run_makes_no_report_and_refuses_what_is_none(scans, tmp_path, run):
+    options = ("-o", tmp_path / "out", "--update", "--dry-run", "--report", tmp_path / "new.jsonl")
+    assert run(scans, *options)[0] == 0
+    assert not (tmp_path / "new.jsonl").exists()
+    (tmp_path / "new.jsonl").write_text("dear aunt Mary\n")
+    code, out, err = run(scans, *options)
+    assert (code, out) == (2, [])
+    assert f"error: --report {tmp_path / 'new.jsonl'}: line 1 is not a row of a report" in err
 
 
 @pytest.mark.parametrize("name", ["report.jsonl", "report.parquet"])

@@ -16,7 +16,9 @@ from support.sidecar import XMP
 
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.record.tag import read_tag
+from colourizer.runtime.cli import list_hints
 from colourizer.storage import connection, files
+from colourizer.storage.address import parse_location
 
 
 @pytest.fixture
@@ -372,6 +374,14 @@ def test_a_storage_that_refuses_is_said_with_a_hint_and_without_credentials(s3, 
         assert "tester" not in err and "not-a-secret" not in err
 
 
+def test_a_name_that_is_no_text_is_refused_with_what_to_do(s3):
+    address = parse_location("s3://colour/tante-gr\udcfcn.png")  # as paths of Latin-1 are read
+    for look in (files.exists, partial(files.write_whole, content=b"")):
+        with pytest.raises(connection.StorageError, match="its name is not UTF-8") as caught:
+            look(address)
+        assert list_hints(caught.value)
+
+
 def test_an_expired_login_is_denied_access_though_s3_only_says_bad_request(s3, run, tmp_path):
     store, storage = s3
     fill(storage, "scans/expired", 1)
@@ -472,7 +482,6 @@ def test_a_folder_in_a_result_s_place_and_a_file_in_a_folder_s_are_said(memory, 
 
 
 def test_a_large_file_goes_in_parts_and_leaves_none_if_one_fails(s3, monkeypatch):
-    from colourizer.storage.address import parse_location
     from colourizer.storage.files import StoredFile
 
     store, storage = s3

@@ -1,5 +1,6 @@
 """Address: a file or folder in a storage that fsspec opens, with a path's names and joins."""
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -99,7 +100,10 @@ Location = Path | Address
 
 
 def parse_location(text: str) -> Location:
-    """Return the Address of a text with a scheme such as s3://, else the Path."""
+    """Return the Address of a text with a scheme such as s3://, else the Path.
+
+    The path of a local archive becomes absolute, as those of files do in reports and on clusters.
+    """
     found = SCHEME.match(text)
     if not found:
         return Path(text)
@@ -108,6 +112,9 @@ def parse_location(text: str) -> Location:
     path, _, archive = (rest, "", "") if scheme in WITHOUT_ARCHIVES else rest.partition(CHAINED)
     if scheme in LOCAL and not archive:
         return Path(path)
+    *outer, last = archive.split(CHAINED)
+    if last and not SCHEME.match(last):
+        archive = CHAINED.join((*outer, os.path.abspath(last)))  # noqa: PTH100 - of any text
     return Address(
         scheme, path.strip("/") if scheme in NAMES_WITH_AT else path.rstrip("/"), archive
     )

@@ -140,6 +140,9 @@ def storage_errors(scheme: str) -> Iterator[None]:
         if "bucket does not exist" in str(error):  # S3's words
             raise NoSuchBucketError from error
         raise NoSuchFileError("no such file") from error
+    except UnicodeEncodeError as error:
+        hint = "give it a name in UTF-8; convmv does so for a whole folder"
+        raise StorageError("its name is not UTF-8, as those in a storage are", hint) from error
     except PermissionError as error:
         said = getattr(error, "strerror", None) or str(error)
         raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error

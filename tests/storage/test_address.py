@@ -17,6 +17,9 @@ def test_a_text_with_a_scheme_is_an_address_and_others_are_paths():
     zipped = parse_location("zip://::s3://scans/old.zip")
     assert zipped == Address("zip://", "", "s3://scans/old.zip")
     assert (zipped / "a.jpg").url == "zip://a.jpg::s3://scans/old.zip"
+    for outer in ("", "tar://b/c.tar::"):
+        found = parse_location(f"zip://a.jpg::{outer}old.zip")
+        assert str(found) == f"zip://a.jpg::{outer}{Path('old.zip').absolute()}"
     assert parse_location("s3://scans/a::b.jpg") == Address("s3://", "scans/a::b.jpg")
 
 
