@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colourizer.runtime.atomic_file import DISK_FULL
+from colourizer.runtime.atomic_file import DISK_FULL, PART
 from colourizer.runtime.temporary_folder import ROOM_HINT
 from colourizer.storage.address import WEB, Address, Location
 from colourizer.storage.connection import (
@@ -30,7 +30,6 @@ from colourizer.storage.connection import (
 TIMES = ("LastModified", "last_modified", "mtime", "modified", "created")  # storages' names
 LARGE, BLOCK = 100_000_000, 16_000_000  # bytes
 CLOCK_STEP = 2 * 10**9  # nanoseconds: some file systems keep times in steps of two seconds
-PART = ".part-"  # begins the name of a file that is not yet complete
 
 
 def read_bytes(address: Location, count: int | None = None) -> bytes:
