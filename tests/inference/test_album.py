@@ -300,10 +300,10 @@ def test_only_albums_and_storages_need_a_temporary_folder(photos, run, tmp_path,
     monkeypatch.setattr(tempfile, "gettempdir", find_none)
     assert run(photos, "-o", tmp_path / "out")[0] == 0
     code, _, err = run(photos, "-o", tmp_path / "out", "--report", "memory://report.jsonl")
-    assert (code, err) == (2, "error: --report memory://report.jsonl: No usable temporary directory"
+    assert (code, err) == (2, "error: --report memory://report.jsonl: no usable temporary directory"
                               " found in ['/tmp']\n")  # fmt: skip
     code, _, err = run("--verify", "memory://report.jsonl")
-    assert (code, "error: memory://report.jsonl: No usable" in err) == (2, True)
+    assert (code, "error: memory://report.jsonl: no usable" in err) == (2, True)
     for output in (tmp_path / "album", "memory://album"):
         code, _, err = run(photos, "--album", "-o", output)
         assert code == 1
