@@ -11,7 +11,12 @@ from colourizer.photos.exif import IPTC, PHOTOSHOP, extract_exif, parse_exif, re
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
 from colourizer.photos.orientation import swaps_sides, turn_extent
-from colourizer.photos.photoshop import join_segments, keep_true_resources, wrap_iptc
+from colourizer.photos.photoshop import (
+    find_iptc,
+    join_segments,
+    keep_true_resources,
+    wrap_iptc,
+)
 from colourizer.photos.raw_profile import RAW_PROFILE, parse_raw_profile
 from colourizer.photos.source import open_source
 from colourizer.photos.upright_exif import upright_exif
@@ -140,7 +145,9 @@ def _read_resources(image: Image.Image, exif: bytes) -> bytes:
         return join_segments(body for name, body in segments if name == "APP13")
     if image.format == "TIFF":
         tags = parse_exif(exif).tags
-        return next((wrap_iptc(tags[tag][2]) for tag in (PHOTOSHOP, IPTC) if tag in tags), b"")
+        _, _, resources = tags.get(PHOTOSHOP, (0, 0, b""))
+        _, _, iptc = tags.get(IPTC, (0, 0, b""))
+        return resources if find_iptc(resources) else resources + wrap_iptc(iptc)
     return wrap_iptc(parse_raw_profile(image.info.get(f"{RAW_PROFILE} iptc")))
 
 

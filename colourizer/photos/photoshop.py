@@ -11,6 +11,7 @@ THUMBNAILS = (1033, 1036)
 POSITIONS = (1025, 1032, 1050, 1080, *range(2000, 3000))
 
 
+IPTC_TAG = b"\x1c"  # begins each of IPTC's records
 IPTC = 1028  # the resource that holds captions, places and names
 SEGMENT_BYTES = 65533 - len(SIGNATURE)  # of resources in a JPEG's segment
 
@@ -28,9 +29,9 @@ def split_segments(resources: bytes) -> list[bytes]:
 
 
 def wrap_iptc(content: bytes) -> bytes:
-    """Return IPTC as an image resource; an image resource as it is."""
-    if not content or content.startswith(BLOCK):
-        return content
+    """Return IPTC as an image resource; an image resource as it is; b"" for anything else."""
+    if not content.startswith(IPTC_TAG):
+        return content if content.startswith(BLOCK) else b""
     size = len(content).to_bytes(4, "big")
     return BLOCK + IPTC.to_bytes(2, "big") + bytes(2) + size + content + bytes(len(content) % 2)
 

@@ -109,10 +109,13 @@ def test_captions_go_from_format_to_format(source, target):
         assert target == "png" or (found and found[2, 120] == b"Ann")
 
 
-def test_captions_that_a_tiff_has_without_photoshops_resources_go_too():
+@pytest.mark.parametrize("others", [b"", b"8BIM\x03\xf0\0\0\0\0\0\2ab"])
+def test_captions_that_a_tiff_has_beside_photoshops_resources_go_too(others):
     file = io.BytesIO()
-    scene(0).save(file, "TIFF", tiffinfo={33723: b"\x1c\x02\x78\0\x03Ann"})
-    assert read_photo(written(read_photo(file), "jpeg")).metadata.photoshop == CAPTION
+    tags = {33723: b"\x1c\x02\x78\0\x03Ann", **({34377: others} if others else {})}
+    scene(0).save(file, "TIFF", tiffinfo=tags)
+    made = read_photo(written(read_photo(file), "jpeg"))
+    assert made.metadata.photoshop == others + CAPTION
 
 
 def test_resources_that_go_on_in_another_segment_lose_their_thumbnail():
