@@ -8,15 +8,16 @@ from torch import Tensor
 # To what power likelihoods are raised for the annealed mean; 1 / 2.5 is its temperature, 0.4
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
-# From 0, the safe mean, to 1. At the default RGB-PSNR is 0.7 dB above that of grey.
+# From 0, the safe mean, to 1. At the default RGB-PSNR is 0.8 dB above that of grey.
 DEFAULT_VIVIDNESS = 0.7
 # At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
-MAX_REBALANCING = 0.9
+MAX_REBALANCING = 0.6
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...
-MAX_GAIN = 0.3  # ... and the gain of chroma.
+MAX_GAIN = 0.6  # ... and the gain of chroma, of which ...
+SATURATED = 60.0  # ... chroma of so many Lab units gets half, so that red does not become glaring.
 # Lightness up to which colours are the safe ones, as vivid ones are seldom right in the dark, and
 # from which on they are as vivid as confidence says.
-DARK, MIDDLE = 5.0, 40.0
+DARK, MIDDLE = 5.0, 45.0
 # Lab units: at this standard deviation of the likely colours, confidence is e^-1/2.
 UNCERTAIN = 35.0
 
@@ -79,7 +80,7 @@ def vivid_weight(confidence: Tensor, lightness: Tensor) -> Tensor:
     Returns:
         weight (B, 1, H, W) in [0, 1].
     """
-    return confidence * ((lightness - DARK) / (MIDDLE - DARK)).clamp(0.0, 1.0)
+    return confidence.sqrt() * ((lightness - DARK) / (MIDDLE - DARK)).clamp(0.0, 1.0)
 
 
 def class_weights(shares: Tensor, strength: float | Tensor) -> Tensor:
@@ -129,5 +130,7 @@ def read_ab(
             -1, 1
         )
     safe = sums[:, :2] / sums[:, 2:3]  # (B, 2, H, W)
-    vivid = sums[:, 3:5] / sums[:, 5:] * (1 + vividness * MAX_GAIN)
-    return safe + (vivid - safe) * weight
+    vivid = sums[:, 3:5] / sums[:, 5:]
+    square = vivid.square().sum(dim=1, keepdim=True)  # of chroma
+    gain = 1 + vividness * MAX_GAIN / (1 + square / SATURATED**2)
+    return safe + (gain * vivid - safe) * weight

@@ -11,6 +11,7 @@ from colourizer.inference.readout import (
     MAX_GAIN,
     MAX_REBALANCING,
     MIDDLE,
+    SATURATED,
     anneal,
     class_weights,
     confidence,
@@ -38,7 +39,8 @@ def read(logits: torch.Tensor, vividness: float, shares: torch.Tensor = SHARES) 
     """Read colours as the colourizer does."""
     roots = sqrt_softmax(logits)
     sure = confidence(roots, CENTRES)
-    return read_ab(roots, CENTRES, shares, vividness, sure)
+    weight = vivid_weight(sure, torch.full_like(sure, MIDDLE))
+    return read_ab(roots, CENTRES, shares, vividness, weight)
 
 
 def spread(*likely: tuple[float, float, float]) -> torch.Tensor:
@@ -103,7 +105,9 @@ def test_rebalancing_undoes_how_common_the_bins_are():
 def test_the_vivid_colour_is_the_mean_of_the_rebalanced_likelihoods():
     logits, sure = random_logits(), torch.ones(2, 1, 3, 5)
     rebalanced = logits + class_weights(SHARES, MAX_REBALANCING).log()[:, None, None]
-    expected = mean_of_bins(rebalanced, CENTRES, 1 / ANNEALING) * (1 + MAX_GAIN)
+    mean = mean_of_bins(rebalanced, CENTRES, 1 / ANNEALING)
+    chroma = mean.norm(dim=1, keepdim=True)
+    expected = mean * (1 + MAX_GAIN / (1 + (chroma / SATURATED) ** 2))
     vivid = read_ab(sqrt_softmax(logits), CENTRES, SHARES, 1, sure)
     assert torch.allclose(vivid, expected, atol=1e-3)
 
@@ -138,7 +142,7 @@ def test_the_less_sure_the_network_the_less_of_the_vivid_colour_is_added():
     sure = confidence(roots, CENTRES).item()
     without_fallback = read_ab(roots, CENTRES, SHARES, 1, torch.ones(1, 1, 1, 1))
     assert sure < 0.7
-    assert torch.allclose(vivid - safe, (without_fallback - safe) * sure, rtol=1e-3)
+    assert torch.allclose(vivid - safe, (without_fallback - safe) * sure**0.5, rtol=1e-3)
     assert (vivid - safe).norm() > 1
 
 
