@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import RLock
@@ -69,7 +70,14 @@ from colourizer.training.report import (
     print_nothing_left,
     write_report,
 )
-from colourizer.training.run_folder import BEST, TENSORBOARD, holds_run, save_last, write_settings
+from colourizer.training.run_folder import (
+    BEST,
+    TENSORBOARD,
+    holds_run,
+    lock_run,
+    save_last,
+    write_settings,
+)
 from colourizer.training.schedule import (
     DurationEstimate,
     Schedule,
@@ -458,10 +466,25 @@ def run_in_group(options: TrainOptions, group: ProcessGroup) -> int:
         return 2
     try:
         check_folder(run)
+    except UsageError as error:
+        group.print_error(error)
+        return 2
+    with lock_run(run) if group.is_main else nullcontext(True) as free:
+        if sum(group.all_reduce_max(not free)):
+            hint = "wait, or name another folder with -o"
+            group.print_error(f"{run}: another train.py is at work there", hint)
+            return 2
+        return run_locked(options, group)
+
+
+def run_locked(options: TrainOptions, group: ProcessGroup) -> int:
+    """Read the photographs and train; return the exit code."""
+    run = options.run
+    try:
         with group.local_main_process_first(), output_only_if(group.is_main):
             model, saved = build_network(options)
         data = read_data(options, group)
-    except (UsageError, CheckpointError, WeightsError, ShardsError) as error:
+    except (CheckpointError, WeightsError, ShardsError) as error:
         group.print_error(error)
         return 2
     except OSError as error:  # a rejected.txt that may not be read, a full disk

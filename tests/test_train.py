@@ -29,6 +29,7 @@ from colourizer.training.criterion import training_loss
 from colourizer.training.crops import CropBatch, CropConfig, make_batch, network_input_and_target
 from colourizer.training.data import read_training_set
 from colourizer.training.plots import draw_progress
+from colourizer.training.run_folder import lock_run
 from colourizer.training.schedule import MIN_VALIDATIONS
 from Model_CNN import Model_CNN
 
@@ -106,6 +107,19 @@ def test_where_nothing_can_be_written_no_photograph_is_read(
     assert run_train(album, "-o", file / below, *CLASSIC) == 2
     message = f"error: -o {file / below}: {file} is a file, not a folder\nhint: "
     assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks as posix has them")
+def test_two_runs_at_once_do_not_share_a_folder(album, tmp_path, capsys):
+    run = tmp_path / "runs" / "one"
+    with lock_run(run):
+        assert run_train(album, "-o", run, "--epochs", 1, *CLASSIC) == 2
+    assert f"error: {run}: another train.py is at work there\nhint: " in capsys.readouterr().err
+    assert not run.exists()
+    assert run_train(album, "-o", run, "--epochs", 1, *CLASSIC) == 0
+    with lock_run(run):
+        assert run_train("--resume", run, "--epochs", 2) == 2
+    assert (run / "best.pt").exists()
 
 
 def test_the_network_learns_what_it_sees(album, tmp_path, monkeypatch):

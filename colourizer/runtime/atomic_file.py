@@ -43,6 +43,8 @@ class PartFile:
             self._file.flush()
         except BaseException as error:
             self._fail(error)
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None  # torch.save raises another for a full disk
             raise
 
     def begin_flush(self) -> None:

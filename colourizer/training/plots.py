@@ -1,6 +1,8 @@
 """Plots of training runs with matplotlib: progress.png, and the comparison of several runs."""
 
 import math
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,12 @@ def _epoch_name(epoch: float) -> str:
     return f"epoch {epoch:.4g}" if epoch else "before"
 
 
+def _drawable(name: str) -> str:
+    """Return a run's name as matplotlib draws it: no formula between $, nothing hidden by a _."""
+    readable = os.fsencode(name).decode(errors="replace").replace("$", r"\$")
+    return f" {readable}" if readable.startswith("_") else readable
+
+
 def _style(axes: "Axes", name: str, logs: Sequence[Log], x: str) -> None:
     """Set a panel's title, baseline and style."""
     title, unit, baseline, label = CURVES[name]
@@ -106,7 +114,7 @@ def draw_curves(figure: "FigureBase", logs: dict[str, Log], x: str) -> None:
     for axes, name in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
         for number, (run, log) in enumerate(logs.items()):
             colour = HUES[number % len(HUES)]
-            _plot(axes, log, x, name, colour, label=run)
+            _plot(axes, log, x, name, colour, label=_drawable(run))
             if name == "loss":
                 _plot(axes, log, x, "validation_loss", colour, ls=(0, (1, 1)))
         _style(axes, name, list(logs.values()), x)
@@ -147,7 +155,9 @@ def _draw_strip(figure: "FigureBase", columns: list[tuple[str, Tensor]], rows: i
 
 
 def _write(figure: "Figure", path: Path) -> None:
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in a name: a box is drawn for it
+        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
 def _new_figure(height: float) -> "Figure":
@@ -187,7 +197,9 @@ def draw_progress(
     figure = _new_figure(sum(heights))
     parts = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)
     title, curves, pictures = parts[:, 0]
-    title.text(0.012, 0.62, path.resolve().parent.name, fontsize=17, weight="bold", color=TEXT)
+    title.text(
+        0.012, 0.62, _drawable(path.resolve().parent.name), fontsize=17, weight="bold", color=TEXT
+    )
     title.text(
         0.012, 0.18,
         f"best: {_epoch_name(best['epoch'])}, ab error {best['ab_error']:.2f} "

@@ -3,12 +3,19 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from colourizer.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from colourizer.runtime.atomic_file import write_bytes
 from colourizer.runtime.cli import print_note
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # To go on from: the newest, and the one before, should the newest be damaged.
 LAST, PREVIOUS = "last.pt", "previous.pt"
@@ -21,6 +28,30 @@ Log = list[dict[str, Any]]  # a row of figures for each validation, by their nam
 def holds_run(run: Path) -> bool:
     """Return whether a folder is a run's already."""
     return any((run / name).exists() for name in (LAST, PREVIOUS, BEST))
+
+
+@contextmanager
+def lock_run(run: Path) -> Iterator[bool]:
+    """Lock a run's folder against other processes, and yield whether none had locked it before.
+
+    The folder is made, and removed again if nothing was written to it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    folder, free = (os.open(run, os.O_RDONLY) if fcntl else -1), True
+    try:
+        if fcntl:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        free = False
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield free
+    finally:
+        if fcntl:
+            os.close(folder)
+        with suppress(OSError):
+            run.rmdir()
 
 
 def saved_any(run: Path) -> bool:

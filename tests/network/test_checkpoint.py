@@ -63,6 +63,21 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_colours(tmp_path):
     assert (half.ab_of(half(lightness)) - model.ab_of(model(lightness))).abs().max() < 0.5
 
 
+@pytest.mark.skipif(os.name != "posix", reason="bounds files as posix does")
+@pytest.mark.parametrize("room", [0, 1000, 300_000])
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_nothing(tmp_path, room):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(tmp_path / "full.pt", {"weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_of_the_original_is_recognized(tmp_path):
     torch.manual_seed(0)
     model = ClassicCNN()

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from support.scenes import ROOT
 
-from colourizer.training.plots import draw_curves, draw_progress
+from colourizer.training.plots import draw_comparison, draw_curves, draw_progress
 from colourizer.training.validation import Validation
 
 
@@ -55,6 +55,20 @@ def test_a_log_of_an_older_version_is_drawn_with_gaps(tmp_path):
     path = tmp_path / "progress.png"
     draw_progress(path, log, [], Validation({}, pictures, pictures, pictures))
     assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["_old", r"a$\foo$", "价格", os.fsdecode(b"caf\xe9")])
+def test_a_run_may_have_any_name(tmp_path, name, recwarn):
+    pictures = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
+    path = tmp_path / name / "progress.png"
+    path.parent.mkdir()
+    draw_progress(path, [row(1)], [], Validation({}, pictures, pictures, pictures))
+    draw_comparison(tmp_path / "two.png", {"first": [row(1)], name: [row(2)]}, "epoch")
+    figure = Figure()
+    draw_curves(figure, {"first": [row(1)], name: [row(2)]}, "epoch")
+    (legend,) = (axes.get_legend() for axes in figure.axes if axes.get_legend())
+    assert len(legend.get_texts()) == 2
+    assert not recwarn.list
 
 
 def test_the_backend_of_a_notebook_stops_nothing():
