@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import time
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -105,6 +107,22 @@ def test_a_run_with_other_settings_says_so_if_there_is_a_report(memory, run, tmp
     said = f"hint: skipped: 2 there already in memory://out, {made};"
     assert said in run(*options, "--vividness", 0.3)[2]
     assert "2 there already in memory://out; --overwrite does them again" in run(*options)[2]
+
+
+def test_update_does_a_scan_of_a_wrong_clock_once(memory, run, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for n, seconds in enumerate((-5, 1e7)):
+        (scans / f"photo{n}.png").write_bytes(encoded(n))
+        os.utime(scans / f"photo{n}.png", (time.time() + seconds,) * 2)
+    options = (scans, "-o", "memory://out", "--update")
+    assert len(run(*options)[1]) == 2
+    assert run(*options)[1] == []
+    in_time = time.time_ns() + 10**10
+    os.utime(scans / "photo0.png", ns=(in_time, in_time))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.time_ns", lambda: 2 * 10**10 + in_time)
+        assert run(*options)[1] == ["memory://out/photo0.png"]
 
 
 def test_a_contact_sheet_that_is_not_ours_is_left_alone_and_the_run_says_so(memory, run):

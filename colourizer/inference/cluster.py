@@ -194,7 +194,7 @@ class Pool:
         """Divide the cluster's machines, as they are now, into actors of one size."""
         import ray
 
-        self._ray, self._told_task, self._threads_per_core = ray, task, threads_per_core
+        self._ray, self._task, self._threads_per_core = ray, task, threads_per_core
         self._album = task.colours.album
         self._divide()
         self._starting: dict[Any, Any] = {}  # actors, by the results that say they are ready
@@ -207,7 +207,7 @@ class Pool:
 
     def _divide(self) -> None:
         """Choose the size of actors, so that each machine has room for one."""
-        nodes, task = self._nodes(), self._told_task
+        nodes, task = self._nodes(), self._task
         gpu_nodes = [node for node in nodes if node.get("GPU", 0) >= 1]
         self._gpus = int(task.device != "cpu" and bool(gpu_nodes))
         if self._gpus:  # each actor has one, and its share of the cores
@@ -217,7 +217,7 @@ class Pool:
         sizes = (max(1, int(count // actors)) for count, actors in cores if count >= 1)
         self._cores = min([ACTOR_CORES, *sizes])
         self._threads = self._cores * self._threads_per_core
-        self._task = self._ray.put(replace(task, cores=self._cores, threads=self._threads))
+        self._shared_task = self._ray.put(replace(task, cores=self._cores, threads=self._threads))
 
     def _nodes(self) -> list[dict[str, float]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -255,7 +255,7 @@ class Pool:
             num_cpus=self._cores, num_gpus=self._gpus, max_concurrency=self._threads
         )
         for _ in range(max(1, room) - len(self._busy) - len(self._starting)):
-            actor = make.remote(self._task)
+            actor = make.remote(self._shared_task)
             self._starting[actor.is_ready.remote()] = actor
         self._tell_waiting(now - self._waits_since, room)
 
