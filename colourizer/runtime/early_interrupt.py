@@ -1,5 +1,6 @@
 """Ctrl-C while a command's imports last, which takes seconds: one line, and exit code 130.
 
+A package that is not installed: two lines, and exit code 2.
 The first import of every command, until `cli.run_command` calls its main.
 """
 
@@ -9,6 +10,7 @@ import sys
 import threading
 from types import FrameType, TracebackType
 
+HINT = "hint: activate the environment it is in (.venv), or pip install -r requirements.txt"
 _excepthook = sys.excepthook
 _interrupted = False
 
@@ -23,13 +25,18 @@ def _note(number: int, frame: FrameType | None) -> None:
 def _report(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Report an exception that nobody caught; one that Ctrl-C led to, in a word."""
-    if not _interrupted and kind is not KeyboardInterrupt:
+    """Report an exception that nobody caught; Ctrl-C and a missing package in words."""
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if _interrupted or kind is KeyboardInterrupt:
+        message, code = "interrupted", 130
+    elif missing.isidentifier() and missing != "colourizer":  # no part of an installed package
+        message, code = f"error: needs the package {missing}\n{HINT}", 2
+    else:
         _excepthook(kind, error, traceback)
         return
     if sys.stderr:
-        print("interrupted", file=sys.stderr, flush=True)  # noqa: T201 - cli.py may not be there yet
-    os._exit(130)
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - cli.py may not be there yet
+    os._exit(code)
 
 
 def restore() -> None:

@@ -43,6 +43,21 @@ def test_there_are_commands():
     assert {"colourize.py", "train.py", "app.py"} <= set(COMMANDS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_package_that_is_not_installed_is_named_with_what_helps(command):
+    program = f"import sys, runpy; sys.modules['numpy'] = None; sys.modules['PIL'] = None\n\
+sys.modules['torch'] = sys.modules['tqdm'] = None; runpy.run_path({command!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    error, hint = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert error in [
+        f"error: needs the package {name}" for name in ("numpy", "PIL", "torch", "tqdm")
+    ]
+    assert hint.startswith("hint: activate the environment")
+
+
 def test_other_errors_are_reported_as_ever():
     program = "import colourizer.runtime.early_interrupt; 1 / 0"
     done = subprocess.run(
