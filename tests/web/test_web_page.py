@@ -267,10 +267,17 @@ def test_what_cannot_be_read_says_why_on_its_own_card(page):
         },
     )
     page.get_by_text("1 of 5 coloured, 4 failed").wait_for()
+    frames = {"save_all": True, "append_images": [scene(1)]}
+    drop(
+        page, {f"film.{kind}": encoded(scene(0), kind, **frames) for kind in ("GIF", "PNG", "WEBP")}
+    )
+    page.get_by_text("1 of 8 coloured, 7 failed").wait_for()
     said = {card.locator(".name").inner_text(): card.locator(".state").inner_text()
             for card in page.locator(".card.wrong").all()}  # fmt: skip
     assert said["<b>bad.jpg"] == said["torn.jpg"] == "not an image that this browser reads"
     assert "no TIFF" in said["scan.tif"]
+    animation = "is an animation; only single photographs are coloured"
+    assert [text for name, text in said.items() if name.startswith("film")] == [animation] * 3
     assert "12000 \u00d7 9000 pixels" in said["huge.png"]
 
 

@@ -41,6 +41,7 @@ const FORMATS = {
 // The format that is asked for, else the photograph's own if it can be written, else PNG.
 const writtenFormat = (head, format) =>
   format ?? (FORMATS[head.format]?.type ? head.format : "png");
+const MAY_MOVE = { "\x89PNG": "image/png", RIFF: "image/webp", GIF8: "image/gif" };
 const TIFF = /^(II\*\0|MM\0\*)/;
 
 /* Return what a file says of itself.
@@ -50,6 +51,7 @@ const TIFF = /^(II\*\0|MM\0\*)/;
    the place of EXIF that the browser must not see, or null} */
 export async function inspect(file) {
   let bytes = await read(file.slice(0, HEAD_BYTES));
+  await refuseAnimation(file, MAY_MOVE[String.fromCharCode(...bytes.subarray(0, 4))]);
   const format = Object.keys(FORMATS).find((name) => FORMATS[name].isIt(bytes)) ?? null;
   if (!format) return { format, keepsProfile: false, orientation: 1, turn: 1, hidden: null };
   const { readSize, readMetadata } = FORMATS[format];
@@ -79,6 +81,18 @@ async function read(blob) {
   } catch {
     throw new Error("cannot be read any more; add it again");
   }
+}
+
+/* Refuse an animation, of whose pictures one would be coloured; older browsers do not tell. */
+async function refuseAnimation(file, type) {
+  if (!type || !self.ImageDecoder) return;
+  const decoder = new ImageDecoder({ data: await read(file), type });
+  const pictures = await Promise.all([decoder.tracks.ready, decoder.completed]).then(
+    () => decoder.tracks.selectedTrack.frameCount,
+    () => 1, // is no such picture, which is said when it is decoded
+  );
+  decoder.close();
+  if (pictures > 1) throw new Error("is an animation; only single photographs are coloured");
 }
 
 function refuseIfTooLarge(width, height) {
