@@ -374,7 +374,7 @@ def test_without_a_network_it_ends_at_once_and_harms_nothing(web, raw, monkeypat
     assert files(raw) == before
     streams = capsys.readouterr()
     assert "rivers " not in streams.out  # it was not tried
-    assert "error: bing: cannot be reached" in streams.err
+    assert "error: lakes: connection refused\nerror: bing: cannot be reached" in streams.err
     assert "hint: " in streams.err
 
 

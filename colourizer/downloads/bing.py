@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ IMPORTED_FROM = str(Path(__file__).parents[2])  # where it finds that module
 VARIANTS = ("{}", "{} photo")
 # A query is given up after MAX_LOST failed links, plus MAX_LOST_PER_PHOTO per photograph wanted.
 MAX_LOST, MAX_LOST_PER_PHOTO = 50, 3
+# What the child says of a server that cannot be reached, perhaps with a number; group 1 is why.
+UNREACHABLE = re.compile(r"URLError: (?:<urlopen error )?(?:\[Errno -?\d+\] )?(.*?)>?")
 POLL_SECONDS = 0.05  # how often the child is checked
 
 
@@ -59,7 +62,9 @@ def download(
             if len(delivery.files) >= limit:
                 return delivery
         if code != EXHAUSTED:
-            delivery.trouble, delivery.unreachable = error, error.startswith("URLError")
+            reason = UNREACHABLE.fullmatch(error)
+            delivery.trouble = reason[1].lower() if reason else error
+            delivery.unreachable = reason is not None
             return delivery
         if not skipped and not delivery.origins:
             delivery.trouble = "bing's answer names no pictures"
