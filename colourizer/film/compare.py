@@ -44,7 +44,7 @@ def compare_frame(coloured: VideoFrame, info: FilmInfo) -> VideoFrame:
     """Return a coloured frame with itself in grey to its left."""
     height, width = reduced_size(info)
     small = coloured.reformat(width, height, PIXEL_FORMAT)
-    upright = [np.rot90(view_plane(plane, 8), info.quarter_turns) for plane in small.planes]
+    upright = [info.turn_upright(view_plane(plane, 8)) for plane in small.planes]
     luma, *chroma = upright
     pair = np.stack([np.hstack((np.full_like(plane, 128), plane)) for plane in chroma])
     return make_frame(np.hstack((luma, luma)), pair, PIXEL_FORMAT)

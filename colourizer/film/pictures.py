@@ -122,7 +122,7 @@ class FilmPainter:
             width = max(1, round(seen.shape[1] * info.aspect))
             square = Image.fromarray(seen).resize((width, len(seen)), Image.Resampling.BILINEAR)
             seen = np.asarray(square)
-        upright = np.ascontiguousarray(np.rot90(seen, info.quarter_turns))
+        upright = np.ascontiguousarray(info.turn_upright(seen))
         frame = ColouredFrame(
             pts=timed.pts,
             duration=timed.duration,
@@ -140,5 +140,6 @@ class FilmPainter:
         """Yield a batch with its colours."""
         colours = self._colours.colourize_batch([lightness for _, lightness in batch], hints)
         for (frame, _), ab in zip(batch, colours, strict=True):
-            frame.ab = torch.rot90(ab, -self._info.quarter_turns, (2, 3))
+            turned = ab.flip(3) if self._info.mirrored else ab
+            frame.ab = torch.rot90(turned, -self._info.quarter_turns, (2, 3))
             yield frame

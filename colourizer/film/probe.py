@@ -1,5 +1,7 @@
 """What a film is: size, times, colour tags, fields and rotation, found in its first frames."""
 
+import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -59,6 +62,7 @@ class FilmInfo:
     fields: "" for progressive frames; "tff" or "bff" for interlaced ones, by the first field.
     matrix: the nine numbers of the display matrix; none without one.
     quarter_turns: counterclockwise, that make a frame upright.
+    mirrored: whether it is shown with left and right exchanged after these.
     frames: how many, if that is known; 0 if not. Often a guess.
     alpha: whether they have an alpha channel, too.
     """
@@ -74,6 +78,7 @@ class FilmInfo:
     fields: str
     matrix: tuple[int, ...]
     quarter_turns: int
+    mirrored: bool
     frames: int
     alpha: bool
 
@@ -82,6 +87,11 @@ class FilmInfo:
         """The (height, width) of an upright frame in pixels."""
         sides = self.height, self.width
         return sides[::-1] if self.quarter_turns % 2 else sides
+
+    def turn_upright(self, picture: np.ndarray) -> np.ndarray:
+        """Return a picture (H, W) as it is shown, of one as it is stored."""
+        turned = np.rot90(picture, self.quarter_turns)
+        return turned[:, ::-1] if self.mirrored else turned
 
 
 def video_stream(container: "av.container.InputContainer") -> VideoStream:
@@ -152,6 +162,7 @@ def describe_film(
     beside: Any = first.side_data  # PyAV's stubs are wrong here
     side_data = next((each for each in beside if each.type.name == "DISPLAYMATRIX"), None)
     numbers = memoryview(bytes(side_data)).cast("i")[:9] if side_data else ()
+    turns, mirrored = read_orientation(numbers)
     rate = stream.average_rate or stream.guessed_rate or UNKNOWN_RATE
     if not 0 < rate <= MAX_RATE:
         rate = UNKNOWN_RATE
@@ -178,11 +189,21 @@ def describe_film(
         coding=coding,
         fields=fields,
         matrix=tuple(numbers),
-        quarter_turns=round(first.rotation / 90) % 4,
+        quarter_turns=turns,
+        mirrored=mirrored,
         frames=stream.frames or round(seconds * float(rate)),
         alpha=any(component.is_alpha for component in first.format.components)
         or stream.metadata.get("alpha_mode") == "1",
     )
+
+
+def read_orientation(matrix: Sequence[int]) -> tuple[int, bool]:
+    """Return `quarter_turns` and `mirrored` of FilmInfo; matrix: the display matrix, or none."""
+    if not matrix:
+        return 0, False
+    a, b, _, c, d = matrix[:5]
+    mirrored = a * d < b * c
+    return round(math.atan2(-b, -a if mirrored else a) / (math.pi / 2)) % 4, mirrored
 
 
 def describe_colours(stream: VideoStream, frame: VideoFrame) -> tuple[ColourTags, YcbcrCoding]:

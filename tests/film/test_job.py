@@ -406,6 +406,30 @@ def test_compared_films_are_upright_grey_and_coloured_side_by_side(tmp_path, run
     assert packets_of(source, "audio") == packets_of(compared, "audio")
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_mirrored_film_is_coloured_and_compared_as_it_is_shown(turns, tmp_path, run, monkeypatch):
+    matrix = {0: (-1, 0, 0, 0, 1, 0, 0, 0, 1 << 14), 1: (0, 1, 0, 1, 0, 0, 0, 0, 1 << 14)}[turns]
+    plain = make_film(tmp_path / "plain.mp4", Film(frames=2, attributes=IN_ORDER))
+    source = tmp_path / "film.mp4"
+    with av.open(str(plain)) as before, av.open(str(source), "w") as after:
+        stream = after.add_stream_from_template(before.streams[0], opaque=True)
+        stream.set_display_matrix([n << 16 for n in matrix])
+        for packet in before.demux():
+            if packet.dts is not None:
+                packet.stream = stream
+                after.mux(packet)
+    code, out, err = run(source, "--compare")
+    assert code == 0, err
+    stored, compared = luma(read_frames(source)[0]), luma(read_frames(Path(out[1]))[0])
+    shown = stored.T if turns else stored[:, ::-1]
+    half = compared.shape[1] // 2
+    assert np.abs(compared[:, half:].astype(int) - shown).max() < 4
+    # One colour is left, another right, as the film is shown.
+    blue = chroma(read_frames(Path(out[0]))[0])[0].astype(int)
+    left, right = (blue[0], blue[-1]) if turns else (blue[:, -1], blue[:, 0])
+    assert left.mean() > right.mean() + 10
+
+
 def test_a_dry_run_names_the_films(tmp_path, run):
     source = make_film(tmp_path / "film.mp4", Film(frames=1))
     code, out, _ = run(source, "--dry-run", "--compare")
