@@ -121,8 +121,7 @@ def begin_film(
     copy_metadata(pictures, stream)
     kinds = ("audio",) if plan.is_compared else COPIED
     copied, left_out = add_copied_streams(before, after, pictures, kinds)
-    if plan.info.alpha:
-        left_out.append("alpha channel")
+    left_out += plan.info.not_kept
     if plan.settings.bits < min(plan.info.bits, MAX_BITS):
         left_out.append(f"bits beyond {plan.settings.bits} ({plan.settings.target.codec} has none)")
     copy_container_metadata(before, after, plan.provenance)

@@ -1,7 +1,7 @@
 """What a film is: size, times, colour tags, fields and rotation, found in its first frames."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,7 +64,7 @@ class FilmInfo:
     quarter_turns: counterclockwise, that make a frame upright.
     mirrored: whether it is shown with left and right exchanged after these.
     frames: how many, if that is known; 0 if not. Often a guess.
-    alpha: whether they have an alpha channel, too.
+    not_kept: what its frames have besides, that is not written.
     """
 
     width: int
@@ -80,7 +80,7 @@ class FilmInfo:
     quarter_turns: int
     mirrored: bool
     frames: int
-    alpha: bool
+    not_kept: tuple[str, ...]
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -192,9 +192,18 @@ def describe_film(
         quarter_turns=turns,
         mirrored=mirrored,
         frames=stream.frames or round(seconds * float(rate)),
-        alpha=any(component.is_alpha for component in first.format.components)
-        or stream.metadata.get("alpha_mode") == "1",
+        not_kept=tuple(list_not_kept(stream, frames)),
     )
+
+
+def list_not_kept(stream: VideoStream, frames: list[VideoFrame]) -> Iterator[str]:
+    """Yield the names of what frames have besides, that is not written."""
+    is_alpha = any(component.is_alpha for component in frames[0].format.components)
+    if is_alpha or stream.metadata.get("alpha_mode") == "1":
+        yield "alpha channel"
+    beside: Any = [each for frame in frames for each in frame.side_data]
+    if any(each.type.name == "A53_CC" for each in beside):
+        yield "closed captions"
 
 
 def read_orientation(matrix: Sequence[int]) -> tuple[int, bool]:

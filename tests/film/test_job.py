@@ -327,6 +327,25 @@ def test_what_pictures_have_beyond_the_encoder_is_said(tmp_path, run):
     assert f"note: {deep}: without its bits beyond 8 (mpeg2video has none)\n" in err
 
 
+def test_closed_captions_that_are_lost_are_said(tmp_path, run):
+    film = Film(frames=3, codec="mpeg2video", options={}, attributes=IN_ORDER)
+    plain = make_film(tmp_path / "plain.mkv", film)
+    source = tmp_path / "film.mkv"
+    captions = b"\0\0\x01\xb2GA94\x03\x41\xff\xfc\x94\x20\xff"
+    with av.open(str(plain)) as before, av.open(str(source), "w") as after:
+        stream = after.add_stream_from_template(before.streams[0], opaque=True)
+        for packet in before.demux():
+            if packet.dts is not None:
+                with_captions = bytes(packet).replace(b"\0\0\x01\x01", captions + b"\0\0\x01\x01")
+                copy = av.Packet(with_captions)
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.stream = stream
+                after.mux(copy)
+    code, _, err = run(source)
+    assert code == 0
+    assert f"note: {source}: without its closed captions\n" in err
+
+
 def test_a_film_that_begins_late_is_not_cut_off(tmp_path, run):
     plain = make_film(tmp_path / "plain.mkv", Film(10, attributes=IN_ORDER))
     source = copy_film(plain, tmp_path / "late.mkv", later=5)
