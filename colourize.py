@@ -835,8 +835,7 @@ def read_recorded(place: Location | None) -> RowIndex | None:
             f"--report {error.of(cast(Location, place))}", *list_hints(error)
         ) from error
     except (OSError, StorageError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"--report {place}: {reason}", *list_hints(error)) from error
+        raise UsageError(f"--report {place}: {reason_of(error)}", *list_hints(error)) from error
     return None
 
 
