@@ -367,8 +367,9 @@ def describe_losses(
     there = max(end, sound_end) - begin
     lacks, cut_off = there < promised - CUT_OFF_SECONDS, is_cut_off(plan.source)
     if lacks or cut_off:
-        what, of_all = "is cut off: " * cut_off, f" of {promised:.1f} s" * lacks
-        notes.append(f"{what}ends after {there:.1f} s{of_all}")
+        why = "is cut off: " if cut_off else ""
+        of_all = f" of {promised:.1f} s" if lacks else ""
+        notes.append(f"{why}ends after {there:.1f} s{of_all}")
     if left_out:
         notes.append(f"without its {', '.join(sorted(set(left_out)))}")
     return notes
