@@ -17,6 +17,7 @@ upright_exif   sizes and positions in EXIF, of the upright picture
 upright_xmp    the same in XMP, without what is left out of the file
 icc            colour profiles: grey and CMYK -> sRGB; RGB ones made
 tone           what PNG and AVIF say of their values without a profile
+app_segments   what a JPEG's begin with
 jpeg_segments  a JPEG's app segments and scans
 heif_boxes     properties of the picture in an AVIF or HEIF
 png, tiff      written strip by strip

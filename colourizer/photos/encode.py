@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 from simplejpeg import encode_jpeg_yuv_planes
 
+from colourizer.photos.app_segments import EXIF
 from colourizer.photos.exif import update_exif
 from colourizer.photos.jpeg_segments import (
     MAX_EXIF,
@@ -117,7 +118,7 @@ def _save_options(like: Photo, file_format: str, provenance: str | None) -> dict
     described = {
         "dpi": metadata.dpi,
         "icc_profile": metadata.icc_profile,
-        "exif": exif and b"Exif\0\0" + exif,
+        "exif": exif and EXIF + exif,
         "xmp": update_xmp(metadata.xmp, provenance, _media_type(file_format)),
     }
     return options | {name: value for name, value in described.items() if value}

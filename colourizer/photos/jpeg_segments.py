@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from colourizer.photos.app_segments import EXIF, MAX_SEGMENT, PROFILE, XMP
 from colourizer.photos.metadata import Metadata
 from colourizer.photos.photoshop import split_segments
 
@@ -19,8 +20,6 @@ FRAMES = (0xC0, 0xC1, 0xC2)  # SOF0 to SOF2: baseline, extended, progressive, re
 PROGRESSIVE = 0xC2
 APP0, APP1, APP2, APP13, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
 APP_MARKERS = (COM, *range(0xE0, 0xF0))  # APP0 to APP15, and comments
-EXIF, XMP, PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"  # identifiers
-MAX_SEGMENT = 65533  # bytes; its length, a number of 16 bits, counts its own two
 MAX_EXIF, MAX_XMP = MAX_SEGMENT - len(EXIF), MAX_SEGMENT - len(XMP)
 SAMPLING = (0x22, 0x11, 0x11)  # 4:2:0: factors across and down of Y, Cb and Cr
 # In entropy-coded data, 0 or the number of a restart comes after 0xFF; others end it.

@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image
 
+from colourizer.photos.app_segments import EXIF, MAX_SEGMENT
 from colourizer.photos.exif import IPTC, PHOTOSHOP, extract_exif, parse_exif, read_header
 from colourizer.photos.files import JPEG_FORMATS
 from colourizer.photos.icc import profile_colour_space, srgb_profile
@@ -25,7 +26,6 @@ from colourizer.photos.xmp import convert_to_utf8
 
 COMPRESSION = 259  # TIFF's tag, and its numbers of the compressions that are written
 NONE, LZW, PACKBITS, DEFLATE = 1, 5, 32773, 8
-MAX_COMMENT = 65533  # bytes that JPEG has room for
 OLD_DEFLATE = 32946  # another number of the same
 
 
@@ -135,7 +135,7 @@ def _read_exif(source: Path | BinaryIO, image: Image.Image, turned: bool) -> byt
         exif = parse_raw_profile(image.info.get(f"{RAW_PROFILE} exif"))
     if isinstance(exif, str):  # a PNG's text of that name
         exif = exif.encode("latin-1", "replace")
-    return exif.removeprefix(b"Exif\0\0")
+    return exif.removeprefix(EXIF)
 
 
 def _read_resources(image: Image.Image, exif: bytes) -> bytes:
@@ -156,7 +156,7 @@ def _read_comment(image: Image.Image) -> bytes:
     comments = [body for name, body in segments if name == "COM"]
     if image.format == "GIF":
         comments = [image.info.get("comment", b"")]
-    return b"\n".join(comments)[:MAX_COMMENT]
+    return b"\n".join(comments)[:MAX_SEGMENT]
 
 
 def _read_aspect(image: Image.Image) -> tuple[int, int] | None:

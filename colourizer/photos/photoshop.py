@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from colourizer.photos.app_segments import MAX_SEGMENT
+
 SIGNATURE = b"Photoshop 3.0\0"  # which a JPEG's APP13 segment begins with; a TIFF's tag has none
 BLOCK = b"8BIM"
 # Resource numbers; Adobe Photoshop File Formats, "Image resource IDs".
 THUMBNAILS = (1033, 1036)
 # Working path, guides, slices, counted points, saved paths, the clipping path's name.
 POSITIONS = (1025, 1032, 1050, 1080, *range(2000, 3000))
-
-
-IPTC_TAG = b"\x1c"  # begins each of IPTC's records
-IPTC = 1028  # the resource that holds captions, places and names
-SEGMENT_BYTES = 65533 - len(SIGNATURE)  # of resources in a JPEG's segment
+IPTC = 1028  # captions, places and names
+IPTC_TAG = b"\x1c"  # begins each of its records
+SEGMENT_BYTES = MAX_SEGMENT - len(SIGNATURE)  # of resources in a JPEG's segment
 
 
 def join_segments(segments: Iterable[bytes]) -> bytes:

@@ -2,8 +2,9 @@
 
 from PIL import Image
 
+from colourizer.photos.app_segments import EXIF, XMP
+
 RAW_PROFILE = "Raw profile type"  # begins the keyword, which ends with the profile's name
-XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def parse_raw_profile(text: object) -> bytes:
@@ -26,7 +27,7 @@ def adopt_raw_profiles(image: Image.Image) -> None:
     for name in ("APP1", "app1", "xmp"):
         text = image.info.get(f"{RAW_PROFILE} {name}")
         content = parse_raw_profile(text)
-        if content.startswith(b"Exif\0\0"):
+        if content.startswith(EXIF):
             image.info.setdefault(f"{RAW_PROFILE} exif", text)
         elif content.removeprefix(XMP).startswith(b"<"):
             image.info.setdefault("xmp", content.removeprefix(XMP))
