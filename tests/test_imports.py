@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "film": {
         *("inference", "network", "Model_CNN", "photos", "record", "storage", "colour", "runtime")
     },
+    "colourizing": {"film", "inference", "network", "photos", "record", "storage", "runtime"},
     "app": {"inference", "network", "photos", "runtime"},
 }
 FILES = sorted([*PACKAGE.rglob("*.py"), *ROOT.glob("*.py")])

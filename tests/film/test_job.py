@@ -39,6 +39,8 @@ from support.scenes import ROOT, scene  # noqa: E402
 
 import colourize  # noqa: E402
 from colourizer.colour.space import rgb_to_lab  # noqa: E402
+from colourizer.colourizing import plan  # noqa: E402
+from colourizer.colourizing.summary import Pace  # noqa: E402
 from colourizer.film import container, job, join, pictures, recode  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.inference.colourizer import Colourizer  # noqa: E402
@@ -541,7 +543,7 @@ def test_without_pyav_a_film_is_left_out_and_it_is_said_what_to_install(tmp_path
     folder.mkdir()
     scene(0).save(folder / "photo.png")
     (folder / "film.mp4").write_bytes(b"any")
-    monkeypatch.setattr(colourize, "can_read_films", lambda: False)
+    monkeypatch.setattr(plan, "can_read_films", lambda: False)
     code, out, err = run(folder)
     assert (code, len(out)) == (0, 1)
     assert "left out: 1 file that are films" in err or "left out: 1 file" in err
@@ -727,7 +729,7 @@ def test_a_film_goes_on_from_the_last_whole_segment_as_if_nothing_had_happened(
 def test_a_film_whose_last_state_is_damaged_begins_anew(part, tmp_path, run, monkeypatch):
     monkeypatch.setattr(pictures, "SEGMENT_SECONDS", 0.4)
     source = make_film(tmp_path / "film.mp4", Film(frames=15))
-    finish, add = job.SegmentStore.finish, colourize.Pace.add
+    finish, add = job.SegmentStore.finish, Pace.add
 
     def stop_after_one(*args):
         finish(*args)
@@ -743,9 +745,7 @@ def test_a_film_whose_last_state_is_damaged_begins_anew(part, tmp_path, run, mon
     assert any(lost)
     state.write_bytes(state.read_bytes().replace(lost, bytes(len(lost))))
     frames = []
-    monkeypatch.setattr(
-        colourize.Pace, "add", lambda *args: (frames.append(args[1].frames), add(*args))
-    )
+    monkeypatch.setattr(Pace, "add", lambda *args: (frames.append(args[1].frames), add(*args)))
     code, out, err = run(source, network=True)
     assert (code, frames) == (0, [15]), err
     assert numbers(Path(out[0])) == list(range(15))

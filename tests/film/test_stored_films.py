@@ -21,7 +21,7 @@ from support.films import Film, make_film, read_frames  # noqa: E402
 from support.s3_server import s3_buckets  # noqa: E402
 from support.scenes import ROOT, scene  # noqa: E402
 
-import colourize  # noqa: E402
+from colourizer.colourizing import plan  # noqa: E402
 from colourizer.film import job, pictures, stored_films  # noqa: E402
 from colourizer.film.coherence import FilmColours  # noqa: E402
 from colourizer.film.stored_films import colourize_found_film, plan_film  # noqa: E402
@@ -223,7 +223,7 @@ def test_a_film_needs_its_checkpoint_no_more_once_the_network_is_loaded(
 
 
 def test_without_pyav_films_are_left_out(memory, run, monkeypatch):
-    monkeypatch.setattr(colourize, "can_read_films", lambda: False)
+    monkeypatch.setattr(plan, "can_read_films", lambda: False)
     code, out, err = run("memory://scans", "-o", "memory://out")
     assert (code, out) == (0, ["memory://out/photo.png"])
     assert "left out: 1 file that are films" in err

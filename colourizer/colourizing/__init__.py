@@ -1,0 +1,10 @@
+"""colourize.py, except for its main path: what is asked of it, and what it says.
+
+options         the command line's options
+plan            the photographs and films that it names, as jobs
+hints_by_photo  which photograph each --hint is for
+report          the report of --report, wherever it lies
+dry_run         what would be written
+summary         outcomes, as they are printed and counted; the last lines
+contact_sheet   the sheet of --compare
+"""
