@@ -38,7 +38,7 @@ LISTED = """
 import os, sys
 sys.path.insert(0, {root!r})
 import colourize
-from colourizer.inference import cluster, output_plan, streaming
+from colourizer.inference import cluster, output_plan, stream_listing
 from colourizer.storage.listing import Listed
 
 def peak():
@@ -60,7 +60,7 @@ class Worker(cluster.Worker):
         open({actor!r}, "w").write(peak())
         return outcomes
 
-streaming.iterate_files, streaming.is_folder = list_keys, lambda path: True
+stream_listing.iterate_files, stream_listing.is_folder = list_keys, lambda path: True
 colourize.check_output, cluster.Worker = lambda output: None, Worker
 code = colourize.main(["s3://scans", "-o", "s3://colour", "--ray", "local", "--device", "cpu"])
 open({driver!r}, "w").write(peak())

@@ -7,7 +7,7 @@ from colourizer.film.container import is_film_name
 from colourizer.film.film_hints import FilmHint
 from colourizer.inference.hints import Hint
 from colourizer.inference.output_plan import Job, find_jobs_named, is_there
-from colourizer.inference.streaming import spell_as_listed
+from colourizer.inference.stream_listing import spell_as_listed
 from colourizer.runtime.cli import UsageError, list_hints
 from colourizer.storage.address import Location, parse_location
 from colourizer.storage.connection import StorageError

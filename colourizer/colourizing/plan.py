@@ -13,14 +13,9 @@ from colourizer.colourizing.summary import print_left_out
 from colourizer.film.container import LEFT_OUT, MUXER_OF, FilmError, can_read_films, is_film_name
 from colourizer.film.stored_films import plan_film
 from colourizer.inference.hints import Hint
-from colourizer.inference.output_plan import (
-    FoundPhoto,
-    Job,
-    OutputOptions,
-    find_all,
-    plan_outputs,
-)
-from colourizer.inference.streaming import Listing, plan_alone, stream_photos
+from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions, find_all, plan_outputs
+from colourizer.inference.stream_listing import Listing, stream_photos
+from colourizer.inference.stream_names import plan_alone
 from colourizer.photos.files import SUFFIXES
 from colourizer.runtime.cli import UsageError, print_error
 from colourizer.storage.address import Location

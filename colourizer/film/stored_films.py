@@ -13,7 +13,7 @@ from colourizer.inference.outcome import Outcome
 from colourizer.inference.output_plan import FoundPhoto, Job, OutputOptions
 from colourizer.inference.reruns import choose_files
 from colourizer.inference.run import Run, recorded_in
-from colourizer.inference.streaming import NUMBER, fit_distinct, next_name, place_below
+from colourizer.inference.stream_names import NUMBER, fit_distinct, next_name, place_below
 from colourizer.runtime.temporary_folder import ROOM_HINT, kept_folder, temporary_folder
 from colourizer.storage.address import Address, Location
 from colourizer.storage.files import fetch_copy, send_file, stat_file

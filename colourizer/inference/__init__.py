@@ -28,7 +28,9 @@ reruns          which files are written where some are there already
 run             what the photographs of a run share: options, threads, memory
 batch           a folder: many photographs at a time
 outcome         what became of a photograph or film; as JSON, as rows of a report
-streaming       photographs of any storage, one after another
+stream_listing  photographs of any storage, found one after another
+stream_names    names of their results, without a list of them all
+streaming       they and films, coloured as they are found
 cluster         many machines: actors of Ray
 provenance      hints as text; whether a photograph is a result of this program
 sidecars        XMP files beside a photograph, copied beside its result
