@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import cast
 
 from colourizer.colourizing.contact_sheet import make_contact_sheet
 from colourizer.colourizing.dry_run import dry_run
@@ -40,7 +38,6 @@ from colourizer.photos.source import hash_source
 from colourizer.record.report import ReportError
 from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
-from colourizer.record.stored_report import fetch_report
 from colourizer.record.verify import verify_report
 from colourizer.runtime.atomic_file import discard_part_files
 from colourizer.runtime.cli import (
@@ -55,7 +52,6 @@ from colourizer.runtime.cli import (
 )
 from colourizer.runtime.errors import reason_of
 from colourizer.runtime.interrupt import PATIENCE, Interrupt
-from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Address, Location
 from colourizer.storage.connection import StorageError
 from colourizer.storage.files import check_writable, read_bytes, read_content
@@ -265,29 +261,11 @@ def colourize_local(
         yield from colourize_films(films, run)
 
 
-def verify(options: Options) -> int:
-    """Verify the outputs of a report, which may lie in a storage; return the exit code."""
-    place = options.verify
-    with ExitStack() as stack:
-        try:
-            if isinstance(place, Address):
-                path, _ = fetch_report(place, temporary_folder(stack))
-            else:
-                path = cast(Path, place)
-        except ReportError as error:
-            print_error(error)
-            return 2
-        except (OSError, StorageError) as error:
-            print_error(f"{place}: {reason_of(error)}", *list_hints(error))
-            return 2
-        return verify_report(path, options.json, place)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parse_args(argv)
     if options.verify:
-        return verify(options)
+        return verify_report(options.verify, options.json)
     is_stream = options.paths == [None]
     try:
         plan = Plan([]) if is_stream else find_jobs(options)

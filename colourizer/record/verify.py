@@ -4,16 +4,19 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from colourizer.record.report import ReportError, read_rows
 from colourizer.record.row import EXISTS_ALREADY, Row
 from colourizer.record.row_index import RowIndex
+from colourizer.record.stored_report import fetch_report
 from colourizer.record.tag import read_tag
-from colourizer.runtime.cli import print_error, print_note, print_result, progress
+from colourizer.runtime.cli import list_hints, print_error, print_note, print_result, progress
 from colourizer.runtime.errors import reason_of
 from colourizer.runtime.parallel import map_ordered
 from colourizer.runtime.process import count_cores
+from colourizer.runtime.temporary_folder import temporary_folder
 from colourizer.storage.address import Location, parse_location
 from colourizer.storage.connection import NoSuchFileError, StorageError
 from colourizer.storage.files import open_file, stat_file
@@ -24,19 +27,33 @@ OTHER_SETTINGS, UNREADABLE, UNHASHED = "made with other settings", "unreadable",
 WRONG = (MISSING, CHANGED, OTHER_SETTINGS, UNREADABLE)
 
 
-def verify_report(path: Path, as_json: bool = False, place: Location | None = None) -> int:
+def verify_report(place: Location, as_json: bool = False) -> int:
     """Verify the outputs of a report, and print what is wrong and a summary.
 
     Args:
-        path: the report.
+        place: the report's path or address.
         as_json: print a line of JSON for each output that is not as recorded.
-        place: what it is a copy of, for messages; None if it is none.
 
     Returns:
         The exit code: 0 if all outputs are as recorded, 1 if not, 2 if the report cannot be read.
     """
+    if isinstance(place, Path):
+        return _verify_local(place, place, as_json)
+    with ExitStack() as stack:
+        try:
+            path, _ = fetch_report(place, temporary_folder(stack))
+        except ReportError as error:
+            print_error(error)
+            return 2
+        except (OSError, StorageError) as error:
+            print_error(f"{place}: {reason_of(error)}", *list_hints(error))
+            return 2
+        return _verify_local(path, place, as_json)
+
+
+def _verify_local(path: Path, place: Location, as_json: bool) -> int:
+    """Verify the outputs of a report on the local disk, which may be the copy of one at a place."""
     damaged: list[str] = []
-    place = place or path
     try:
         index = RowIndex(read_rows(path, damaged))
     except ReportError as error:
