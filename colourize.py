@@ -14,9 +14,10 @@ from functools import partial
 from colourizer.colourizing.contact_sheet import make_contact_sheet
 from colourizer.colourizing.dry_run import dry_run
 from colourizer.colourizing.options import Options, parse_args
-from colourizer.colourizing.plan import Plan, find_jobs
+from colourizer.colourizing.outcomes import report_outcomes
+from colourizer.colourizing.plan import Plan, make_plan
 from colourizer.colourizing.report import open_report, read_recorded
-from colourizer.colourizing.summary import Pace, print_left_out, print_skipped, report_outcomes
+from colourizer.colourizing.summary import Summary, print_summary
 from colourizer.film.film_settings import film_settings
 from colourizer.film.stored_films import colourize_found_film
 from colourizer.inference.album_study import AlbumError
@@ -24,18 +25,16 @@ from colourizer.inference.batch import colourize_jobs
 from colourizer.inference.cluster import Task, colourize_on_cluster, join_cluster
 from colourizer.inference.colourizer import Colourizer
 from colourizer.inference.matches import ReferenceMatches
-from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome
+from colourizer.inference.outcome import Outcome
 from colourizer.inference.output_plan import Job
 from colourizer.inference.prediction import Reference
 from colourizer.inference.readout import DEFAULT_VIVIDNESS
 from colourizer.inference.run import ColourOptions
-from colourizer.inference.side_pictures import SHEET_PHOTOS, SpacedSample
 from colourizer.inference.streaming import READING_THREADS, colourize_streamed
 from colourizer.network.checkpoint import CheckpointError
 from colourizer.photos.errors import PhotoError
 from colourizer.photos.read import read_photo
 from colourizer.photos.source import hash_source
-from colourizer.record.report import ReportError
 from colourizer.record.row import Settings
 from colourizer.record.row_index import RowIndex
 from colourizer.record.verify import verify_report
@@ -107,7 +106,9 @@ def read_reference(path: Location, colourizer: Colourizer) -> Reference:
         raise UsageError(f"--reference {path}: {error}", *list_hints(error)) from error
 
 
-def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOptions) -> int:
+def colourize_standard_input(
+    colourizer: Colourizer, options: Options, colours: ColourOptions
+) -> int:
     """Colour one photograph from standard input to standard output; return the exit code."""
     source, coloured = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()  # encoders seek
     matches = ReferenceMatches()
@@ -138,7 +139,50 @@ def colourize_stream(colourizer: Colourizer, options: Options, colours: ColourOp
     return 0
 
 
-def colour_all(
+def colourize_plan(
+    plan: Plan, colourizer: Colourizer, options: Options, colours: ColourOptions
+) -> int:
+    """Colour all photographs and films, and report each outcome.
+
+    Args:
+        plan: what is to be done.
+        colourizer: the network.
+        options: the command line.
+        colours: how the photographs are coloured.
+
+    Returns:
+        The exit code.
+    """
+    outputs, listing = options.outputs, plan.listing
+    counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
+    total = len(plan.jobs) if plan.stream is None else None
+    with ExitStack() as stack:
+        try:
+            report = open_report(options.report, stack, counts)
+            if options.ray:
+                stack.enter_context(join_cluster(options.ray))
+            summary = Summary(counts)  # its clock starts here
+            stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
+            recorded = report.before if report else None
+            outcomes = iterate_outcomes(plan, colourizer, options, colours, stop, recorded)
+            unit = "film" if plan.jobs and all(job.is_film for job in plan.jobs) else "photo"
+            shown = progress(outcomes, "colourizing", total, unit=unit)
+            report_outcomes(shown, summary, options.json, report)
+        except (UsageError, AlbumError) as error:
+            print_error(error)
+            return 2 if isinstance(error, UsageError) else 1
+        speed = summary.pace.describe()
+        if outputs.compare and not stop.exit_code:
+            compared = summary.compared.items
+            counts["failed"] += not make_contact_sheet(plan.jobs, outputs.output, compared)
+    for wrong in listing.wrong:
+        print_error(wrong)
+    counts["failed"] += len(listing.wrong)
+    print_summary(summary, speed, listing, outputs.output)
+    return stop.exit_code or (1 if counts["failed"] else 0)
+
+
+def iterate_outcomes(
     plan: Plan,
     colourizer: Colourizer,
     options: Options,
@@ -146,7 +190,7 @@ def colour_all(
     stop: Interrupt,
     recorded: RowIndex | None,
 ) -> Iterator[Outcome]:
-    """Return an iterator that colours all photographs: a folder's, a storage's, or on a cluster."""
+    """Return an iterator over outcomes that colours what is planned, here or on a cluster."""
     outputs = options.outputs
     if plan.stream is None:
         return colourize_local(plan.jobs, colourizer, options, colours, stop, recorded)
@@ -168,71 +212,6 @@ def colour_all(
     )
     threads = READING_THREADS if options.is_remote else 1
     return colourize_on_cluster(plan.stream, task, threads, stop)
-
-
-def colourize_folder(
-    plan: Plan, colourizer: Colourizer, options: Options, colours: ColourOptions
-) -> int:
-    """Colour all photographs, and report each outcome.
-
-    Args:
-        plan: what is to be done.
-        colourizer: the network.
-        options: the command line.
-        colours: how the photographs are coloured.
-
-    Returns:
-        The exit code.
-    """
-    outputs, listing = options.outputs, plan.listing
-    counts = Counter({"colourized": 0, "skipped": 0, "failed": plan.failed})
-    matches, compared = ReferenceMatches(), SpacedSample(SHEET_PHOTOS)
-    total = len(plan.jobs) if plan.stream is None else None
-    with ExitStack() as stack:
-        try:
-            report = open_report(options.report, stack, counts)
-        except ReportError as error:
-            print_error(f"--report {error}", *list_hints(error))
-            return 2
-        except StorageError as error:
-            print_error(f"--report {options.report}: {error}", *list_hints(error))
-            return 2
-        except OSError as error:
-            print_error(f"--report {error.filename or options.report}: {reason_of(error)}")
-            return 2
-        try:
-            if options.ray:
-                stack.enter_context(join_cluster(options.ray))
-            pace = Pace()
-            stop = stack.enter_context(Interrupt(PATIENCE, discard_part_files))
-            recorded = report.before if report else None
-            outcomes = colour_all(plan, colourizer, options, colours, stop, recorded)
-            unit = "film" if plan.jobs and all(job.is_film for job in plan.jobs) else "photo"
-            shown = progress(outcomes, "colourizing", total, unit=unit)
-            disk_full = report_outcomes(
-                shown, counts, options.json, report, matches, compared, pace
-            )
-        except (UsageError, AlbumError) as error:
-            print_error(error)
-            return 2 if isinstance(error, UsageError) else 1
-        speed = pace.describe()
-        if outputs.compare and not stop.exit_code:
-            counts["failed"] += not make_contact_sheet(plan.jobs, outputs.output, compared.items)
-    for wrong in listing.wrong:
-        print_error(wrong)
-    counts["failed"] += len(listing.wrong)
-    done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
-    print_note(f"{done} ({speed})")
-    print_note(*matches.describe())
-    print_left_out(listing.left_out)
-    if disk_full:
-        hint = "make room and run this again; it goes on there"
-        print_error(f"{outputs.output}: the disk is full", hint)
-    print_skipped(counts, outputs)
-    if counts[COLOURIZED_BEFORE]:
-        what = f"{counts[COLOURIZED_BEFORE]} in colour already, as results of this program"
-        print_note(f"hint: skipped: {what}; name one itself to colourize it again")
-    return stop.exit_code or (1 if counts["failed"] else 0)
 
 
 def colourize_local(
@@ -266,12 +245,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parse_args(argv)
     if options.verify:
         return verify_report(options.verify, options.json)
-    is_stream = options.paths == [None]
     try:
-        plan = Plan([]) if is_stream else find_jobs(options)
+        plan = Plan([]) if options.is_standard_input else make_plan(options)
         if options.dry_run and not options.outputs.update:
             return dry_run(plan, options)
-        if not (is_stream or options.dry_run):
+        if not (options.is_standard_input or options.dry_run):
             check_output(options.outputs.output)
         recorded = read_recorded(options.report) if options.dry_run else None
         colourizer = load_colourizer(options)
@@ -295,9 +273,9 @@ def main(argv: list[str] | None = None) -> int:
             return colours.settings(colourizer, job.source, variant)
 
         return dry_run(plan, options, settings, recorded)
-    if is_stream:
-        return colourize_stream(colourizer, options, colours)
-    return colourize_folder(plan, colourizer, options, colours)
+    if options.is_standard_input:
+        return colourize_standard_input(colourizer, options, colours)
+    return colourize_plan(plan, colourizer, options, colours)
 
 
 def run() -> None:

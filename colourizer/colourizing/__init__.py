@@ -5,6 +5,7 @@ plan            the photographs and films that it names, as jobs
 hints_by_photo  which photograph each --hint is for
 report          the report of --report, wherever it lies
 dry_run         what would be written
-summary         outcomes, as they are printed and counted; the last lines
+outcomes        outcomes, as they are printed and recorded
+summary         the last lines: counts, speed, what was skipped
 contact_sheet   the sheet of --compare
 """

@@ -44,6 +44,11 @@ class Options:
         return [path for path in self.paths if path]
 
     @property
+    def is_standard_input(self) -> bool:
+        """Whether it is one photograph from standard input, coloured to standard output."""
+        return self.paths == [None]
+
+    @property
     def is_remote(self) -> bool:
         """Whether files are read from or written to a storage."""
         places = (*self.named, self.outputs.output)

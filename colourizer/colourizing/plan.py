@@ -39,14 +39,21 @@ class Plan:
     hints: Mapping[Location, tuple[Hint, ...]] = field(default_factory=dict)
 
 
-def find_jobs(options: Options) -> Plan:
-    """Find the photographs that the command line names, and plan their output files.
+def make_plan(options: Options) -> Plan:
+    """Find the photographs and films that the command line names, or begin to list them.
 
     Raises:
         UsageError: there is nothing to do, or it makes no sense.
     """
-    if options.is_remote or options.ray:
-        return stream_jobs(options)
+    return plan_stream(options) if options.is_remote or options.ray else plan_local(options)
+
+
+def plan_local(options: Options) -> Plan:
+    """Find the photographs and films of the local disk, and plan their output files.
+
+    Raises:
+        UsageError: there is nothing to do, or it makes no sense.
+    """
     output = cast(Path, options.outputs.output)
     paths = cast(list[Path], options.named)
     for path in paths:
@@ -111,7 +118,7 @@ def check_codec(name: str | None) -> None:
             raise UsageError(f"--film-codec {error}") from error
 
 
-def stream_jobs(options: Options) -> Plan:
+def plan_stream(options: Options) -> Plan:
     """Begin to list the photographs that the command line names, in a storage or for a cluster.
 
     Raises:

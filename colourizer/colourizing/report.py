@@ -17,17 +17,27 @@ from colourizer.storage.connection import StorageError
 def open_report(place: Location | None, stack: ExitStack, counts: Counter[str]) -> Report | None:
     """Open the report to add to. The stack closes it.
 
+    Args:
+        place: where it is, or will be; None if there is none.
+        stack: of the run.
+        counts: of outcomes; a failure is added if it cannot be closed.
+
     Raises:
-        ReportError: it is no report, or cannot be used.
-        StorageError: its storage does not give it, or takes no files.
-        OSError: it cannot be written.
+        UsageError: it is no report, or cannot be read or written.
     """
     if not place:
         return None
-    if isinstance(place, Address):
-        report: Report = StoredReport(place, temporary_folder(stack))
-    else:
-        report = Report(place)
+    try:
+        if isinstance(place, Address):
+            report: Report = StoredReport(place, temporary_folder(stack))
+        else:
+            report = Report(place)
+    except ReportError as error:
+        raise UsageError(f"--report {error}", *list_hints(error)) from error
+    except StorageError as error:
+        raise UsageError(f"--report {place}: {error}", *list_hints(error)) from error
+    except OSError as error:
+        raise UsageError(f"--report {error.filename or place}: {reason_of(error)}") from error
     stack.callback(close_report, report, place, counts)
     return report
 

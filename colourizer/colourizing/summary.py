@@ -1,19 +1,16 @@
-"""Outcomes of a run of colourize.py: printed and counted, and summed up in its last lines."""
+"""The last lines of a run of colourize.py: how many, how fast, what was skipped and left out."""
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from colourizer.inference.matches import ReferenceMatches
-from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome, make_rows
-from colourizer.inference.output_plan import OutputOptions
-from colourizer.inference.side_pictures import SpacedSample
-from colourizer.record.report import Report
+from colourizer.inference.outcome import COLOURIZED_BEFORE, Outcome
+from colourizer.inference.side_pictures import SHEET_PHOTOS, SpacedSample
+from colourizer.inference.stream_listing import Listing
 from colourizer.record.row import EXISTS_ALREADY
-from colourizer.runtime.cli import list_hints, print_error, print_note, print_result
-from colourizer.runtime.errors import reason_of
-from colourizer.storage.connection import StorageError
+from colourizer.runtime.cli import print_error, print_note
+from colourizer.storage.address import Location
 
 MAX_REASONS = 5  # why photographs were skipped, that are printed
 
@@ -52,66 +49,70 @@ class Pace:
         return ", ".join(rates)
 
 
-def report_outcomes(
-    outcomes: Iterable[Outcome],
-    counts: Counter[str],
-    as_json: bool,
-    report: Report | None,
-    matches: ReferenceMatches,
-    compared: SpacedSample,
-    pace: Pace,
-) -> bool:
-    """Print and count the outcome of each photograph; return whether the disk is full.
+@dataclass
+class Summary:
+    """What became of the photographs and films of a run.
+
+    counts: of the outcomes, by result, and by reason of those that `is_counted`.
+    pace: how fast it was.
+    matches: how much of each is like the reference.
+    compared: pictures of --compare, for the contact sheet.
+    disk_full: whether there was no room for a file.
+    """
+
+    counts: Counter[str]
+    pace: Pace = field(default_factory=Pace)
+    matches: ReferenceMatches = field(default_factory=ReferenceMatches)
+    compared: SpacedSample = field(default_factory=lambda: SpacedSample(SHEET_PHOTOS))
+    disk_full: bool = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of a photograph or film."""
+        self.pace.add(outcome)
+        self.counts[outcome.result] += 1
+        if is_counted(outcome):
+            self.counts[outcome.reason] += 1
+        self.disk_full |= outcome.disk_full
+        if outcome.result == "colourized":
+            self.matches.add(str(outcome.source), outcome.match)
+        if (job := outcome.job) and not job.is_film and outcome.result in ("colourized", "skipped"):
+            self.compared.add(job.compared)
+
+
+def is_counted(outcome: Outcome) -> bool:
+    """Return whether a reason is said once for all photographs that have it, with their number."""
+    return outcome.reason.startswith((EXISTS_ALREADY, COLOURIZED_BEFORE))
+
+
+def print_summary(summary: Summary, speed: str, listing: Listing, output: Location) -> None:
+    """Print the last lines of a run.
 
     Args:
-        outcomes: of the photographs.
-        counts: is added to.
-        as_json: whether lines of JSON are printed.
-        report: gets rows.
-        matches: gets how much of each is like the reference.
-        compared: gets the pictures of --compare.
-        pace: gets each outcome.
+        summary: of the outcomes.
+        speed: of the run, in words.
+        listing: what was left out.
+        output: the folder of all results.
     """
-    disk_full = False
-    for outcome in outcomes:
-        pace.add(outcome)
-        counts[outcome.result] += 1
-        counted = outcome.reason.startswith((EXISTS_ALREADY, COLOURIZED_BEFORE))
-        if counted:  # one line for all of them
-            counts[outcome.reason] += 1
-        disk_full |= outcome.disk_full
-        if outcome.result == "colourized":
-            matches.add(str(outcome.source), outcome.match)
-        if (job := outcome.job) and not job.is_film and outcome.result in ("colourized", "skipped"):
-            compared.add(job.compared)
-        if outcome.result == "failed":
-            print_error(f"{outcome.source}: {outcome.reason}", *outcome.hints)
-        elif outcome.result == "skipped" and not counted:
-            print_note(f"skipped: {outcome.source}: {outcome.reason}")
-        if outcome.note:
-            print_note(f"note: {outcome.source}: {outcome.note}")
-        if as_json:
-            print_result(outcome.as_json())
-        else:
-            for path in outcome.files:
-                print_result(path)
-        try:
-            if report:
-                report.write(*make_rows(outcome))
-        except (OSError, StorageError) as error:
-            what = f"--report: cannot be written ({reason_of(error)})"
-            print_error(what, *list_hints(error))
-            counts["failed"] += 1
-            report = None
-    return disk_full
+    counts = summary.counts
+    done = ", ".join(f"{counts[result]} {result}" for result in ("colourized", "skipped", "failed"))
+    print_note(f"{done} ({speed})")
+    print_note(*summary.matches.describe())
+    print_left_out(listing.left_out)
+    if summary.disk_full:
+        hint = "make room and run this again; it goes on there"
+        print_error(f"{output}: the disk is full", hint)
+    print_skipped(counts, output)
+    if counts[COLOURIZED_BEFORE]:
+        what = f"{counts[COLOURIZED_BEFORE]} in colour already, as results of this program"
+        print_note(f"hint: skipped: {what}; name one itself to colourize it again")
 
 
-def print_skipped(counts: Counter[str], outputs: OutputOptions) -> None:
+def print_skipped(counts: Counter[str], output: Location) -> None:
     """Print how many photographs were skipped since they are there already, by the reason."""
     reasons = [reason for reason in counts if reason.startswith(EXISTS_ALREADY)]
     for reason in sorted(reasons, key=counts.__getitem__, reverse=True)[:MAX_REASONS]:
         how = "--overwrite" if reason == EXISTS_ALREADY else "--update"
-        where = reason.replace(EXISTS_ALREADY, f"{EXISTS_ALREADY} in {outputs.output}", 1)
+        where = reason.replace(EXISTS_ALREADY, f"{EXISTS_ALREADY} in {output}", 1)
         print_note(f"hint: skipped: {counts[reason]} {where}; {how} does them again")
     if len(reasons) > MAX_REASONS:
         print_note("hint: skipped: others, for more reasons; --report holds all of them")
