@@ -1,9 +1,10 @@
 """Options of train.py: recipes, the command line, and the typed options that come of it."""
 
 import argparse
+import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from colourizer.network.checkpoint import BUNDLED, NETWORKS
 from colourizer.network.device import add_device_option
@@ -46,6 +47,8 @@ FREE_ON_RESUME = {
     "compile", "tensorboard",
 }  # fmt: skip
 DEFAULT = "(default: %(default)s)"
+# What an option of each type is, in messages.
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def describe_default(name: str, plain: object = "%(default)s") -> str:
@@ -275,6 +278,9 @@ def _parse_resumed(
         saved = read_settings(run)["options"]
     except (OSError, ValueError):
         parser.error(f"--resume {run}: no readable {SETTINGS} there")
+    if slip := _find_slip(parser, saved):
+        hint = f"put there what the run began with, or begin another with --start-from {run / BEST}"
+        parser.error(f"{run / SETTINGS}: {slip}; {hint}")
     plain = parser.parse_args(argv)
     paths = {"output": str(run), "resume": str(run)}
     parser.set_defaults(**{"drawn_by": BY_NAME} | saved | paths)  # earlier runs do not say
@@ -286,6 +292,36 @@ def _parse_resumed(
             hint = f"begin a run with --start-from {run / BEST}"
             parser.error(f"{option(name)}: cannot be changed in a resumed run; {hint}")
     return args
+
+
+def _find_slip(parser: argparse.ArgumentParser, saved: dict[str, Any]) -> str | None:
+    """Return what no run can have written to its settings.json, in words; None if all is well."""
+    actions = {action.dest: action for action in parser._actions if action.const is None}
+    for name, kind in get_type_hints(TrainOptions).items():
+        if name not in saved:
+            continue
+        value, action = saved[name], actions.get(name)
+        said = f'"{name}" is {json.dumps(value)}'
+        if not _is_of_kind(value, kind):
+            kinds = [KINDS.get(each, "null") for each in getattr(kind, "__args__", (kind,))]
+            return f"{said}, not {'a list of texts' if kind == list[str] else ' or '.join(kinds)}"
+        if action and action.choices and value is not None and value not in action.choices:
+            return f"{said}, not one of {', '.join(map(str, action.choices))}"
+        if action and action.type and isinstance(value, int | float):
+            try:
+                action.type(str(value))  # type: ignore[operator]
+            except argparse.ArgumentTypeError as error:
+                return f'"{name}" is {error}'
+    return None
+
+
+def _is_of_kind(value: object, kind: Any) -> bool:
+    """Return whether a value read from JSON is one of a type of `TrainOptions`."""
+    if kind == list[str]:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind) or (isinstance(value, int) and isinstance(0.0, kind))
 
 
 def option(name: str) -> str:

@@ -55,6 +55,57 @@ def test_settings_of_other_versions_are_read(tmp_path):
     assert (resumed.epochs, resumed.tensorboard, resumed.compile) == (4, False, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("size", "big", 'is "big", not a whole number'),
+        ("size", 64.5, "is 64.5, not a whole number"),
+        ("size", None, "is null, not a whole number"),
+        ("size", 3, "is 3: at least 32"),
+        ("epochs", [], "is [], not a whole number or null"),
+        ("epochs", True, "is true, not a whole number or null"),
+        ("minutes", "ten", 'is "ten", not a number or null'),
+        ("learning_rate", {}, "is {}, not a number"),
+        ("aged", float("nan"), "is nan: between 0 and 1"),
+        ("compile", 1, "is 1, not true or false"),
+        ("photos", "x", 'is "x", not a list of texts'),
+        ("photos", [1], "is [1], not a list of texts"),
+        ("start_from", 7, "is 7, not a text or null"),
+        ("loss", "l2", 'is "l2", not one of l1, bins'),
+        ("freeze_encoder", 9, "is 9, not one of 0, 1, 2, 3, 4"),
+        ("drawn_by", 0, "is 0, not a text"),
+    ],
+)
+def test_settings_that_no_run_has_written_are_named_with_their_file(
+    tmp_path, capsys, name, value, said
+):
+    saved = asdict(parse_args(["x", "-o", str(tmp_path), "--epochs", "4"]))
+    write_settings(tmp_path, {"options": saved | {name: value}})
+    with pytest.raises(SystemExit) as exit_info:
+        parse_args(["--resume", str(tmp_path)])
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f'error: {tmp_path / "settings.json"}: "{name}" {said}' in error
+    assert (
+        f"; put there what the run began with, or begin another with --start-from {tmp_path}"
+        in (error)
+    )
+
+
+def test_a_run_s_own_settings_are_never_refused(tmp_path):
+    many = ["--minutes", "3", "--final-size", "64", "--aged", "1", "--seed", "-5", "--consistency"]
+    for given in (
+        ["--model", "classic"],
+        ["--recipe", "best"],
+        [],
+        [*many, "2", "--device", "cpu"],
+    ):
+        options = parse_args(["x", "-o", str(tmp_path), *given])
+        write_settings(tmp_path, {"options": asdict(options) | {"device": "mps"}})
+        resumed = parse_args(["--resume", str(tmp_path), "--device", "cpu"])
+        assert resumed.learning_rate == options.learning_rate
+
+
 def test_of_paths_a_checkpoint_keeps_the_last_part_only(tmp_path):
     options = parse_args([str(tmp_path / "mine"), "-o", str(tmp_path / "run"), "--seed", "3"])
     shared = options.without_paths()
