@@ -400,7 +400,50 @@ def test_a_name_that_is_no_text_is_refused_with_what_to_do(s3):
         assert list_hints(caught.value)
 
 
-def test_an_expired_login_is_denied_access_though_s3_only_says_bad_request(s3, run, tmp_path):
+def test_a_login_that_expires_on_the_way_ends_the_run_and_the_next_goes_on(s3, run, monkeypatch):
+    store, storage = s3
+    fill(storage, "scans/hours", 12)
+    sent = []
+
+    def expire(method: str, path: str) -> str:
+        sent.extend([path] if method == "PUT" else [])
+        return "expired" if len(sent) >= 4 else ""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "refuses", expire)
+        code, out, err = run("s3://scans/hours", "-o", "s3://colour/hours")
+    assert code == 1
+    said = [line for line in err.splitlines() if line.startswith(("error: ", "hint: "))]
+    assert len(said) == 3, err
+    assert said[0].startswith("error: s3://scans/hours/")
+    assert "the login has expired (The token has expired.)" in said[0]
+    assert said[1].startswith("hint: credentials: aws configure")
+    assert said[2] == "hint: log in again and run this again; it goes on where it stopped"
+    assert "3 colourized, 0 skipped, 1 failed" in err
+    whole = read_all(storage, "colour/hours")
+    assert sorted(f"s3://colour/hours{name}" for name in whole) == sorted(out)
+    code, _, err = run("s3://scans/hours", "-o", "s3://colour/hours")
+    assert (code, "9 colourized, 3 skipped, 0 failed" in err) == (0, True), err
+    assert whole.items() <= read_all(storage, "colour/hours").items()
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_what_is_wrong_with_a_single_file_ends_no_run(s3, run, monkeypatch, method):
+    """S3's answer to who looks for a file is the same as that to an expired login."""
+    store, storage = s3
+    fill(storage, f"scans/odd{method}", 4)
+
+    def refuse(asked: str, path: str) -> str:
+        return "bad request" if (asked, path[-10:]) == (method, "photo0.png") else ""
+
+    monkeypatch.setattr(store, "refuses", refuse)
+    code, out, err = run(f"s3://scans/odd{method}", "-o", f"s3://colour/odd{method}")
+    assert (code, len(out)) == (1, 3), err
+    assert f"error: s3://scans/odd{method}/photo0.png: " in err
+    assert "3 colourized, 0 skipped, 1 failed" in err
+
+
+def test_a_login_that_has_expired_before_is_said_though_s3_only_says_bad_request(s3, run, tmp_path):
     store, storage = s3
     fill(storage, "scans/expired", 1)
     store.rates = {"expired": 1.0}
@@ -409,7 +452,7 @@ def test_an_expired_login_is_denied_access_though_s3_only_says_bad_request(s3, r
     finally:
         store.rates = {}
     assert code == 2
-    said = "error: s3://scans/expired: access denied (Bad Request)"
+    said = "error: s3://scans/expired: the login has expired (The token has expired.)"
     assert f"{said}\nhint: credentials: aws configure" in err
 
 

@@ -447,7 +447,7 @@ def colourize_on_cluster(
                     pool.submit(actor, group)
                     group = next(groups, None)
             for outcome in pool.collect():
-                if outcome.disk_full:
+                if outcome.disk_full or outcome.login_expired:
                     group, groups = None, iter(())
                 yield outcome
     finally:

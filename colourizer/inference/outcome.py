@@ -35,6 +35,7 @@ class Outcome:
     hints: list[str] = field(default_factory=list)
     seconds: float = 0.0
     disk_full: bool = False
+    login_expired: bool = False
     job: Job | None = None
     settings: Settings | None = None  # of the first variant
     match: float | None = None  # the share that the reference matches, if there is one

@@ -27,6 +27,7 @@ from colourizer.runtime.interrupt import Interrupt, Stopped
 from colourizer.runtime.parallel import BoundedExecutor, PixelBudget
 from colourizer.runtime.process import count_cores, keep_freed_memory, raise_open_file_limit
 from colourizer.storage.address import Location
+from colourizer.storage.connection import ExpiredLoginError
 
 # The pixels of photographs in memory at a time, over all threads, are at most the machine's memory
 # divided by MEMORY_PER_PIXEL (bytes), or the minimum. A larger photograph is coloured alone.
@@ -37,6 +38,7 @@ BATCHES_PER_GROUP = 4
 GROUP_PIXELS = 40_000_000  # of a group of several photographs, at most
 MAX_FLUSHING_GROUPS = 4  # groups whose files are being flushed to disk, each in a thread
 SPARE_FILES = 100  # open besides photographs
+LOG_IN = "log in again and run this again; it goes on where it stopped"
 SWITCH_SECONDS = 1e-4  # Python's: how long a thread may wait for the GIL after a computation
 
 
@@ -76,6 +78,7 @@ class Run:
     album: what the photographs share; or None.
     cores: that are this run's.
     disk_full: set by the photograph that finds it so; no later one can be written.
+    login_expired: set by the photograph that finds it so; no later one can be had.
     """
 
     colourizer: Colourizer
@@ -90,11 +93,12 @@ class Run:
     album: Album | None = None
     cores: int = 1
     disk_full: bool = False
+    login_expired: bool = False
 
     @property
     def ends(self) -> bool:
         """Whether the run has to end: no further photograph is begun."""
-        return bool(self.stop.exit_code) or self.disk_full
+        return bool(self.stop.exit_code) or self.disk_full or self.login_expired
 
     def check(self) -> None:
         """Raise Stopped if the run ends."""
@@ -190,11 +194,16 @@ def recorded_in(outcome: Outcome, run: Run) -> Iterator[None]:
         outcome.result, outcome.reason = "stopped", "stopped"
     except Exception as error:
         disk_full = getattr(error.__cause__ or error, "errno", 0) in DISK_FULL
-        if disk_full and run.disk_full:  # reported by another photograph
+        login_expired = any(
+            isinstance(each, ExpiredLoginError) for each in (error, error.__cause__)
+        )
+        is_told = (disk_full and run.disk_full) or (login_expired and run.login_expired)
+        run.disk_full |= disk_full
+        run.login_expired |= login_expired
+        if is_told:  # reported by another photograph
             outcome.result, outcome.reason = "stopped", "stopped"
         else:
             outcome.result, outcome.reason = "failed", one_line(str(error) or type(error).__name__)
-            outcome.hints = list_hints(error)
-        outcome.disk_full = disk_full
-        run.disk_full |= disk_full
+            outcome.hints = [*list_hints(error), *([LOG_IN] if login_expired else [])]
+        outcome.disk_full, outcome.login_expired = disk_full, login_expired
     outcome.seconds += time.monotonic() - begun

@@ -22,6 +22,7 @@ S3 = "s3://"
 # A store that is asked for too much refuses for a while; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS win.
 S3_RETRIES = {"mode": "standard", "max_attempts": 10}
 S3_CONNECTIONS = 64  # of a process, at most
+BAD_REQUEST = "Bad Request"  # S3's answer, in words, to one whose login has expired and to others
 CREDENTIALS = {  # how a storage's library finds them
     "s3://": "aws configure, or AWS_PROFILE, or the role of the machine",
     "sftp://": "a key of ssh, or SFTP's USER:PASSWORD@ before the host",
@@ -38,6 +39,7 @@ for _library in ("gcsfs", "paramiko", "azure"):  # which would print tracebacks
     logging.getLogger(_library).addHandler(logging.NullHandler())
 _logins: dict[tuple[str, str], str] = {}  # hosts as they were given with a login
 _connecting = threading.RLock()
+EXPIRED = re.compile(r"(token|credential|login|session)\w*\b.*\bexpired", re.IGNORECASE)
 LIST_HINT = "the bucket has to permit s3:ListBucket, too"
 ADDRESS_HINT = "an address is s3://BUCKET/FOLDER; aws s3 ls lists the buckets"
 
@@ -52,6 +54,10 @@ class FullDiskError(StorageError):
 
 class AccessDeniedError(StorageError):
     """There is no permission; S3 says so, too, of what is not there, if it may not be listed."""
+
+
+class ExpiredLoginError(AccessDeniedError):
+    """The login was good for a while only, as those of companies are: no file can be had now."""
 
 
 class NoSuchFileError(StorageError):
@@ -145,16 +151,38 @@ def storage_errors(scheme: str) -> Iterator[None]:
         raise StorageError("its name is not UTF-8, as those in a storage are", hint) from error
     except PermissionError as error:
         said = getattr(error, "strerror", None) or str(error)
+        _check_login(said, hints, error)
         raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "DefaultCredentialsError"):
             raise StorageError("no credentials were found", *hints) from error
         _open.cache_clear()  # the connection may be lost
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        # S3 says only "Bad Request" when it is asked for a file by one whose login has expired.
-        if re.search("authenti|credential", said, re.IGNORECASE) or said == "Bad Request":
+        _check_login(said, hints, error)
+        if re.search("authenti|credential", said, re.IGNORECASE) or said == BAD_REQUEST:
             raise AccessDeniedError(f"access denied ({_first_line(said)})", *hints) from error
         raise StorageError(_first_line(said)) from error
+
+
+def _check_login(said: str, hints: list[str], error: Exception) -> None:
+    """Raise an ExpiredLoginError if that is what a storage has said; only logins have hints."""
+    if hints and EXPIRED.search(said):
+        raise ExpiredLoginError(f"the login has expired ({_first_line(said)})", *hints) from error
+
+
+@contextmanager
+def reason_asked(scheme: str, storage: Any, path: str) -> Iterator[None]:
+    """Let S3 say why it refuses to look for a file.
+
+    It answers by a number alone then, the same one for a login that has expired and for what is
+    wrong with a single file. What it is asked for here has an answer in words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if scheme == S3 and str(error.strerror or error) == BAD_REQUEST:
+            storage.call_s3("list_objects_v2", Bucket=path.partition("/")[0], MaxKeys=1)
+        raise
 
 
 def check_answered(error: FileNotFoundError) -> None:

@@ -24,6 +24,7 @@ from colourizer.storage.connection import (
     check_answered,
     is_object_store,
     open_storage,
+    reason_asked,
     storage_errors,
 )
 
@@ -96,7 +97,8 @@ def stat_file(place: Location) -> tuple[int, int]:
         return stat.st_size, stat.st_mtime_ns
     with storage_errors(place.scheme):
         storage, path = open_storage(place)
-        info = storage.info(path)
+        with reason_asked(place.scheme, storage, path):
+            info = storage.info(path)
     named = (info.get(name) for name in TIMES)
     time = next(filter(None, named), 0)
     return info.get("size") or 0, int(
@@ -113,11 +115,12 @@ def exists(address: Address) -> bool:
     with storage_errors(address.scheme):
         storage, path = open_storage(address)
         try:
-            if address.scheme == S3:  # s3fs would look for a folder too: a second, dearer request
-                bucket, _, key = path.partition("/")
-                storage.call_s3("head_object", Bucket=bucket, Key=key)
-            else:
-                storage.info(path)
+            with reason_asked(address.scheme, storage, path):
+                if address.scheme == S3:  # s3fs would look for a folder too: a second, dearer one
+                    bucket, _, key = path.partition("/")
+                    storage.call_s3("head_object", Bucket=bucket, Key=key)
+                else:
+                    storage.info(path)
         except FileNotFoundError as error:
             check_answered(error)
             return False
@@ -133,7 +136,8 @@ def find_kind(address: Address) -> str:
     with storage_errors(address.scheme):
         storage, path = open_storage(address)
         try:
-            info = storage.info(path)
+            with reason_asked(address.scheme, storage, path):
+                info = storage.info(path)
             is_page = address.scheme in WEB and info.get("mimetype") == "text/html"
             return "directory" if is_page else str(info["type"])
         except FileNotFoundError as error:

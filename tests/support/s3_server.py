@@ -16,6 +16,7 @@ FAULTS = {
     "slow down": ("503 Slow Down", ERROR.format("SlowDown", "Please reduce your request rate.")),
     "denied": ("403 Forbidden", ERROR.format("InvalidAccessKeyId", "No such key id.")),
     "expired": ("400 Bad Request", ERROR.format("ExpiredToken", "The token has expired.")),
+    "bad request": ("400 Bad Request", ERROR.format("InvalidRequest", "The object is encrypted.")),
     "internal": ("500 Internal Server Error", ERROR.format("InternalError", "Try again.")),
 }
 ACCESS = {
@@ -31,12 +32,13 @@ class FaultyStore:
     Attributes:
         rates: how often each fault happens, in [0, 1]; besides FAULTS "cut", an answer that ends
             too early.
-        refuses: whether a request's method and path, as /bucket/key, is denied.
+        refuses: whether a request's method and path, as /bucket/key, is denied, or has the fault
+            of this name.
         delay: seconds before each answer.
         counts: of the requests, by method, and of the faults.
     """
 
-    refuses: Callable[[str, str], bool] = staticmethod(lambda method, path: False)
+    refuses: Callable[[str, str], bool | str] = staticmethod(lambda method, path: False)
 
     def __init__(self, application: Any) -> None:
         self.rates: dict[str, float] = {}
@@ -48,9 +50,10 @@ class FaultyStore:
         """Answer a request."""
         self.counts[environ["REQUEST_METHOD"]] += 1
         time.sleep(self.delay)
-        is_refused = self.refuses(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        refused = self.refuses(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        certain = "denied" if refused is True else refused
         for name, (status, body) in FAULTS.items():
-            rate = 1 if is_refused and name == "denied" else self.rates.get(name, 0)
+            rate = 1 if name == certain else self.rates.get(name, 0)
             if self._random.random() < rate:
                 self.counts[name] += 1
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
