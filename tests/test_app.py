@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import pytest
+from support import warm_process
 from support.scenes import ROOT
 
 from colourizer.app.__main__ import main
@@ -24,9 +24,8 @@ pytest.importorskip("uvicorn")
 from colourizer.app import server
 
 
-def start(*options: object) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "app.py"), "--device", "cpu", *map(str, options)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(*options: object) -> Any:
+    return warm_process.start([ROOT / "app.py", "--device", "cpu", *options])
 
 
 def run_app(*options: object) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support import warm_process
 from support.scenes import ROOT, scene
 
 import colourize
@@ -126,10 +127,8 @@ def test_names_that_are_no_text_or_too_long_are_no_trouble(tmp_path, run, checkp
     for name in names:
         scene(0).save(folder / "plain.tmp", "GIF" if name.endswith("gif") else "PNG")
         (folder / "plain.tmp").rename(folder / name)
-    command = [sys.executable, "colourize.py", folder, "-o", tmp_path / "out"]
-    done = subprocess.run(
-        [*command, "--checkpoint", checkpoint_file], cwd=ROOT, capture_output=True, check=False
-    )
+    command = ["colourize.py", folder, "-o", tmp_path / "out", "--checkpoint", checkpoint_file]
+    done = warm_process.run(command, cwd=ROOT, text=False)
     assert done.returncode == 0
     assert b"5 colourized, 0 skipped, 0 failed" in done.stderr
     assert len(list((tmp_path / "out").iterdir())) == 5
@@ -303,10 +302,7 @@ def test_ctrl_c_ends_with_130_and_whole_files_only(album, tmp_path, checkpoint_f
     for i in range(3000):
         (album / f"more{i}.png").hardlink_to(album / "photo0.png")
     options = ["-o", tmp_path / "out", "--checkpoint", checkpoint_file]
-    process = subprocess.Popen(
-        [sys.executable, "colourize.py", album, *options],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = warm_process.start(["colourize.py", album, *options], cwd=ROOT)
     process.stdout.readline()
     time.sleep(0.3)
     os.kill(process.pid, signal.SIGINT)
@@ -710,9 +706,9 @@ def test_a_folder_that_may_not_be_looked_into_is_named(album, tmp_path, run, mon
 
 def test_one_photograph_goes_through_standard_input_and_output(tmp_path, checkpoint_file):
     scene(0).save(tmp_path / "a.jpg")
-    command = [sys.executable, ROOT / "colourize.py", "-", "--checkpoint", checkpoint_file]
+    command = [ROOT / "colourize.py", "-", "--checkpoint", checkpoint_file]
     content = (tmp_path / "a.jpg").read_bytes()
-    done = subprocess.run(command, input=content, capture_output=True, check=False, cwd=tmp_path)
+    done = warm_process.run(command, content, cwd=tmp_path, text=False)
     assert (done.returncode, done.stderr) == (0, b"")
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (64, 48), "RGB")
@@ -954,9 +950,7 @@ def test_without_a_stream_photographs_are_coloured_all_the_same(
         "import colourize; colourize.run()"
     )
     options = [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT), closed, *options], capture_output=True, check=False
-    )
+    done = warm_process.run(["-c", code, ROOT, closed, *options], text=False)
     assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 12
 
@@ -966,10 +960,7 @@ def test_a_full_standard_error_stops_nothing(album, tmp_path, checkpoint_file):
     (album / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
     options = [str(album), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, ROOT / "colourize.py", *options],
-            stdout=subprocess.PIPE, stderr=full, check=False,
-        )  # fmt: skip
+        done = warm_process.run([ROOT / "colourize.py", *options], stderr=full)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 12
 
@@ -980,10 +971,8 @@ def test_a_full_standard_output_is_said_in_a_sentence(album, tmp_path, checkpoin
     photo = album / "photo0.png"
     source = ["-"] if stream else [str(album), "-o", str(tmp_path / "out")]
     with Path("/dev/full").open("wb") as full, photo.open("rb") as stdin:
-        done = subprocess.run(
-            [sys.executable, ROOT / "colourize.py", *source, "--checkpoint", checkpoint_file],
-            stdin=stdin, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-        )  # fmt: skip
+        command = [ROOT / "colourize.py", *source, "--checkpoint", checkpoint_file]
+        done = warm_process.run(command, stdin=stdin, stdout=full)
     assert done.returncode == 1
     assert done.stderr.count("error: standard output: no space left on device") == 1
     assert "Traceback" not in done.stderr

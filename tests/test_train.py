@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from support.scenes import ROOT, scene, stops_after
+from support.warm_process import start
 
 import train
 from colourizer.inference.calibration import DefaultReadout
@@ -204,10 +205,7 @@ def test_what_a_cache_holds_trains_the_same_network(album, tmp_path, capsys):
 @pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_stops_a_run_finds_it_saved(album, tmp_path, asked, code):
     run = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "train.py", album, "-o", run, "--save-minutes", "0", *CLASSIC],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = start(["train.py", album, "-o", run, "--save-minutes", "0", *CLASSIC], cwd=ROOT)
     deadline = time.monotonic() + 60
     while not (run / "previous.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.1)  # the second save is of the first step
@@ -227,10 +225,7 @@ def test_a_step_that_takes_too_long_is_given_up(album, tmp_path):
         "train.network_input_and_target = lambda _: (print('begun', flush=True), time.sleep(60)); "
         "sys.exit(train.main(sys.argv[1:]))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, album, "-o", run, *CLASSIC],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = start(["-c", program, album, "-o", run, *CLASSIC], cwd=ROOT)
     while process.stdout.readline() != "begun\n":
         assert process.poll() is None
     os.kill(process.pid, signal.SIGTERM)

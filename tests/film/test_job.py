@@ -9,8 +9,6 @@ import random
 import re
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zipfile
 from fractions import Fraction
@@ -22,6 +20,7 @@ import torch
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
+from support import warm_process  # noqa: E402
 from support.films import (  # noqa: E402
     Film,
     add_subtitles,
@@ -787,15 +786,8 @@ sys.exit(colourize.main(sys.argv[1:]))
 def start(tmp_path, checkpoint_file, source):
     """Start the command in a process of its own, with short segments; wait until it has begun."""
     code = KILLED.format(root=str(ROOT), tests=str(ROOT / "tests"))
-    arguments = [str(source), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint_file)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdout
+    arguments = [source, "-o", tmp_path / "out", "--checkpoint", checkpoint_file]
+    process = warm_process.start(["-c", code, *arguments])
     process.stdout.readline()
     return process
 

@@ -1,7 +1,5 @@
 """pillow_limits.py: the process that reads photographs keeps its own limits and warnings."""
 
-import subprocess
-import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
+from support import warm_process
 from support.scenes import scene
 
 from colourizer.photos.pillow_limits import MAX_PIXELS, pillow_limits
@@ -42,7 +41,8 @@ def limits() -> tuple:
 
 def test_a_host_process_keeps_its_limits_and_warnings(tmp_path):
     scene(0).convert("L").save(tmp_path / "a.png")
-    subprocess.run([sys.executable, "-c", HOST, tmp_path / "a.png"], cwd=ROOT, check=True)
+    done = warm_process.run(["-c", HOST, tmp_path / "a.png"], cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_limits_hold_until_the_last_of_several_threads_leaves():

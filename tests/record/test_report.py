@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import tracemalloc
 from contextlib import closing
@@ -11,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import warm_process
 from support.scenes import ROOT
 
 from colourizer.record import report as report_file
@@ -121,8 +121,8 @@ def test_a_killed_run_leaves_all_its_rows_and_the_next_goes_on(path):
         'report._file.write(b\'{"source": "/in/5\'); report._file.flush()\n'
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    command = [sys.executable, "-c", code, str(ROOT), str(ROOT / "tests"), str(path)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    done = warm_process.run(["-c", code, ROOT, ROOT / "tests", path])
+    assert done.returncode == -signal.SIGKILL, done.stderr
     rows = list(read_rows(path))
     assert rows == [row(1), row(2), *(row(n, note="again") for n in (2, 3, 4))]
     write(path, row(5))

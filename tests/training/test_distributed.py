@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from support.scenes import ROOT, scene
+from support.warm_process import start
 
 import train
 from colourizer.network import device
@@ -39,7 +39,17 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def work(rank: int, count: int, ports: list[int], folder: Path) -> None:
+WORK = """
+import sys
+from pathlib import Path
+sys.path.append("tests")
+from training.test_distributed import work
+rank, folder, *ports = sys.argv[1:]
+work(int(rank), 2, ports, Path(folder))
+"""
+
+
+def work(rank: int, count: int, ports: list[str], folder: Path) -> None:
     """Do each of TASKS, in its folder, as one of torchrun's processes."""
     torch.set_num_threads(1)
     os.environ |= {
@@ -47,7 +57,7 @@ def work(rank: int, count: int, ports: list[int], folder: Path) -> None:
         "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
     }  # fmt: skip
     for port, (name, task) in zip(ports, TASKS.items(), strict=True):
-        os.environ["MASTER_PORT"] = str(port)
+        os.environ["MASTER_PORT"] = port
         with (folder / name / f"printed_{rank}").open("w") as printed:
             os.dup2(printed.fileno(), 1)
             os.dup2(printed.fileno(), 2)
@@ -64,7 +74,11 @@ def test_processes_that_train_together_do_what_one_does_alone(tmp_path):
     features, upstream = 3 + 2 * torch.randn(8, 3, 4, 6), torch.randn(8, 3, 4, 6)
     torch.save((features, upstream), tmp_path / "norm" / "batch.pt")
     train_together(tmp_path / "alone")
-    mp.spawn(work, (2, [free_port() for _ in TASKS], tmp_path), nprocs=2)
+    ports = [free_port() for _ in TASKS]
+    processes = [start(["-c", WORK, rank, tmp_path, *ports], cwd=ROOT) for rank in (0, 1)]
+    ends = [(*process.communicate(), process.returncode) for process in processes]
+    printed = [path.read_text() for path in tmp_path.glob("*/printed_*")]
+    assert ends == [("", "", 0)] * 2, printed
     batch_norm_is_that_of_the_whole_batch(tmp_path / "norm", features, upstream)
     two_processes_learn_what_one_learns(tmp_path / "alone", tmp_path / "train")
     an_error_of_one_process_is_printed_and_ends_the_others(tmp_path / "lose")
