@@ -2,8 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,10 +65,21 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def load_small(checkpoint_file) -> Callable[[Path, str], Any]:
+    """Return what loads the small checkpoint for colourize.py: once for each device."""
+    from colourizer.inference.colourizer import Colourizer
+
+    load = cache(Colourizer.load)
+    return lambda _, device: copy(load(checkpoint_file, device))
+
+
 @pytest.fixture
-def run(checkpoint_file, capsys):
+def run(checkpoint_file, load_small, capsys, monkeypatch):
     """Call colourize.py with the small checkpoint; return (exit code, stdout lines, stderr)."""
     import colourize
+
+    monkeypatch.setattr(colourize, "Colourizer", SimpleNamespace(load=load_small))
 
     def call(*args):
         code = colourize.main([*map(str, args), "--checkpoint", str(checkpoint_file)])

@@ -833,6 +833,7 @@ def test_groups_are_full_but_in_the_end_where_every_thread_gets_its_share(count,
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_size_of_batches_and_groups_changes_nothing(album, tmp_path, run, monkeypatch, size):
     monkeypatch.setattr("colourizer.inference.colourizer.CPU_BATCH_SIZE", size)
+    monkeypatch.setattr(colourize, "Colourizer", Colourizer)  # is loaded anew, with that size
     monkeypatch.setattr(run_module, "BATCHES_PER_GROUP", 2)
     use_cores(monkeypatch, 1)  # more would share the 12 of them
     groups = []
