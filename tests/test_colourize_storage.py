@@ -291,7 +291,7 @@ def test_s3_that_fails_throttles_and_breaks_off_gets_every_scan_once_and_whole(s
     fill(storage, "scans/1931", 12)
     storage.pipe_file("scans/1931/a.gif", encoded(3, "GIF"))
     run("s3://scans/1931", "-o", "s3://colour/well")
-    store.rates = {"slow down": 0.05, "internal": 0.05, "cut": 0.1}
+    store.rates = {"slow down": 0.15, "internal": 0.15, "cut": 0.1}
     store.counts.clear()
     try:
         code, out, err = run("s3://scans/1931", "-o", "s3://colour/badly")
