@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 from support import warm_process
-from support.scenes import ROOT, scene
+from support.scenes import ROOT, SAMPLES, scene
 
 import colourize
 from colourizer.colour.metrics import colourfulness
@@ -370,14 +370,15 @@ def test_a_look_goes_with_variants_hints_a_reference_and_standard_input(
         assert streamed.getvalue() == (tmp_path / "file" / "photo0.png").read_bytes()
 
 
-def test_vividness_goes_from_safe_to_vivid(album, tmp_path, run):
-    picture = album / "photo0.png"
-    for vividness in (0, 0.5, 1):
-        assert run(picture, "-o", tmp_path / str(vividness), "--vividness", vividness)[0] == 0
-    levels = [colourfulness_of(tmp_path / v / "photo0.png") for v in ("0", "0.5", "1")]
+def test_vividness_goes_from_safe_to_vivid(tmp_path):
+    picture = SAMPLES / "coffee.jpg"
+    for vividness in ("0", "0.5", "1"):
+        options = ["-o", str(tmp_path / vividness), "--vividness", vividness]
+        assert colourize.main([str(picture), *options]) == 0
+    levels = [colourfulness_of(tmp_path / v / "coffee.jpg") for v in ("0", "0.5", "1")]
     assert levels[0] < levels[1] < levels[2]
     with pytest.raises(SystemExit) as bad_usage:
-        run(picture, "--vividness", 2)
+        colourize.main([str(picture), "--vividness", "2"])
     assert bad_usage.value.code == 2
 
 

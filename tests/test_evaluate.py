@@ -62,10 +62,10 @@ def test_the_figures_of_the_grey_row_are_those_of_scikit_image(album, checkpoint
     assert row["CIEDE2000"] == pytest.approx(np.mean(differences), abs=0.02)
 
 
-def test_vividness_gives_a_row_each_and_more_colour(album, checkpoint_file, capsys):
-    options = ["--checkpoint", checkpoint_file, "--vividness", 0, "--vividness", 1]
-    rows = table(capsys, album, "--crop", 48, *options)
-    safe, vivid = f"{checkpoint_file} at 0.0", f"{checkpoint_file} at 1.0"
+def test_vividness_gives_a_row_each_and_more_colour(capsys):
+    photographs = SAMPLES.parent / "samples_in_colour"
+    rows = table(capsys, photographs, "--limit", 2, "--vividness", 0, "--vividness", 1)
+    safe, vivid = f"{BUNDLED} at 0.0", f"{BUNDLED} at 1.0"
     assert list(rows) == ["grey", "mean ab", safe, vivid]
     assert rows[vivid]["colourfulness"] > rows[safe]["colourfulness"]
 

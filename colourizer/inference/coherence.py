@@ -73,7 +73,12 @@ def average_over_alike(planes: Tensor, weights: Tensor) -> Tensor:
 
 def add_upsampled(ab: Tensor, change: Tensor) -> Tensor:
     """Return ab (1, 2, 2h, 2w) plus a change (1, 2, h, w)."""
-    return ab + F.interpolate(change, scale_factor=2, mode="bilinear", align_corners=False)
+    return ab + upsample_by_2(change)
+
+
+def upsample_by_2(planes: Tensor) -> Tensor:
+    """Return planes (1, C, h, w) interpolated to (1, C, 2h, 2w)."""
+    return F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def halve(planes: Tensor) -> Tensor:

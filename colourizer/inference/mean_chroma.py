@@ -1,4 +1,4 @@
-"""A photograph's mean chroma, estimated again: casts are taken back, faint colours enlarged."""
+"""A photograph's mean chroma, estimated again: casts taken back, faint colours enlarged."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,17 @@ from torch import Tensor
 USUAL_MEAN, TAKEN_BACK = 20.0, 0.75
 # Lab units: the mean chroma that photographs have, and at vividness 1 the share of what is less
 # that is added; at most by this factor, as what is grey all over has nothing to enlarge.
-LIKELY_CHROMA, ADDED, MAX_FACTOR = 15.0, 0.6, 2.5
+LIKELY_CHROMA, ADDED, MAX_FACTOR = 15.0, 0.75, 2.5
 # Lab units: nothing is enlarged beyond it, as faces, the one thing in a grey street that has its
 # colour, would become red.
 MAX_ENLARGED = 25.0
+# A photograph has one hue if the length of its mean ab is so much of its mean chroma: not at all at
+# the first number, entirely at the second. Lab units: the same for what is light and what is faint.
+ONE_HUE = (0.85, 0.95)
+LIGHT = (30.0, 60.0)
+NOT_FAINT = (12.0, 24.0)
+# The share of all chroma that must lie elsewhere: where nothing is vivid, faint is all there is.
+ELSEWHERE = (0.0, 0.3)
 
 
 def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -25,11 +32,7 @@ def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
         ab: (1, 2, h, w) in Lab units.
         weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    if weight is None:
-        mean = ab.mean(dim=(2, 3), keepdim=True)
-    else:
-        total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-        mean = (ab * weight).sum(dim=(2, 3), keepdim=True) / total
+    mean = _mean(ab, weight)
     length = mean.square().sum(dim=1, keepdim=True).sqrt()
     direction = mean / length.clamp_min(1e-6)
     along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
@@ -52,3 +55,59 @@ def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
     mean = chroma.mean(dim=(2, 3), keepdim=True)
     gain = 1 + ADDED * vividness * (LIKELY_CHROMA - mean).clamp_min(0) / mean
     return ab * torch.minimum(gain.clamp_max(MAX_FACTOR), (MAX_ENLARGED / chroma).clamp_min(1))
+
+
+def is_light_and_faint(ab: Tensor, lightness: Tensor) -> Tensor:
+    """Return how far each place is light and has little chroma, (1, 1, h, w) in [0, 1].
+
+    Args:
+        ab: (1, 2, h, w) in Lab units.
+        lightness: as the network sees it, (1, 1, h, w) in [0, 100].
+    """
+    chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
+    return _ramp(lightness, *LIGHT) * (1 - _ramp(chroma, *NOT_FAINT))
+
+
+def neutralize(
+    ab: Tensor, share: Tensor, vividness: float | Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Return chroma with a part of the photograph's hue taken back, if it has one hue only.
+
+    Of a photograph all in one hue, like a sepia print, the walls, paper and cloth are mostly white:
+    vivid colours are right about wood and skin, and give all else their tint. Where there is
+    nothing like wood and skin, the tint stays.
+
+    Args:
+        ab: (1, 2, h, w) in Lab units.
+        share: (1, 1, h, w) in [0, 1], of the hue that is taken back at vividness 1.
+        vividness: as it was read out with; at 0 nothing is taken back. A tensor () in the graph
+            that onnx_graph.py makes.
+        weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
+    """
+    chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
+    mean, mean_chroma = _mean(ab, weight), _mean(chroma, weight)
+    length = mean.square().sum(dim=1, keepdim=True).sqrt()
+    has_one_hue = _ramp(length / mean_chroma.clamp_min(1e-6), *ONE_HUE)
+    elsewhere = _mean(chroma * (1 - share), weight) / mean_chroma.clamp_min(1e-6)
+    strength = vividness * has_one_hue * _ramp(elsewhere, *ELSEWHERE)
+    direction = mean / length.clamp_min(1e-6)
+    along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
+    return ab - direction * along * (strength * share)
+
+
+def _mean(planes: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean over all places, (1, C, 1, 1), of planes (1, C, h, w).
+
+    Args:
+        planes: (1, C, h, w).
+        weight: (1, 1, h, w), of each place; None weighs all alike.
+    """
+    if weight is None:
+        return planes.mean(dim=(2, 3), keepdim=True)
+    total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    return (planes * weight).sum(dim=(2, 3), keepdim=True) / total
+
+
+def _ramp(values: Tensor, low: float, high: float) -> Tensor:
+    """Return 0 up to low, 1 from high on, and a straight line between."""
+    return ((values - low) / (high - low)).clamp(0.0, 1.0)

@@ -10,9 +10,17 @@ from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
 from colourizer.inference.coherence import (
     affinity,
     average_alike,
+    average_over_alike,
+    halve,
     stride_8_vectors,
+    upsample_by_2,
 )
-from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
+from colourizer.inference.mean_chroma import (
+    enlarge_faint,
+    is_light_and_faint,
+    limit_cast,
+    neutralize,
+)
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax, vivid_weight
@@ -148,8 +156,10 @@ class Readout(nn.Module):
         leaning = lean(probability, self.centres, thing_directions(things, variant))
         weight = vivid_weight(sure, lightness)
         ab = read_ab(leaning, self.centres, self.shares, vividness, weight)
-        ab = limit_cast(average_alike(ab, alike.flatten(2).flatten(0, 1)))
-        return enlarge_faint(ab, vividness)
+        alike = alike.flatten(2).flatten(0, 1)
+        ab = enlarge_faint(limit_cast(average_alike(ab, alike)), vividness)
+        share = average_over_alike(halve(is_light_and_faint(ab, lightness)), alike)
+        return neutralize(ab, upsample_by_2(share), vividness)
 
 
 def export_graph(model: Network) -> Any:

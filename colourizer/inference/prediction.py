@@ -17,6 +17,7 @@ from colourizer.inference.coherence import (
     average_over_alike,
     halve,
     stride_8_vectors,
+    upsample_by_2,
 )
 from colourizer.inference.hints import (
     FittedReference,
@@ -27,7 +28,12 @@ from colourizer.inference.hints import (
     propagate_reference,
 )
 from colourizer.inference.looks import NATURAL, Look, apply_look
-from colourizer.inference.mean_chroma import enlarge_faint, limit_cast
+from colourizer.inference.mean_chroma import (
+    enlarge_faint,
+    is_light_and_faint,
+    limit_cast,
+    neutralize,
+)
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax, vivid_weight
 from colourizer.inference.things import thing_vectors
 from colourizer.inference.variants import MAX_VARIANTS, lean, thing_directions
@@ -218,14 +224,17 @@ class Prediction:
             return model.ab_of(output.float()).cpu()
         centres, shares = (part.to(output.device) for part in (model.bin_centres, model.bin_shares))
         assert self.stretched is not None
+        lightness = self.stretched.to(output.device)
         probability = self._sqrt_probability
-        weight = vivid_weight(self._confidence, self.stretched.to(output.device))
+        weight = vivid_weight(self._confidence, lightness)
         if variant:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, weight)
         ab = limit_cast(average_alike(ab, self._affinity))
-        ab = enlarge_faint(ab, vividness).cpu()
+        ab = enlarge_faint(ab, vividness)
+        share = average_over_alike(halve(is_light_and_faint(ab, lightness)), self._affinity)
+        ab = neutralize(ab, upsample_by_2(share), vividness).cpu()
         return self._replace_shared(ab, vividness, variant) if self.shared else ab
 
     def _replace_shared(self, ab: Tensor, vividness: float, variant: int) -> Tensor:
@@ -233,12 +242,14 @@ class Prediction:
         assert isinstance(self.model, Model_CNN) and self.shared and self.stretched is not None
         centres, shares = self.model.bin_centres.cpu(), self.model.bin_shares.cpu()
         probability = sqrt_softmax(self.shared.log_likelihoods)
-        vivid = vivid_weight(confidence(probability, centres), halve(self.stretched.cpu()))
+        lightness = halve(self.stretched.cpu())
+        vivid = vivid_weight(confidence(probability, centres), lightness)
         if variant:
             odd = halve(self.shared.directions[(variant - 1) // 2][None])
             probability = lean(probability, centres, odd if variant % 2 else -odd)
         weight, own = self.shared.weight, halve(ab)
         agreed = limit_cast(read_ab(probability, centres, shares, vividness, vivid), weight)
+        agreed = neutralize(agreed, is_light_and_faint(agreed, lightness), vividness, weight)
         change = weight * (agreed - own)
         follows = average_over_alike(change, self._affinity.cpu())
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.

@@ -9,7 +9,7 @@ from torch import Tensor
 # (ECCV16: 0.38). `anneal` is written for this number.
 ANNEALING = 2.5
 # From 0, the safe mean, to 1. At the default RGB-PSNR is 0.8 dB above that of grey.
-DEFAULT_VIVIDNESS = 0.7
+DEFAULT_VIVIDNESS = 0.75
 # At vividness 1: the power to which a bin's inverse frequency is raised (tau of Menon et al.) ...
 MAX_REBALANCING = 0.6
 UNIFORM_SHARE = 0.2  # ... the share of the uniform distribution mixed into the frequencies ...

@@ -17,7 +17,7 @@ const SAVE_OPTIONS = {
 const SUFFIXES = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 const WORKING_PIXELS = 256 * 256; // these three stand in the model's metadata, too,
 const MULTIPLE = 32; // which onnxruntime-node does not show
-const DEFAULT_VIVIDNESS = 0.7;
+const DEFAULT_VIVIDNESS = 0.75;
 
 // sRGB (IEC 61966-2-1), of all 8-bit values, and the other way of 65536 steps of linear light.
 const LINEAR = Float32Array.from({ length: 256 }, (_, n) => {

@@ -15,7 +15,7 @@ const SMALL_SIDE = 640; // pictures up to this side are JPEGs
 const SMALL_QUALITY = 0.9;
 const KEPT = 6; // predictions in memory, 10 MB each; others are made again
 const MAX_REFERENCES = 16; // in memory, 8 MB each
-const DEFAULT_VIVIDNESS = 0.7;
+const DEFAULT_VIVIDNESS = 0.75;
 
 const photographs = new Map(); // {file, path, head, width, height} by id
 const references = new Map(); // {outputs, trueChroma} by id, those used last at the end
