@@ -125,7 +125,7 @@ def test_two_runs_at_once_do_not_share_a_folder(album, tmp_path, capsys):
 
 def test_the_network_learns_what_it_sees(album, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "REPORT_STEPS", 30)
-    options = [*SMALL, "--batch-size", 4, "--epochs", 30, "--learning-rate", 4e-3]
+    options = [*SMALL, "--batch-size", 4, "--epochs", 60, "--learning-rate", 4e-3]
     run_train(album, "-o", tmp_path / "run", *options)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.8 * log[0]["loss"]
