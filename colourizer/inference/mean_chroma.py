@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from colourizer.inference.coherence import average_over_alike, halve, upsample_by_2
+
 # All chosen on validation photographs (docs/experiments.md).
 # Lab units: the length of a mean up to which it is no cast, and the share of what is more that is
 # taken back.
@@ -22,6 +24,22 @@ NOT_FAINT = (12.0, 24.0)
 ELSEWHERE = (0.0, 0.3)
 
 
+def correct_mean_chroma(
+    ab: Tensor, lightness: Tensor, vividness: float | Tensor, alike: Tensor
+) -> Tensor:
+    """Return chroma as read out, after all corrections of this file.
+
+    Args:
+        ab: (1, 2, 4h, 4w) in Lab units.
+        lightness: as the network sees it, (1, 1, 4h, 4w) in [0, 100].
+        vividness: as it was read out with. A tensor () in the graph that onnx_graph.py makes.
+        alike: the weights of places that are alike, from `coherence.affinity`.
+    """
+    ab = enlarge_faint(limit_cast(ab), vividness)
+    share = average_over_alike(halve(is_light_and_faint(ab, lightness)), alike)
+    return neutralize(ab, upsample_by_2(share), vividness)
+
+
 def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return chroma with a cast taken back: a tint stronger than photographs have.
 
@@ -32,10 +50,7 @@ def limit_cast(ab: Tensor, weight: Tensor | None = None) -> Tensor:
         ab: (1, 2, h, w) in Lab units.
         weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    mean = _mean(ab, weight)
-    length = mean.square().sum(dim=1, keepdim=True).sqrt()
-    direction = mean / length.clamp_min(1e-6)
-    along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
+    length, direction, along = _project_on_mean(ab, weight)
     excess = TAKEN_BACK * (length - USUAL_MEAN).clamp_min(0)
     return ab - direction * torch.minimum(along, excess)
 
@@ -51,7 +66,7 @@ def enlarge_faint(ab: Tensor, vividness: float | Tensor) -> Tensor:
         vividness: as it was read out with; at 0 nothing is added. A tensor () in the graph that
             onnx_graph.py makes.
     """
-    chroma = ab.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
+    chroma = _chroma(ab).clamp_min(1e-6)
     mean = chroma.mean(dim=(2, 3), keepdim=True)
     gain = 1 + ADDED * vividness * (LIKELY_CHROMA - mean).clamp_min(0) / mean
     return ab * torch.minimum(gain.clamp_max(MAX_FACTOR), (MAX_ENLARGED / chroma).clamp_min(1))
@@ -64,8 +79,7 @@ def is_light_and_faint(ab: Tensor, lightness: Tensor) -> Tensor:
         ab: (1, 2, h, w) in Lab units.
         lightness: as the network sees it, (1, 1, h, w) in [0, 100].
     """
-    chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
-    return _ramp(lightness, *LIGHT) * (1 - _ramp(chroma, *NOT_FAINT))
+    return _ramp(lightness, *LIGHT) * (1 - _ramp(_chroma(ab), *NOT_FAINT))
 
 
 def neutralize(
@@ -84,15 +98,34 @@ def neutralize(
             that onnx_graph.py makes.
         weight: (1, 1, h, w), of each place in the mean; None weighs all alike.
     """
-    chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
-    mean, mean_chroma = _mean(ab, weight), _mean(chroma, weight)
-    length = mean.square().sum(dim=1, keepdim=True).sqrt()
+    chroma = _chroma(ab)
+    mean_chroma = _mean(chroma, weight)
+    length, direction, along = _project_on_mean(ab, weight)
     has_one_hue = _ramp(length / mean_chroma.clamp_min(1e-6), *ONE_HUE)
     elsewhere = _mean(chroma * (1 - share), weight) / mean_chroma.clamp_min(1e-6)
     strength = vividness * has_one_hue * _ramp(elsewhere, *ELSEWHERE)
-    direction = mean / length.clamp_min(1e-6)
-    along = (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
     return ab - direction * along * (strength * share)
+
+
+def _chroma(ab: Tensor) -> Tensor:
+    """Return the chroma (1, 1, h, w) of ab (1, 2, h, w)."""
+    return ab.square().sum(dim=1, keepdim=True).sqrt()
+
+
+def _project_on_mean(ab: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mean's length and direction, and how much of it each place has, 0 or more.
+
+    Args:
+        ab: (1, 2, h, w).
+        weight: as for `_mean`.
+
+    Returns:
+        length (1, 1, 1, 1); direction (1, 2, 1, 1); along (1, 1, h, w).
+    """
+    mean = _mean(ab, weight)
+    length = _chroma(mean)
+    direction = mean / length.clamp_min(1e-6)
+    return length, direction, (ab * direction).sum(dim=1, keepdim=True).clamp_min(0)
 
 
 def _mean(planes: Tensor, weight: Tensor | None) -> Tensor:

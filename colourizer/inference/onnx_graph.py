@@ -10,17 +10,9 @@ from colourizer.colour.space import MAX_LIGHTNESS, grey_to_lightness
 from colourizer.inference.coherence import (
     affinity,
     average_alike,
-    average_over_alike,
-    halve,
     stride_8_vectors,
-    upsample_by_2,
 )
-from colourizer.inference.mean_chroma import (
-    enlarge_faint,
-    is_light_and_faint,
-    limit_cast,
-    neutralize,
-)
+from colourizer.inference.mean_chroma import correct_mean_chroma
 from colourizer.inference.prediction import has_likelihoods
 from colourizer.inference.preprocess import BLACK, LEVELS_SHARE, MIN_RANGE, WHITE
 from colourizer.inference.readout import confidence, read_ab, sqrt_softmax, vivid_weight
@@ -157,9 +149,7 @@ class Readout(nn.Module):
         weight = vivid_weight(sure, lightness)
         ab = read_ab(leaning, self.centres, self.shares, vividness, weight)
         alike = alike.flatten(2).flatten(0, 1)
-        ab = enlarge_faint(limit_cast(average_alike(ab, alike)), vividness)
-        share = average_over_alike(halve(is_light_and_faint(ab, lightness)), alike)
-        return neutralize(ab, upsample_by_2(share), vividness)
+        return correct_mean_chroma(average_alike(ab, alike), lightness, vividness, alike)
 
 
 def export_graph(model: Network) -> Any:

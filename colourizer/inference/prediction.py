@@ -29,7 +29,7 @@ from colourizer.inference.hints import (
 )
 from colourizer.inference.looks import NATURAL, Look, apply_look
 from colourizer.inference.mean_chroma import (
-    enlarge_faint,
+    correct_mean_chroma,
     is_light_and_faint,
     limit_cast,
     neutralize,
@@ -231,10 +231,8 @@ class Prediction:
             directions = thing_directions(self._things, variant)
             probability = lean(probability, centres, directions)
         ab = read_ab(probability, centres, shares, vividness, weight)
-        ab = limit_cast(average_alike(ab, self._affinity))
-        ab = enlarge_faint(ab, vividness)
-        share = average_over_alike(halve(is_light_and_faint(ab, lightness)), self._affinity)
-        ab = neutralize(ab, upsample_by_2(share), vividness).cpu()
+        ab = average_alike(ab, self._affinity)
+        ab = correct_mean_chroma(ab, lightness, vividness, self._affinity).cpu()
         return self._replace_shared(ab, vividness, variant) if self.shared else ab
 
     def _replace_shared(self, ab: Tensor, vividness: float, variant: int) -> Tensor:
@@ -255,7 +253,7 @@ class Prediction:
         # Detail finer than stride 8 is each photograph's own: of what is shared edges keep theirs.
         detail = add_upsampled(ab, -own)
         edge = detail.norm(dim=1, keepdim=True) / EDGE
-        detail -= detail * add_upsampled(torch.zeros_like(edge), weight) / (1 + edge.square())
+        detail -= detail * upsample_by_2(weight) / (1 + edge.square())
         return add_upsampled(detail, own + change + (1 - weight) * follows)
 
 
