@@ -538,8 +538,7 @@ def start(
         keep_freed_memory()
     if isinstance(model, Model_CNN) and not saved:  # a checkpoint holds its own
         model.bin_shares.copy_(bin_shares(data.train, model.bin_centres))
-    rates = (options.learning_rate, options.weight_decay)
-    state = new_state(model, group.device, *rates, data.fingerprint())
+    state = new_state(model, group.device, options, data.fingerprint())
     if "state" in saved:
         if saved["state"]["photographs"] != state.photographs:
             hint = f"for other photographs begin a run with --start-from {run / BEST}"

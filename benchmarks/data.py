@@ -189,8 +189,7 @@ def train_steps() -> Callable[[], int]:
     """Return a function that takes STEPS steps of train.py's defaults on random images."""
     options = train.parse_args([])
     device = pick_device(options.device)
-    rates = (options.learning_rate, options.weight_decay)
-    state = new_state(build_network(options)[0], device, *rates, photographs="")
+    state = new_state(build_network(options)[0], device, options, photographs="")
     state.model.train()
     photos = list(torch.randint(256, (options.batch_size, 3, SIDE, SIDE), dtype=torch.uint8))
     batch = make_batch(photos, range(len(photos)), CropConfig(SIDE), range(len(photos)))
@@ -198,7 +197,7 @@ def train_steps() -> Callable[[], int]:
     def steps(count: int = STEPS) -> int:
         for _ in range(count):
             moved = batch.to(device)
-            train.train_step(state, state.model, moved, options, rates[0], weight=1)
+            train.train_step(state, state.model, moved, options, options.learning_rate, weight=1)
         return count * options.batch_size
 
     steps(1)  # warm

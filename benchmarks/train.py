@@ -41,7 +41,7 @@ from colourizer.training.options import (  # noqa: E402
     parse_args,
 )
 from colourizer.training.run_folder import read_log  # noqa: E402
-from colourizer.training.state import build_network, update_ema  # noqa: E402
+from colourizer.training.state import build_network, make_optimizer, update_ema  # noqa: E402
 
 PHOTOS, SIDE = 300, 400  # photographs; pixels of their shorter side
 WARM_STEPS = 2
@@ -76,8 +76,7 @@ def bare_steps(options: TrainOptions) -> Callable[[int], float]:
     networks = [build_network(options)[0].to(device) for _ in range(2)]
     model, ema = (network.to(memory_format=torch.channels_last) for network in networks)
     ema.requires_grad_(False)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=options.learning_rate, fused=True)
+    optimizer = make_optimizer(model, options)
     shape = (options.batch_size, 1, options.size, options.size)
     lightness = (torch.rand(shape) * 100).to(device, memory_format=torch.channels_last)
     ab = (torch.randn(options.batch_size, 2, options.size, options.size) * 20).to(device)

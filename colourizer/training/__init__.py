@@ -12,6 +12,7 @@ batches        an epoch's batches of crops, prefetched
 ageing         augmentation: the input looks old
 losses         L1, cross-entropy
 criterion      which of them a recipe asks for
+muon           an optimizer beside PyTorch's own
 fast           the same quicker
 schedule       learning rate, length of a run
 validation     metrics on the photographs that are held out

@@ -35,10 +35,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "size": 128,
         "final_size": 192,
         "min_area": 0.6,
+        "optimizer": "muon",
         "learning_rate": 1e-3,
         "aged": 0.3,
     },
 }
+OPTIMIZERS = ("adam", "muon")
 # A run's length without --epochs and --minutes; the number of epochs is the original project's.
 EPOCHS, FINE_TUNE_MINUTES = 90, 10.0
 # Options that may change when a run is resumed; all others are the run's own.
@@ -100,6 +102,7 @@ class TrainOptions:
     start_from: str | None
     loss: str
     consistency: float
+    optimizer: str
     learning_rate: float
     weight_decay: float
     seed: int
@@ -221,10 +224,13 @@ def _add_optimization_options(group: argparse._ArgumentGroup) -> None:
     add("--consistency", type=at_least(0, float), default=0.0, metavar="WEIGHT",
         help="show the network each crop's mirror image too, which alone is aged then, and add to "
         f"the loss how far the colours of both are apart, so many times {DEFAULT}")  # fmt: skip
+    add("--optimizer", choices=OPTIMIZERS, default="adam",
+        help="muon learns more of each photograph where there are many of them "
+        f"{describe_default('optimizer', 'adam')}")  # fmt: skip
     add("--learning-rate", type=at_least(0, float), default=5e-4, metavar="RATE",
-        help=f"Adam's, at its highest {describe_default('learning_rate')}")  # fmt: skip
+        help=f"the optimizer's, at its highest {describe_default('learning_rate')}")  # fmt: skip
     add("--weight-decay", type=at_least(0, float), default=0.0, metavar="LAMBDA",
-        help=f"L2 penalty on the weights {DEFAULT}")  # fmt: skip
+        help=f"L2 penalty on the weights; by muon they are shrunk instead {DEFAULT}")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help=f"decides every random choice {DEFAULT}")
 
 
@@ -258,7 +264,10 @@ def _to_options(args: argparse.Namespace) -> TrainOptions:
 
 def _refuse_overruled(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if an option was given that has no effect beside another one."""
-    of_unet = ("encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss", "consistency")
+    of_unet = (
+        "encoder", "init_encoder", "freeze_encoder", "freeze_norm", "loss", "consistency",
+        "optimizer",
+    )  # fmt: skip
     overruled = {
         "--start-from": ("model", "encoder", "init_encoder") if args.start_from else (),
         "--model classic": of_unet if args.model == "classic" else (),

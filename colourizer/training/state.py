@@ -17,6 +17,7 @@ from colourizer.network.checkpoint import (
     model_content,
 )
 from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.training.muon import Muon, hidden_matrices
 from colourizer.training.options import BEST_RECIPE, TrainOptions
 from colourizer.training.run_folder import Log, load_last, saved_any
 from colourizer.training.validation import Validation
@@ -159,26 +160,30 @@ def add_missing_parts(model: Model_CNN) -> Model_CNN:
 
 
 def new_state(
-    model: Network,
-    device: torch.device,
-    learning_rate: float,
-    weight_decay: float,
-    photographs: str,
+    model: Network, device: torch.device, options: TrainOptions, photographs: str
 ) -> TrainState:
     """Return the state before the first step.
 
     Args:
         model: the network to begin with; is moved to the device.
         device: what to compute on.
-        learning_rate: the highest.
-        weight_decay: Adam's, an L2 penalty.
+        options: the command line's.
         photographs: fingerprint of the training set.
     """
     model = model.to(device).to(memory_format=torch.channels_last)
     ema = copy.deepcopy(model).requires_grad_(False).eval()
+    return TrainState(model, ema, make_optimizer(model, options), photographs)
+
+
+def make_optimizer(model: Network, options: TrainOptions) -> torch.optim.Optimizer:
+    """Return the optimizer that the options ask for, of all parameters that are not frozen."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    adam = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
-    return TrainState(model, ema, adam, photographs)
+    rate, decay = options.learning_rate, options.weight_decay
+    if options.optimizer == "adam" or not isinstance(model, Model_CNN):
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+    matrices = hidden_matrices(model, model.head)
+    among = {id(parameter) for parameter in matrices}
+    return Muon(matrices, [p for p in parameters if id(p) not in among], rate, decay)
 
 
 @torch.no_grad()

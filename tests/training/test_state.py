@@ -5,6 +5,7 @@ import torch
 
 from colourizer.network.checkpoint import build_model, load_checkpoint, save_checkpoint
 from colourizer.network.classic_cnn import ClassicCNN
+from colourizer.training.options import parse_args
 from colourizer.training.state import TrainState, add_missing_parts, new_state, update_ema
 from Model_CNN import Model_CNN, ModelConfig
 
@@ -18,7 +19,7 @@ ON_DISK = {
 def trained_state() -> TrainState:
     """Return the state after two steps on random pictures."""
     torch.manual_seed(0)
-    state = new_state(ClassicCNN(), torch.device("cpu"), 1e-3, 0.0, "these")
+    state = new_state(ClassicCNN(), torch.device("cpu"), parse_args([]), "these")
     for _ in range(2):
         state.optimizer.zero_grad()
         state.model(torch.rand(2, 1, 16, 16) * 100).square().mean().backward()
@@ -36,7 +37,7 @@ def test_a_state_is_saved_and_loaded_whole(tmp_path):
     content = load_checkpoint(tmp_path / "last.pt")
     assert content["state"].keys() == ON_DISK
     ema = build_model(content, tmp_path / "last.pt")
-    loaded = new_state(ema, torch.device("cpu"), 1e-3, 0.0, "these")
+    loaded = new_state(ema, torch.device("cpu"), parse_args([]), "these")
     loaded.load_state_dict(content)
     assert (state.resumed, loaded.resumed) == (False, True)
     assert (loaded.step, loaded.batch, loaded.images, loaded.busy) == (2, 2, 4, 0.5)
@@ -52,7 +53,7 @@ def test_a_state_is_saved_and_loaded_whole(tmp_path):
 def test_a_state_of_another_version_lacks_what_that_did_not_know():
     content = trained_state().state_dict()
     content["state"] = {"step": 7, "epoch": 1, "of_old": 3}
-    loaded = new_state(ClassicCNN(), torch.device("cpu"), 1e-3, 0.0, "these")
+    loaded = new_state(ClassicCNN(), torch.device("cpu"), parse_args([]), "these")
     loaded.load_state_dict(content)
     assert (loaded.step, loaded.epoch, loaded.images, loaded.log) == (7, 1, 0, [])
 
