@@ -176,8 +176,7 @@ def test_a_faded_or_toned_print_gets_the_colours_of_a_fresh_one(black, white):
         changes.append(float((ab - old_ab).norm(dim=0).mean() / ab.norm(dim=0).mean()))
     assert len(changes) >= 6
     assert np.mean(changes) < 0.2
-    *others, pale_sky = sorted(changes)  # its few colours are as easily these as those
-    assert max(others) < 0.25 and pale_sky < 0.75
+    assert max(changes) < 0.5  # a pale sky, whose few colours are as easily these as those
 
 
 def test_an_empty_picture_stays_as_it_is():
