@@ -87,7 +87,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     with autocast(matrix.device):
         for _ in range(ITERATIONS):
             gram = x @ x.mT
-            x = A * x + (B * gram + C * gram @ gram) @ x
+            x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
     x = x.to(matrix.dtype)
     return x.mT if tall else x
 
