@@ -11,6 +11,7 @@ from threading import Thread
 
 import fsspec
 import pytest
+from botocore.retries import standard
 from PIL import ExifTags, Image
 from support.s3_server import s3_buckets
 from support.scenes import scene
@@ -286,7 +287,11 @@ def test_photographs_of_a_web_server_are_read_and_none_is_written(web, run, tmp_
     assert (code, "files there can only be read" in err) == (2, True)
 
 
-def test_s3_that_fails_throttles_and_breaks_off_gets_every_scan_once_and_whole(s3, run):
+def test_s3_that_fails_throttles_and_breaks_off_gets_every_scan_once_and_whole(
+    s3, run, monkeypatch
+):
+    # As often as ever, but without waiting in between.
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda *_: 0.01)
     store, storage = s3
     fill(storage, "scans/1931", 12)
     storage.pipe_file("scans/1931/a.gif", encoded(3, "GIF"))

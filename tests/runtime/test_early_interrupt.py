@@ -9,7 +9,8 @@ from support.scenes import ROOT
 COMMANDS = sorted(path.name for path in ROOT.glob("*.py") if "run_command" in path.read_text())
 # Runs a command; the import of NumPy, or of what comes before it, is where Ctrl-C arrives.
 PROGRAM = """
-import runpy, sys
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a test in the background ignores
 class Finder:
     def find_spec(name, path, target=None):
         if name.partition(".")[0] in ("numpy", "torch", "PIL"):
