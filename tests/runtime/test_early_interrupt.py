@@ -10,7 +10,7 @@ COMMANDS = sorted(path.name for path in ROOT.glob("*.py") if "run_command" in pa
 # Runs a command; the import of NumPy, or of what comes before it, is where Ctrl-C arrives.
 PROGRAM = """
 import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a test in the background ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 class Finder:
     def find_spec(name, path, target=None):
         if name.partition(".")[0] in ("numpy", "torch", "PIL"):
